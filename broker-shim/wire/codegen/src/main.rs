@@ -1,0 +1,2 @@
+//! Schema to Rust.
+fn main() {}

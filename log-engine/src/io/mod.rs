@@ -1,0 +1,156 @@
+//! The only place that talks to the operating system, and the only one with `unsafe`.
+//!
+//! [`Storage`] is the file system as a log needs it, [`Clock`] the time. Both are trait objects, so that `Log`
+//! is not generic, and so that a test can put a memory, a crashing or a failing disk under the real engine:
+//! every byte that is stored and every sync passes a method here.
+//!
+//! # Invariants
+//!
+//! * Bytes that were published once are never written again and the file is never shortened below them;
+//!   whoever wants to cut copies the kept prefix to a new file and renames it in. Read-only maps rely on this.
+//! * Nothing here retries a failed sync: the caller poisons the log.
+//! * Unlinking a file that is mapped or open is harmless: readers keep the inode.
+//!
+//! # Not here
+//!
+//! What the bytes mean (`format`), when to sync (`log`).
+
+use bytes::Bytes;
+use std::fmt::Debug;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::types::Timestamp;
+
+mod clock;
+// mod memory;
+// mod real;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+// pub use memory::MemStorage;
+// pub use real::RealStorage;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OpenMode {
+    /// Must exist; reads only.
+    Read,
+    /// Must exist; reads and writes.
+    ReadWrite,
+    /// Must not exist; is created; reads and writes.
+    CreateNew,
+    /// Is created or cut to nothing; only for files of ours that are never mapped (checkpoints, temporary files).
+    Truncate,
+}
+
+/// One name in a directory.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DirEntry {
+    /// The name, without its directory. Names that are not UTF-8 are not ours and are left out of listings.
+    pub name: String,
+    /// What it is; symbolic links are [`EntryKind::Other`] and never followed.
+    pub kind: EntryKind,
+    /// Length in bytes, of a file.
+    pub len: u64,
+}
+
+/// What a name in a directory stands for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Dir,
+    /// A link, socket, device...
+    Other,
+}
+
+/// Which file it is, whatever its name: changes when a directory is copied.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FileId(pub u64);
+
+/// Room on the file system of a directory, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Space {
+    /// The whole of it.
+    pub total: u64,
+    /// What an unprivileged process may still use.
+    pub available: u64,
+}
+
+/// A file system.
+///
+/// Paths are absolute or relative to the process, as the operating system takes them. An implementation keeps
+/// what was written apart from what was synced only if it wants to be crashed; the engine assumes nothing is
+/// durable before [`StorageFile::sync_data`] (content) and [`Storage::sync_dir`] (names).
+pub trait Storage: Send + Sync + Debug {
+    /// Opens a file. Symbolic links in the last part of the path are refused.
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>>;
+    /// Makes a directory and its missing parents; it may exist.
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// What is in a directory, in no particular order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
+    /// Whether the name exists (a dangling link does).
+    fn exists(&self, path: &Path) -> io::Result<bool>;
+    /// Renames over whatever has the new name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a second name, which must be free.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file's name.
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    /// Removes a directory and all that is in it; links are removed, not followed.
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Makes everything on the file system of `dir` durable.
+    fn sync_fs(&self, dir: &Path) -> io::Result<()>;
+    /// Room on the file system of `dir`.
+    fn space(&self, dir: &Path) -> io::Result<Space>;
+    /// Takes the lock of a directory (file `.lock`, the kind that Java's `FileChannel.lock` conflicts with);
+    /// `Err` is the holder as text: `process 4711`. Held until the guard is dropped.
+    fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;
+}
+
+/// A held directory lock; dropping it lets go.
+pub trait DirLock: Send + Sync + Debug {}
+
+/// An open file.
+pub trait StorageFile: Send + Sync + Debug {
+    /// Which file it is.
+    fn id(&self) -> io::Result<FileId>;
+    /// Length in bytes. Blocks reserved beyond it do not count.
+    fn len(&self) -> io::Result<u64>;
+    /// Lengthens (with zeros) or shortens the file.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Fills `buf` from `pos`; `UnexpectedEof` if the file is too short.
+    fn read_exact_at(&self, buf: &mut [u8], pos: u64) -> io::Result<()>;
+    /// Writes all of `parts`, one after the other, from `pos` on: one system call where the system takes all.
+    /// On an error some bytes may have been written: the caller does not publish them.
+    fn write_all_at(&self, parts: &[&[u8]], pos: u64) -> io::Result<()>;
+    /// Makes the content, and the length needed to read it, durable.
+    fn sync_data(&self) -> io::Result<()>;
+    /// Starts write-back of a range without waiting for it; promises nothing.
+    fn start_write_back(&self, pos: u64, len: u64) -> io::Result<()>;
+    /// Reserves blocks for `[pos, pos + len)` without changing the length; `StorageFull` if there is no room.
+    /// Where the file system cannot reserve this does nothing.
+    fn reserve(&self, pos: u64, len: u64) -> io::Result<()>;
+    /// Sets the modification time.
+    fn set_modified(&self, time: Timestamp) -> io::Result<()>;
+    /// The modification time.
+    fn modified(&self) -> io::Result<Timestamp>;
+    /// A read-only map of the first `len` bytes, which may lie beyond the present length (see [`Map::slice`]).
+    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>>;
+    /// The descriptor, for `sendfile`; `None` where there is none (memory).
+    fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>>;
+}
+
+/// A read-only view of a file that grows underneath it.
+pub trait Map: Send + Sync + Debug {
+    /// The bytes `[pos, pos + len)`, without a copy where the storage can do without.
+    ///
+    /// `published` is how many bytes of the file the writer has published: the range must end there or before,
+    /// which is what makes reading the map sound (published bytes never change) and safe from SIGBUS (the
+    /// file is at least that long). Panics if the range ends beyond `published` or beyond the map.
+    fn slice(self: Arc<Self>, pos: u64, len: usize, published: u64) -> Bytes;
+}

@@ -1,0 +1,6 @@
+//! A memory-mapped, segmented commit log: sparse indexes, time-based retention, zero-copy reads.
+pub mod error;
+pub mod format;
+pub mod io;
+pub mod log;
+pub mod types;

@@ -1,0 +1,2 @@
+//! One partition's log.
+pub mod producers;
