@@ -128,6 +128,22 @@ impl Scanner {
         Ok(None)
     }
 
+    /// What the length field at `at` says, if a batch of that length lies in the file.
+    pub(crate) fn claimed_len(&mut self, at: u64) -> Result<Option<u64>> {
+        let rest = self.len.saturating_sub(at);
+        if rest < HEADER_LEN as u64 {
+            return Ok(None);
+        }
+        let len = batch::batch_len(self.fill(at, LENGTH_OVERHEAD)?);
+        Ok(len.map(|len| len as u64).filter(|len| *len <= rest))
+    }
+
+    /// The batch at `at`, by structure alone; `None` at the end or where there is none.
+    pub(crate) fn peek(&mut self, at: u64) -> Result<Option<BatchView<'_>>> {
+        let Ok(len) = self.load_batch(at)? else { return Ok(None) };
+        Ok(Some(self.reparse(at, len)?))
+    }
+
     /// The batch at `at`, by structure and checksum alone.
     pub(crate) fn intact(&mut self, at: u64) -> Result<Option<BatchView<'_>>> {
         let Ok(len) = self.load_batch(at)? else { return Ok(None) };

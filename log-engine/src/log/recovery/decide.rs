@@ -127,7 +127,7 @@ impl Walk<'_> {
             return true;
         }
         let missing = self.expected.offset..segment.base;
-        if missing.is_empty() || self.gaps && !self.segments[index - 1].name.is_empty() {
+        if missing.is_empty() || self.gaps {
             self.expected.offset = segment.base;
             return true;
         }
@@ -241,12 +241,9 @@ impl Walk<'_> {
     fn next_good(&self, scanner: &mut Scanner, at: u64) -> Result<Option<(u64, Offset)>> {
         let beside = |(at, batch): (u64, BatchView<'_>)| (at, batch.base_offset());
         if let Some(len) = scanner.claimed_len(at)? {
-            // The length is sound if it leads to a batch, or to the end: then nothing inside is looked at, since a
-            // record may hold whole batches as its value.
+            // If the length leads to a batch it is sound: nothing inside is looked at, since a record may hold whole
+            // batches as its value.
             let next = at + len;
-            if next == scanner.len() || scanner.is_zero_from(next)? {
-                return Ok(None);
-            }
             let gaps = Expected { gaps: true, ..self.expected };
             if let Found::Batch(batch) = scanner.read(next, &gaps)? {
                 return Ok(Some((next, batch.base_offset())));
