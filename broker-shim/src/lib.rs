@@ -1,1 +1,4 @@
 //! Corrente.
+
+pub mod config;
+pub mod metadata;
