@@ -1,1 +1,3 @@
 //! Corrente.
+
+pub mod net;
