@@ -84,7 +84,7 @@ impl Segment {
         let entry = self.with_indexes(|indexes| indexes.offsets.last())?;
         let from = entry.map_or(Position::ZERO, |entry| entry.position);
         match self.walk(from).last().transpose() {
-            Err(LogError::Corrupt { .. }) if from > Position::ZERO => {
+            Err(LogError::Corrupt { .. }) | Ok(None) if from > Position::ZERO => {
                 self.rebuild_indexes()?;
                 self.walk(Position::ZERO).last().transpose()
             }
@@ -233,7 +233,7 @@ impl Segment {
     /// Indexes from sound files; `None` if they are not.
     fn load_sound(&self, index: &Bytes, time_index: &Bytes, interval: u32) -> Result<Option<Loaded>> {
         let (mut offsets, whole_offsets) = OffsetIndex::from_file(self.base, index);
-        let (mut times, whole_times) = TimeIndex::from_file(self.base, time_index);
+        let (times, whole_times) = TimeIndex::from_file(self.base, time_index);
         if !whole_offsets || !whole_times {
             return Ok(None);
         }
@@ -241,14 +241,15 @@ impl Segment {
         offsets.keep_below(self.len());
         let last = offsets.last();
         let from = last.map_or(Position::ZERO, |entry| entry.position);
-        let last_offset = last.and_then(|entry| entry.offset.from_base(self.base)).unwrap_or(self.base);
-        let known = times.at_offset(last_offset).and_then(|e| Some((e.timestamp, e.offset.from_base(self.base)?)));
-        if last.is_some() && known.is_none() && self.first_has_time()? {
+        let last_offset = last.and_then(|entry| entry.offset.from_base(self.base));
+        let known = last_offset.and_then(|last_offset| times.at_offset(last_offset));
+        let known = known.and_then(|entry| Some((entry.timestamp, entry.offset.from_base(self.base)?)));
+        if !self.time_holds(&offsets, known)? {
             return Ok(None);
         }
         let mut filler = Filler::continuing(Indexes { offsets, times }, interval, from, known);
         match self.walk(from).next() {
-            Some(Ok(first)) if first.base_offset <= last_offset || last.is_none() => {}
+            Some(Ok(first)) if last_offset.is_none_or(|last| first.base_offset <= last) => {}
             None if last.is_none() => {}
             Some(Err(other)) if !matches!(other, LogError::Corrupt { .. }) => return Err(other),
             _ => return Ok(None),
@@ -264,12 +265,23 @@ impl Segment {
         Ok(Some(Loaded { indexes, max, in_files, replace_files }))
     }
 
-    fn first_has_time(&self) -> Result<bool> {
-        match self.walk(Position::ZERO).next() {
-            Some(Ok(first)) => Ok(first.max_timestamp.is_some()),
-            Some(Err(LogError::Corrupt { .. })) | None => Ok(false),
-            Some(Err(other)) => Err(other),
+    /// Whether the batches agree with a time entry that lies at or before the last offset entry.
+    fn time_holds(&self, offsets: &OffsetIndex, known: Option<(Timestamp, Offset)>) -> Result<bool> {
+        let Some((time, offset)) = known else {
+            // There should be one as soon as there is an offset entry, if the batches before it have times.
+            let first = self.walk(Position::ZERO).next().and_then(Result::ok);
+            return Ok(offsets.is_empty() || first.is_none_or(|first| first.max_timestamp.is_none()));
+        };
+        let from = offsets.lookup(offset).map_or(Position::ZERO, |entry| entry.position);
+        for batch in self.walk(from) {
+            match batch {
+                Ok(batch) if batch.last_offset < offset => {}
+                Ok(batch) => return Ok(batch.max_timestamp == Some(time)),
+                Err(LogError::Corrupt { .. }) => return Ok(false),
+                Err(other) => return Err(other),
+            }
         }
+        Ok(false)
     }
 }
 

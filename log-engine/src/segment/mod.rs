@@ -61,6 +61,8 @@ pub struct Segment {
     names: Mutex<Names>,
     /// Bytes that readers may see.
     published: AtomicU32,
+    /// Bytes it may grow to while it is active, 0 when it is not: what the map is made for.
+    capacity: AtomicU32,
     /// Bytes known to be synced by this process, or not written by it.
     synced: AtomicU32,
     open: RwLock<Opened>,
@@ -140,6 +142,7 @@ impl Segment {
             base,
             names: Mutex::new(Names::new(dir, base)),
             published: AtomicU32::new(len.get()),
+            capacity: AtomicU32::new(0),
             synced: AtomicU32::new(len.get()),
             open: RwLock::default(),
             indexes: RwLock::default(),

@@ -84,8 +84,8 @@ impl Walk<'_> {
         if left < HEADER_LEN {
             return Err(self.segment.corrupt(self.at, torn(HEADER_LEN)));
         }
-        let found = read_header(self.header(left)?, self.at);
-        let found = match found {
+        let at = self.at;
+        let found = match read_header(self.header(left)?, at) {
             Ok(found) if found.len as usize > left => Err(torn(found.len as usize)),
             Ok(found) if found.base_offset < self.next_offset => {
                 let found = found.base_offset.get();

@@ -104,6 +104,7 @@ impl Segment {
     /// If the file cannot be opened or read.
     pub fn activate(&self, options: &SegmentOptions, now: Timestamp) -> Result<()> {
         let modified = self.modified()?;
+        self.capacity.store(options.segment_bytes, Ordering::Relaxed);
         let file = self.open_file(OpenMode::ReadWrite)?;
         {
             let mut open = self.open.write();
@@ -130,6 +131,7 @@ impl Segment {
 
     /// Starts writing a file that was just made.
     pub(super) fn start_empty(&self, file: Arc<dyn StorageFile>, options: &SegmentOptions, now: Timestamp) {
+        self.capacity.store(options.segment_bytes, Ordering::Relaxed);
         self.open.write().file = Some(Arc::clone(&file));
         *self.indexes.write() =
             Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
@@ -319,6 +321,7 @@ impl Segment {
             writer.file.set_modified(time).map_err(self.io("set the time of"))?;
         }
         *guard = None;
+        self.capacity.store(0, Ordering::Relaxed);
         Ok(())
     }
 
@@ -335,8 +338,7 @@ impl Segment {
 
     /// How long the map is made: for the whole life of the segment.
     pub(super) fn map_len(&self) -> u64 {
-        let guard = self.writer.lock();
-        guard.as_ref().map_or(0, |writer| u64::from(writer.options.segment_bytes)).max(self.len().to_u64())
+        u64::from(self.capacity.load(Ordering::Relaxed)).max(self.len().to_u64())
     }
 
     /// Notes that the indexes were made anew up to `end`.
