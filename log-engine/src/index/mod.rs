@@ -21,6 +21,6 @@ mod table;
 mod time;
 mod txn;
 
-pub use offset::{OffsetEntry, OffsetIndex};
-pub use time::{TimeEntry, TimeIndex};
-pub use txn::{AbortedTxn, TxnIndex};
+pub use offset::OffsetIndex;
+pub use time::TimeIndex;
+pub use txn::TxnIndex;

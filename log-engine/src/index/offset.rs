@@ -1,33 +1,19 @@
 //! From offsets to positions: `<base offset, 20 digits>.index`, 8 bytes an entry.
 
 use super::table::{Entry, Table};
+use crate::format::index_entry::OffsetEntry;
 use crate::types::{Offset, Position, RelativeOffset};
 use bytes::Bytes;
 
-/// One entry: scanning on from `position` finds every offset from `offset` on.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct OffsetEntry {
-    /// Less the segment's base offset.
-    pub offset: RelativeOffset,
-    /// Where a batch begins.
-    pub position: Position,
-}
-
 impl Entry for OffsetEntry {
-    const LEN: usize = 8;
+    const LEN: usize = Self::LEN;
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (offset, position) = bytes.split_first_chunk::<4>()?;
-        let position = u32::from_be_bytes(position.try_into().ok()?);
-        Some(Self {
-            offset: RelativeOffset::new(i64::from(i32::from_be_bytes(*offset)))?,
-            position: Position::new(u64::from(position))?,
-        })
+        Self::from_bytes(bytes.try_into().ok()?)
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.offset.get().to_be_bytes());
-        out.extend_from_slice(&self.position.get().to_be_bytes());
+        out.extend_from_slice(&self.to_bytes());
     }
 
     fn may_follow(self, before: Option<Self>) -> bool {

@@ -1,33 +1,19 @@
 //! From times to offsets: `<base offset, 20 digits>.timeindex`, 12 bytes an entry.
 
 use super::table::{Entry, Table};
+use crate::format::index_entry::TimeEntry;
 use crate::types::{Offset, RelativeOffset, Timestamp};
 use bytes::Bytes;
 
-/// One entry: no record before the batch that holds `offset` is younger than `timestamp`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TimeEntry {
-    /// The greatest time so far.
-    pub timestamp: Timestamp,
-    /// The last offset of the batch that has it (Kafka 2.x: the record's own), less the segment's base offset.
-    pub offset: RelativeOffset,
-}
-
 impl Entry for TimeEntry {
-    const LEN: usize = 12;
+    const LEN: usize = Self::LEN;
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (timestamp, offset) = bytes.split_first_chunk::<8>()?;
-        let offset = i32::from_be_bytes(offset.try_into().ok()?);
-        Some(Self {
-            timestamp: Timestamp::from_millis(i64::from_be_bytes(*timestamp))?,
-            offset: RelativeOffset::new(i64::from(offset))?,
-        })
+        Self::from_bytes(bytes.try_into().ok()?)
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.timestamp.as_millis().to_be_bytes());
-        out.extend_from_slice(&self.offset.get().to_be_bytes());
+        out.extend_from_slice(&self.to_bytes());
     }
 
     fn may_follow(self, before: Option<Self>) -> bool {
@@ -142,7 +128,11 @@ mod tests {
         index.push(time(4), offset(16));
         index.push(time(6), offset(18));
         assert_eq!(index.len(), 2);
-        assert_eq!(index.lookup(time(5)), None, "a record of time 5 may lie before the first entry's batch ends");
+        assert_eq!(
+            index.lookup(time(5)),
+            None,
+            "a record of time 5 may lie before the first entry's batch ends"
+        );
         assert_eq!(index.lookup(time(6)).unwrap().offset.get(), 2);
         assert_eq!(index.lookup(time(7)).unwrap().offset.get(), 8);
     }

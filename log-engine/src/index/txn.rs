@@ -1,64 +1,35 @@
 //! Aborted transactions: `<base offset, 20 digits>.txnindex`, 34 bytes an entry, made at the first one.
 
 use super::table::{Entry, Table};
-use crate::types::{Offset, ProducerId};
+use crate::format::index_entry::TxnEntry;
+use crate::types::Offset;
 use bytes::Bytes;
 
-/// One transaction that was aborted: readers of committed data skip the producer's batches in its range.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AbortedTxn {
-    /// Whose it was.
-    pub producer: ProducerId,
-    /// Where it began; possibly in an earlier segment.
-    pub first_offset: Offset,
-    /// The offset of its abort marker, in this segment.
-    pub last_offset: Offset,
-    /// The last stable offset after the abort.
-    pub last_stable_offset: Offset,
-}
-
-/// The only version there is.
-const VERSION: i16 = 0;
-
-impl Entry for AbortedTxn {
-    const LEN: usize = 34;
+impl Entry for TxnEntry {
+    const LEN: usize = Self::LEN;
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let (version, rest) = bytes.split_first_chunk::<2>()?;
-        if i16::from_be_bytes(*version) != VERSION {
-            return None;
-        }
-        let field = |at: usize| Some(i64::from_be_bytes(rest.get(at..at + 8)?.try_into().ok()?));
-        Some(Self {
-            producer: ProducerId::new(field(0)?)?,
-            first_offset: Offset::new(field(8)?)?,
-            last_offset: Offset::new(field(16)?)?,
-            last_stable_offset: Offset::new(field(24)?)?,
-        })
+        Self::from_bytes(bytes.try_into().ok()?)
     }
 
     fn write(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&VERSION.to_be_bytes());
-        out.extend_from_slice(&self.producer.get().to_be_bytes());
-        for offset in [self.first_offset, self.last_offset, self.last_stable_offset] {
-            out.extend_from_slice(&offset.get().to_be_bytes());
-        }
+        out.extend_from_slice(&self.to_bytes());
     }
 
     fn may_follow(self, before: Option<Self>) -> bool {
-        self.first_offset <= self.last_offset && before.is_none_or(|before| self.last_offset > before.last_offset)
+        self.first <= self.last && before.is_none_or(|before| self.last > before.last)
     }
 }
 
 /// The aborted transactions whose markers lie in one segment, in the order of the markers.
 #[derive(Clone, Debug, Default)]
 pub struct TxnIndex {
-    table: Table<AbortedTxn>,
+    table: Table<TxnEntry>,
 }
 
 impl TxnIndex {
     /// Bytes of an entry in the file.
-    pub const ENTRY_LEN: usize = AbortedTxn::LEN;
+    pub const ENTRY_LEN: usize = TxnEntry::LEN;
 
     /// The sound front of a file's content, and whether that is all of it.
     #[must_use]
@@ -80,7 +51,7 @@ impl TxnIndex {
     }
 
     /// Adds an entry; `false` if its marker does not come after the last one's.
-    pub fn push(&mut self, txn: AbortedTxn) -> bool {
+    pub fn push(&mut self, txn: TxnEntry) -> bool {
         let follows = txn.may_follow(self.table.last());
         if follows {
             self.table.push(txn);
@@ -90,11 +61,11 @@ impl TxnIndex {
 
     /// Keeps the entries whose markers lie below `end`.
     pub fn keep_below(&mut self, end: Offset) {
-        self.table.keep_while(|txn| txn.last_offset < end);
+        self.table.keep_while(|txn| txn.last < end);
     }
 
     /// All entries, in the order of their markers.
-    pub fn iter(&self) -> impl Iterator<Item = AbortedTxn> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = TxnEntry> + '_ {
         (0..self.table.len()).filter_map(|index| self.table.get(index))
     }
 
@@ -108,17 +79,18 @@ impl TxnIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::ProducerId;
 
     fn offset(raw: i64) -> Offset {
         Offset::new(raw).unwrap()
     }
 
-    fn txn(first: i64, last: i64, stable: i64) -> AbortedTxn {
-        AbortedTxn {
+    fn txn(first: i64, last: i64, stable: i64) -> TxnEntry {
+        TxnEntry {
             producer: ProducerId::new(1).unwrap(),
-            first_offset: offset(first),
-            last_offset: offset(last),
-            last_stable_offset: offset(stable),
+            first: offset(first),
+            last: offset(last),
+            last_stable: offset(stable),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use super::{Opened, Segment, SegmentOptions};
 use crate::error::{LogError, Result};
-use crate::index::{AbortedTxn, TxnIndex};
+use crate::format::index_entry::TxnEntry;
+use crate::format::names::{FileKind, SegmentFile, Stage};
+use crate::index::TxnIndex;
 use crate::io::{OpenMode, StorageFile};
 use crate::types::{Offset, Position, Timestamp};
 use bytes::Bytes;
@@ -11,49 +13,39 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Suffix of the batches' file.
-pub(super) const LOG: &str = ".log";
-/// Suffix of the offset index.
-pub(super) const INDEX: &str = ".index";
-/// Suffix of the time index.
-pub(super) const TIME_INDEX: &str = ".timeindex";
-/// Suffix of the index of aborted transactions.
-pub(super) const TXN_INDEX: &str = ".txnindex";
-/// Added to a name whose file is going to be removed.
-const DELETED: &str = ".deleted";
-/// Added to a name whose file is being written; whoever starts removes it.
-const UNFINISHED: &str = ".cleaned";
+/// The indexes that are made anew from headers; that of transactions is not.
+const OFFSET_INDEXES: [FileKind; 2] = [FileKind::OffsetIndex, FileKind::TimeIndex];
+/// All files that belong to a segment and are not its batches; the snapshot is the log's.
+const DERIVED: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex];
 /// Read to the heap up to this size, mapped above: a map costs more than copying a few pages.
 const MAP_FROM: u64 = 16 * 1024;
 /// Copied at once when a front is copied.
 const COPY: usize = 1 << 20;
 
-/// The base offset in a file name with this suffix: 20 digits.
-pub(super) fn base_of(name: &str, suffix: &str) -> Option<Offset> {
-    let digits = name.strip_suffix(suffix)?;
-    let plain = digits.len() == 20 && digits.bytes().all(|b| b.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten().and_then(Offset::new)
-}
-
 /// Where the files are.
 #[derive(Clone, Debug)]
 pub(super) struct Names {
     dir: PathBuf,
-    stem: String,
-    deleted: bool,
+    base: Offset,
+    stage: Stage,
 }
 
 impl Names {
     pub(super) fn new(dir: &Path, base: Offset) -> Self {
-        Self { dir: dir.to_owned(), stem: format!("{:020}", base.get()), deleted: false }
+        Self { dir: dir.to_owned(), base, stage: Stage::Live }
     }
 
-    fn with(&self, suffix: &str) -> PathBuf {
-        self.dir.join(format!("{}{suffix}{}", self.stem, if self.deleted { DELETED } else { "" }))
+    fn path(&self, kind: FileKind) -> PathBuf {
+        self.dir.join(SegmentFile::live(self.base, kind).at(self.stage).name())
+    }
+
+    /// The name under which a file is written that will take the place of `kind`; whoever starts removes it.
+    fn unfinished(&self, kind: FileKind) -> PathBuf {
+        self.dir.join(SegmentFile::live(self.base, kind).at(Stage::Cleaned).name())
     }
 
     pub(super) fn log(&self) -> PathBuf {
-        self.with(LOG)
+        self.path(FileKind::Log)
     }
 }
 
@@ -76,8 +68,8 @@ impl Segment {
     /// A derived file's content; `None` if there is no such file.
     ///
     /// `may_map` asks for a map of a large file; never for a segment that is going to be written.
-    pub(super) fn read_derived(&self, suffix: &str, may_map: bool) -> Result<Option<Bytes>> {
-        let path = self.names.lock().with(suffix);
+    pub(super) fn read_derived(&self, kind: FileKind, may_map: bool) -> Result<Option<Bytes>> {
+        let path = self.names.lock().path(kind);
         let file = match self.storage.open(&path, OpenMode::Read) {
             Ok(file) => file,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
@@ -100,8 +92,8 @@ impl Segment {
     }
 
     /// Appends to a derived file from `at` on, which is made if need be.
-    pub(super) fn extend_derived(&self, suffix: &str, bytes: &[u8], at: u64, sync: bool) -> Result<()> {
-        let path = self.names.lock().with(suffix);
+    pub(super) fn extend_derived(&self, kind: FileKind, bytes: &[u8], at: u64, sync: bool) -> Result<()> {
+        let path = self.names.lock().path(kind);
         let open = || match self.storage.open(&path, OpenMode::ReadWrite) {
             Err(e) if e.kind() == ErrorKind::NotFound => self.storage.open(&path, OpenMode::CreateNew),
             other => other,
@@ -115,11 +107,9 @@ impl Segment {
     }
 
     /// Replaces a derived file as a whole: another reader's map of the old one stays as it is.
-    pub(super) fn replace_derived(&self, suffix: &str, bytes: &[u8]) -> Result<()> {
-        let path = self.names.lock().with(suffix);
-        let mut fresh = path.clone().into_os_string();
-        fresh.push(UNFINISHED);
-        let fresh = PathBuf::from(fresh);
+    pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8]) -> Result<()> {
+        let path = self.names.lock().path(kind);
+        let fresh = self.names.lock().unfinished(kind);
         let write = || {
             self.storage.open(&fresh, OpenMode::Truncate)?.write_all_at(&[bytes], 0)?;
             self.storage.rename(&fresh, &path)
@@ -127,11 +117,15 @@ impl Segment {
         write().map_err(LogError::io("write", &path))
     }
 
-    /// Removes the indexes of this name.
+    /// Removes all indexes of this name.
     pub(super) fn remove_derived(&self) -> Result<()> {
+        self.remove_kinds(&DERIVED)
+    }
+
+    fn remove_kinds(&self, kinds: &[FileKind]) -> Result<()> {
         let names = self.names.lock();
-        for suffix in [INDEX, TIME_INDEX, TXN_INDEX] {
-            let path = names.with(suffix);
+        for kind in kinds {
+            let path = names.path(*kind);
             unless_missing(self.storage.remove_file(&path)).map_err(LogError::io("remove", &path))?;
         }
         Ok(())
@@ -145,10 +139,10 @@ impl Segment {
     pub fn mark_deleted(&self) -> Result<()> {
         let mut names = self.names.lock();
         let mut target = names.clone();
-        target.deleted = true;
+        target.stage = Stage::Deleted;
         // The batches last: a start in between finds a segment without indexes, never indexes without a segment.
-        for suffix in [INDEX, TIME_INDEX, TXN_INDEX, LOG] {
-            let (from, to) = (names.with(suffix), target.with(suffix));
+        for kind in DERIVED.into_iter().chain([FileKind::Log]) {
+            let (from, to) = (names.path(kind), target.path(kind));
             unless_missing(self.storage.rename(&from, &to)).map_err(LogError::io("rename", &from))?;
         }
         *names = target;
@@ -193,9 +187,7 @@ impl Segment {
     pub fn cut_copy(&self, to: Position, options: &SegmentOptions, now: Timestamp) -> Result<Arc<Self>> {
         assert!(to <= self.len(), "only published bytes can be kept");
         let path = self.path();
-        let mut fresh = path.clone().into_os_string();
-        fresh.push(UNFINISHED);
-        let fresh = PathBuf::from(fresh);
+        let fresh = self.names.lock().unfinished(FileKind::Log);
         let file = self.storage.open(&fresh, OpenMode::Truncate).map_err(LogError::io("create", &fresh))?;
         let mut at = Position::ZERO;
         while at < to {
@@ -209,7 +201,7 @@ impl Segment {
         // The copy is complete: from here on the old segment only reads.
         let modified = self.modified().ok();
         *self.writer.lock() = None;
-        self.remove_derived_of_offsets()?;
+        self.remove_kinds(&OFFSET_INDEXES)?;
         self.storage.rename(&fresh, &path).map_err(LogError::io("rename", &fresh))?;
         let dir = self.names.lock().dir.clone();
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, to, modified);
@@ -217,29 +209,21 @@ impl Segment {
         Ok(cut)
     }
 
-    /// Removes the indexes that are made anew from headers; that of transactions is not.
-    fn remove_derived_of_offsets(&self) -> Result<()> {
-        let names = self.names.lock();
-        for suffix in [INDEX, TIME_INDEX] {
-            let path = names.with(suffix);
-            unless_missing(self.storage.remove_file(&path)).map_err(LogError::io("remove", &path))?;
-        }
-        Ok(())
-    }
-
     /// The aborted transactions whose markers lie in this segment, in the order of the markers.
     ///
     /// # Errors
     ///
     /// If the file cannot be read.
-    pub fn aborted_txns(&self) -> Result<Vec<AbortedTxn>> {
+    pub fn aborted_txns(&self) -> Result<Vec<TxnEntry>> {
         self.with_txns(|index| index.iter().collect())
     }
 
     fn with_txns<T>(&self, look: impl FnOnce(&mut TxnIndex) -> T) -> Result<T> {
         let mut txns = self.txns.write();
         if txns.is_none() {
-            *txns = Some(TxnIndex::from_file(&self.read_derived(TXN_INDEX, false)?.unwrap_or_default()).0);
+            *txns = Some(
+                TxnIndex::from_file(&self.read_derived(FileKind::TxnIndex, false)?.unwrap_or_default()).0,
+            );
         }
         Ok(look(txns.as_mut().expect("loaded above")))
     }
@@ -249,7 +233,7 @@ impl Segment {
     /// # Errors
     ///
     /// If the file cannot be written; the entry then counts until the segment is opened again.
-    pub fn add_aborted(&self, txn: AbortedTxn) -> Result<()> {
+    pub fn add_aborted(&self, txn: TxnEntry) -> Result<()> {
         let (added, before, bytes) = self.with_txns(|index| {
             let before = index.len();
             (index.push(txn), before, index.encode_from(before))
@@ -257,7 +241,7 @@ impl Segment {
         if !added {
             return Ok(());
         }
-        self.extend_derived(TXN_INDEX, &bytes, (before * TxnIndex::ENTRY_LEN) as u64, false)
+        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64, false)
     }
 
     /// Forgets aborted transactions whose markers lie at `end` or above, and replaces the file if there were any or if
@@ -267,13 +251,13 @@ impl Segment {
     ///
     /// If the file cannot be read or written.
     pub fn keep_aborted_below(&self, end: Offset) -> Result<()> {
-        let file_len = self.read_derived(TXN_INDEX, false)?.map(|bytes| bytes.len());
+        let file_len = self.read_derived(FileKind::TxnIndex, false)?.map(|bytes| bytes.len());
         let bytes = self.with_txns(|index| {
             index.keep_below(end);
             index.encode_from(0)
         })?;
         match file_len {
-            Some(len) if len != bytes.len() => self.replace_derived(TXN_INDEX, &bytes),
+            Some(len) if len != bytes.len() => self.replace_derived(FileKind::TxnIndex, &bytes),
             _ => Ok(()),
         }
     }
@@ -284,7 +268,7 @@ impl Segment {
     ///
     /// If the directory cannot be looked at.
     pub fn has_txn_index(&self) -> Result<bool> {
-        let path = self.names.lock().with(TXN_INDEX);
+        let path = self.names.lock().path(FileKind::TxnIndex);
         self.storage.exists(&path).map_err(LogError::io("look at", &path))
     }
 }

@@ -1,9 +1,9 @@
 //! Finding offsets and times, and making indexes anew when they do not hold.
 
-use super::files::{INDEX, TIME_INDEX};
 use super::{BatchAt, Indexes, Segment};
 use crate::error::{LogError, Result};
 use crate::format::batch::BatchView;
+use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::types::{Offset, Position, Timestamp};
 use bytes::Bytes;
@@ -159,7 +159,9 @@ impl Segment {
         for record in &records {
             let record = record.map_err(corrupt)?;
             match record.timestamp {
-                Some(found) if found >= time && record.offset >= from => return Ok(Some((record.offset, found))),
+                Some(found) if found >= time && record.offset >= from => {
+                    return Ok(Some((record.offset, found)));
+                }
                 _ => {}
             }
         }
@@ -210,15 +212,18 @@ impl Segment {
     /// Replaces the files of a sealed segment, for the next start; they are only a cache, so failing is no error.
     fn write_back_indexes(&self, indexes: &Indexes) {
         let _ = self
-            .replace_derived(INDEX, &indexes.offsets.encode_from(0))
-            .and_then(|()| self.replace_derived(TIME_INDEX, &indexes.times.encode_from(0)));
+            .replace_derived(FileKind::OffsetIndex, &indexes.offsets.encode_from(0))
+            .and_then(|()| self.replace_derived(FileKind::TimeIndex, &indexes.times.encode_from(0)));
     }
 
     /// Reads both index files and completes them from the headers behind the last entry; makes them anew if a file is
     /// missing, unsound, or contradicts the batches where it ends.
     pub(super) fn load_indexes(&self, interval: u32, may_map: bool) -> Result<Loaded> {
         let end = self.len();
-        let files = (self.read_derived(INDEX, may_map)?, self.read_derived(TIME_INDEX, may_map)?);
+        let files = (
+            self.read_derived(FileKind::OffsetIndex, may_map)?,
+            self.read_derived(FileKind::TimeIndex, may_map)?,
+        );
         if let (Some(index), Some(time_index)) = &files {
             if let Some(loaded) = self.load_sound(index, time_index, interval)? {
                 return Ok(loaded);

@@ -43,8 +43,9 @@ pub use walk::{BatchAt, Walk};
 pub use write::{AppendedBatch, Placed, SegmentOptions};
 
 use crate::error::Result;
+use crate::format::names::{FileKind, SegmentFile, Stage};
 use crate::index::{OffsetIndex, TimeIndex, TxnIndex};
-use crate::io::{DirEntry, FileId, Map, OpenMode, Storage, StorageFile};
+use crate::io::{DirEntry, EntryKind, FileId, Map, OpenMode, Storage, StorageFile};
 use crate::types::{Offset, Position, Timestamp};
 use files::Names;
 use parking_lot::{Mutex, RwLock};
@@ -224,8 +225,12 @@ impl Segment {
 /// The segments among the files of a directory: base offset and listing entry, in order of the base offset.
 #[must_use]
 pub fn segments_in(entries: &[DirEntry]) -> Vec<(Offset, DirEntry)> {
-    let mut found: Vec<_> =
-        entries.iter().filter_map(|e| Some((files::base_of(&e.name, files::LOG)?, e.clone()))).collect();
+    let batches = |name: &str| {
+        let file = SegmentFile::parse(name)?;
+        (file.kind == FileKind::Log && file.stage == Stage::Live).then_some(file.base)
+    };
+    let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+    let mut found: Vec<_> = files.filter_map(|e| Some((batches(&e.name)?, e.clone()))).collect();
     found.sort_by_key(|(base, _)| *base);
     found
 }

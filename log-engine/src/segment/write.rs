@@ -1,9 +1,9 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
-use super::files::{INDEX, TIME_INDEX};
 use super::{Indexes, Segment};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result};
+use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::io::{OpenMode, StorageFile};
 use crate::types::{Offset, Position, Timestamp};
@@ -233,7 +233,9 @@ impl Segment {
     fn append_failed(&self, source: std::io::Error, len: usize) -> LogError {
         let path = self.path();
         match source.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => LogError::NoSpace { path, needed: len as u64 },
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                LogError::NoSpace { path, needed: len as u64 }
+            }
             _ => LogError::io("write", path)(source),
         }
     }
@@ -276,8 +278,8 @@ impl Segment {
 
     fn flush_of(&self, writer: &mut Writer, sync: bool) -> Result<()> {
         if writer.replace_files {
-            self.replace_derived(INDEX, &[])?;
-            self.replace_derived(TIME_INDEX, &[])?;
+            self.replace_derived(FileKind::OffsetIndex, &[])?;
+            self.replace_derived(FileKind::TimeIndex, &[])?;
             writer.flushed = (0, 0);
             writer.replace_files = false;
         }
@@ -291,8 +293,8 @@ impl Segment {
         let at = (offsets * OffsetIndex::ENTRY_LEN, times * TimeIndex::ENTRY_LEN);
         // Until both are written nobody knows what the files hold.
         writer.replace_files = true;
-        self.extend_derived(INDEX, &index, at.0 as u64, sync)?;
-        self.extend_derived(TIME_INDEX, &time_index, at.1 as u64, sync)?;
+        self.extend_derived(FileKind::OffsetIndex, &index, at.0 as u64, sync)?;
+        self.extend_derived(FileKind::TimeIndex, &time_index, at.1 as u64, sync)?;
         writer.flushed = lens;
         writer.replace_files = false;
         Ok(())
@@ -377,8 +379,9 @@ impl Writer {
     }
 
     fn write(&mut self, parts: &[&[u8]], place: Placed) -> std::io::Result<()> {
-        let written =
-            self.reserve(place.end.to_u64()).and_then(|()| self.file.write_all_at(parts, place.start.to_u64()));
+        let written = self
+            .reserve(place.end.to_u64())
+            .and_then(|()| self.file.write_all_at(parts, place.start.to_u64()));
         if written.is_err() {
             // A part may be there: cut it, so that no later, shorter batch leaves its rest behind. If that fails too,
             // recovery finds an unpublished tail.
