@@ -1,5 +1,6 @@
 //! The files of a segment: their names, index files written and read, renaming, removal, the copy of a front.
 
+use super::write::Writer;
 use super::{Opened, Role, Segment, SegmentOptions};
 use crate::error::{LogError, Result};
 use crate::format::index_entry::TxnEntry;
@@ -176,7 +177,7 @@ impl Segment {
     /// Does nothing and answers `false` while there are bytes that were not synced.
     pub fn release(&self) -> bool {
         let role = self.role.lock();
-        let end = role.writer().map_or_else(|| self.len(), |writer| writer.end());
+        let end = role.writer().map_or_else(|| self.len(), Writer::end);
         if self.synced.load(Ordering::Acquire) < end.get() {
             return false;
         }
