@@ -6,14 +6,14 @@
 use super::mark::LastBatch;
 use super::producers::{Closed, Incoming, Producers, Remembered, Verdict};
 use super::recovery::incoming_of;
-use super::{Log, View, epochs::Epochs, producer_file};
+use super::{Log, View, producer_file};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
+use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
-use crate::index::AbortedTxn;
 use crate::segment::{AppendedBatch, Placed, Segment};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::io::ErrorKind;
@@ -52,7 +52,6 @@ pub(super) struct Writer {
     /// The batch that ends the active segment.
     pub(super) last: Option<LastBatch>,
     pub(super) producers: Producers,
-    pub(super) epochs: Epochs,
     /// Bytes appended since the log was opened.
     pub(super) written: u64,
     /// The same at the last sync.
@@ -63,13 +62,32 @@ pub(super) struct Writer {
     pub(super) dir_changed: bool,
     /// The same when indexes and producer state were last persisted.
     pub(super) written_persisted: u64,
+    /// They are to be persisted by the next sync, however little was appended.
+    pub(super) persist: bool,
     /// How often the log was cut, for readers in other processes.
     pub(super) truncations: u64,
 }
 
 impl Writer {
-    pub(super) fn epoch(&self) -> LeaderEpoch {
-        self.epochs.latest().unwrap_or(LeaderEpoch::ZERO)
+    /// For a log that was just opened: all that is there is synced.
+    pub(super) fn new(
+        active: Arc<Segment>,
+        last: Option<LastBatch>,
+        producers: Producers,
+        truncations: u64,
+    ) -> Self {
+        Self {
+            active,
+            last,
+            producers,
+            written: 0,
+            written_synced: 0,
+            unsynced_since: None,
+            dir_changed: false,
+            written_persisted: 0,
+            persist: false,
+            truncations,
+        }
     }
 }
 
@@ -192,7 +210,7 @@ impl Log {
         if writer.active.needs_roll(&meta, &self.options(), now) {
             self.roll(&mut writer, base, now)?;
         }
-        let epoch = self.assign_epoch(&mut writer, base)?;
+        let epoch = self.assign_epoch(base)?;
         let head = batch.head(base, epoch);
         let placed = match writer.active.append(&[&head, batch.view.body()], &meta, now) {
             Ok(placed) => placed,
@@ -208,7 +226,13 @@ impl Log {
         outcome?;
         self.sync_as_configured(config)?;
         let log_start = self.start_offset();
-        Ok(Appended { base_offset: base, last_offset, append_time: batch.append_time, duplicate: false, log_start })
+        Ok(Appended {
+            base_offset: base,
+            last_offset,
+            append_time: batch.append_time,
+            duplicate: false,
+            log_start,
+        })
     }
 
     fn duplicate(&self, original: &Remembered) -> Appended {
@@ -246,8 +270,8 @@ impl Log {
     fn settle_txns(&self, writer: &Writer, closed: Option<Closed>, marker: Offset) -> Result<()> {
         let open = writer.producers.first_open();
         if let Some(Closed { producer, first_offset, commit: false }) = closed {
-            let last_stable_offset = open.unwrap_or(self.end.get());
-            let aborted = AbortedTxn { producer, first_offset, last_offset: marker, last_stable_offset };
+            let last_stable = open.unwrap_or(self.end.get());
+            let aborted = TxnEntry { producer, first: first_offset, last: marker, last_stable };
             if let Err(error) = writer.active.add_aborted(aborted) {
                 // Readers of committed records would be given the aborted ones.
                 self.poison(&error);
@@ -259,14 +283,17 @@ impl Log {
     }
 
     /// The epoch to write under, noted in its file before the first batch that has it.
-    fn assign_epoch(&self, writer: &mut Writer, base: Offset) -> Result<LeaderEpoch> {
-        let epoch = writer.epoch();
-        if writer.epochs.is_empty() {
-            writer.epochs.assign(epoch, base);
-            // The first one need not be durable: without an entry recovery takes any.
-            writer.epochs.store(&*self.storage, &self.dir.read(), false).map_err(as_no_space)?;
+    fn assign_epoch(&self, base: Offset) -> Result<LeaderEpoch> {
+        let known = self.epochs.load();
+        if let Some(epoch) = known.latest() {
+            return Ok(epoch);
         }
-        Ok(epoch)
+        let mut epochs = (**known).clone();
+        epochs.assign(LeaderEpoch::ZERO, base);
+        // The first one need not be durable: without an entry recovery takes any.
+        epochs.store(&*self.storage, &self.dir.read(), false).map_err(as_no_space)?;
+        self.epochs.store(Arc::new(epochs));
+        Ok(LeaderEpoch::ZERO)
     }
 
     /// Goes on in a new segment that begins at `base`.
@@ -359,6 +386,10 @@ fn check_size(size: usize, max: usize, config: &LogConfig) -> Result<()> {
 }
 
 /// The reason of a batch that is not what was written, as the reading side says it.
-pub(super) fn corrupt(segment: &Segment, position: crate::types::Position, reason: CorruptReason) -> LogError {
+pub(super) fn corrupt(
+    segment: &Segment,
+    position: crate::types::Position,
+    reason: CorruptReason,
+) -> LogError {
     LogError::Corrupt { path: segment.path(), position, reason }
 }

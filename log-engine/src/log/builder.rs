@@ -147,8 +147,7 @@ impl LogBuilder {
             marking.write(&*storage, mark, clock.monotonic())?;
         }
         let open_txn = recovered.producers.first_open();
-        let truncations = mark.truncations;
-        let writer = Writer { active, last, producers: recovered.producers, truncations, ..Writer::default_counts() };
+        let writer = Writer::new(active, last, recovered.producers, mark.truncations);
         Ok(Log {
             dir: RwLock::new(self.dir),
             storage,
@@ -212,13 +211,15 @@ fn open_segments(
 
 /// Brings the indexes of aborted transactions to what the scanned batches say.
 fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<()> {
-    for segment in segments.iter().filter(|segment| recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.scanned)) {
+    for segment in segments.iter().filter(|segment| {
+        recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.scanned)
+    }) {
         if segment.has_txn_index()? {
             segment.keep_aborted_below(recovered.replayed_from.max(segment.base_offset()))?;
         }
     }
     for aborted in &recovered.aborted {
-        let index = segments.partition_point(|segment| segment.base_offset() <= aborted.last_offset);
+        let index = segments.partition_point(|segment| segment.base_offset() <= aborted.last);
         if let Some(segment) = index.checked_sub(1).and_then(|index| segments.get(index)) {
             segment.add_aborted(*aborted)?;
         }

@@ -45,7 +45,8 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 
 /// Reads a piece of a file to the heap.
 pub(crate) fn read_exact(file: &dyn StorageFile, path: &Path, at: u64, len: u64) -> Result<Vec<u8>> {
-    let size = usize::try_from(len).map_err(|_| LogError::io("read", path)(std::io::ErrorKind::FileTooLarge.into()))?;
+    let size = usize::try_from(len)
+        .map_err(|_| LogError::io("read", path)(std::io::ErrorKind::FileTooLarge.into()))?;
     let mut bytes = vec![0; size];
     file.read_exact_at(&mut bytes, at).map_err(LogError::io("read", path))?;
     Ok(bytes)

@@ -58,6 +58,7 @@ use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use end::PublishedOffset;
+use epochs::Epochs;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
 use std::path::{Path, PathBuf};
@@ -97,6 +98,8 @@ pub struct Log {
     clock: Arc<dyn Clock>,
     config: ArcSwap<LogConfig>,
     view: ArcSwap<View>,
+    /// Changed under the writer lock only.
+    epochs: ArcSwap<Epochs>,
     /// The offset that the next record gets.
     end: Arc<PublishedOffset>,
     /// Everything below is on the disk.
@@ -182,15 +185,14 @@ impl Log {
     /// The epoch that appends are written under.
     #[must_use]
     pub fn epoch(&self) -> LeaderEpoch {
-        self.writer.lock().epoch()
+        self.epochs.load().latest().unwrap_or(LeaderEpoch::ZERO)
     }
 
     /// Where an epoch ended: the greatest known epoch not above it, and the first offset that is not of it. `None` for
     /// an epoch that is yet to come.
     #[must_use]
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
-        let writer = self.writer.lock();
-        writer.epochs.end_of(epoch, self.end.get())
+        self.epochs.load().end_of(epoch, self.end.get())
     }
 
     /// The settings in force.

@@ -6,7 +6,7 @@ use super::recovery::sound_bytes;
 use super::{Log, View};
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
-use crate::index::AbortedTxn;
+use crate::format::index_entry::TxnEntry;
 use crate::segment::{BatchAt, FileSlice, Segment};
 use crate::types::{Offset, Position, Timestamp};
 use std::sync::Arc;
@@ -109,7 +109,7 @@ impl Log {
                 if !stretch.exhausted {
                     break;
                 }
-            } else if first && !self.may_skip(&view, index, out.next)? {
+            } else if !first || !self.may_skip(&view, index, out.next)? {
                 break;
             }
             index += 1;
@@ -169,7 +169,12 @@ impl Log {
 
     /// The batch that holds an offset (or, with gaps, the first one after it), and where the sound bytes that it lies in
     /// end.
-    fn locate(&self, view: &View, segment: &Arc<Segment>, from: Offset) -> Result<Option<(BatchAt, Position)>> {
+    fn locate(
+        &self,
+        view: &View,
+        segment: &Arc<Segment>,
+        from: Offset,
+    ) -> Result<Option<(BatchAt, Position)>> {
         if let Some(damage) = view.damage.iter().find(|damage| damage.offsets.contains(&from)) {
             return Err(damage.to_error());
         }
@@ -224,15 +229,15 @@ impl Log {
     /// # Errors
     ///
     /// What the system answers to reading the indexes of aborted transactions.
-    pub fn aborted_transactions(&self, from: Offset, up_to: Offset) -> Result<Vec<AbortedTxn>> {
+    pub fn aborted_transactions(&self, from: Offset, up_to: Offset) -> Result<Vec<TxnEntry>> {
         let view = self.view.load();
         let mut aborted = Vec::new();
         // Markers lie at the end of what they abort: none below `from` matters, but one far above may.
         for segment in &view.segments[view.segment_of(from)..] {
-            let overlaps = |txn: &AbortedTxn| txn.last_offset >= from && txn.first_offset < up_to;
+            let overlaps = |txn: &TxnEntry| txn.last >= from && txn.first < up_to;
             aborted.extend(segment.aborted_txns()?.into_iter().filter(overlaps));
         }
-        aborted.sort_by_key(|txn| txn.first_offset);
+        aborted.sort_by_key(|txn| txn.first);
         Ok(aborted)
     }
 }
@@ -258,7 +263,9 @@ fn locate_beside_damage(
     from: Offset,
 ) -> Result<Option<(BatchAt, Position)>> {
     for sound in sound_bytes(&segment.path(), segment.len().to_u64(), damage) {
-        let (Some(start), Some(end)) = (Position::new(sound.start), Position::new(sound.end)) else { continue };
+        let (Some(start), Some(end)) = (Position::new(sound.start), Position::new(sound.end)) else {
+            continue;
+        };
         for batch in segment.walk_to(start, end) {
             let batch = batch?;
             if batch.last_offset >= from {

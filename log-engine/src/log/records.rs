@@ -132,8 +132,10 @@ impl RecordBatches<'_> {
             }
         }
         let found = batch.leader_epoch().map_or(-1, |epoch| epoch.get());
-        match self.log.writer.lock().epochs.at(base) {
-            Some(epoch) if epoch.get() != found => Err(CorruptReason::EpochOrder { before: epoch.get(), found }),
+        match self.log.epochs.load().at(base) {
+            Some(epoch) if epoch.get() != found => {
+                Err(CorruptReason::EpochOrder { before: epoch.get(), found })
+            }
             _ => Ok(batch.next_offset()),
         }
     }

@@ -78,7 +78,8 @@ impl Log {
         let config = self.config.load();
         let start = self.start_offset();
         let next_base = |index: usize| view.segments.get(index + 1).map(|next| next.base_offset());
-        let below = (0..view.segments.len()).take_while(|i| next_base(*i).is_some_and(|base| base <= start)).count();
+        let below =
+            (0..view.segments.len()).take_while(|i| next_base(*i).is_some_and(|base| base <= start)).count();
         if !config.cleanup_policy.delete {
             return Ok(below);
         }

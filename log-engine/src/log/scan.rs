@@ -117,7 +117,11 @@ impl Scanner {
     /// Position and batch of the first believable batch at `at` or after; `None` if there is none up to the end.
     ///
     /// It may lie at any byte: a damaged length says nothing about where the next batch begins.
-    pub(crate) fn resync(&mut self, mut at: u64, expected: &Expected<'_>) -> Result<Option<(u64, BatchView<'_>)>> {
+    pub(crate) fn resync(
+        &mut self,
+        mut at: u64,
+        expected: &Expected<'_>,
+    ) -> Result<Option<(u64, BatchView<'_>)>> {
         let gaps = Expected { gaps: true, epochs: expected.epochs, ..*expected };
         while let Some(candidate) = self.next_candidate(at, &gaps)? {
             if let Ok(len) = self.judge(candidate, &gaps)? {

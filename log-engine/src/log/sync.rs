@@ -15,6 +15,7 @@ use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{Evidence, StateFile};
 use super::{Log, View};
 use crate::error::{LogError, Result};
+use crate::io::Storage;
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
 use parking_lot::{Condvar, Mutex};
@@ -91,6 +92,7 @@ pub(super) struct Reached {
 #[derive(Debug)]
 pub(super) struct Marking {
     file: MarkFile,
+    last: Mark,
     synced: Option<Reached>,
     /// When the last mark was written, and how much had been appended by then.
     at: Duration,
@@ -98,8 +100,22 @@ pub(super) struct Marking {
 }
 
 impl Marking {
-    pub(super) fn new(file: MarkFile, at: Duration) -> Self {
-        Self { file, synced: None, at, written: 0 }
+    pub(super) fn new(file: MarkFile, last: Mark, at: Duration) -> Self {
+        Self { file, last, synced: None, at, written: 0 }
+    }
+
+    /// The mark that is on the disk.
+    pub(super) fn last(&self) -> &Mark {
+        &self.last
+    }
+
+    /// Writes a mark; what was to be marked before is forgotten.
+    pub(super) fn write(&mut self, storage: &dyn Storage, mark: Mark, at: Duration) -> Result<()> {
+        self.synced = None;
+        self.file.write(storage, &mark)?;
+        self.last = mark;
+        self.at = at;
+        Ok(())
     }
 
     pub(super) fn moved_to(&mut self, dir: &Path) {
@@ -157,7 +173,9 @@ impl Log {
             (writer.written - writer.written_synced, writer.unsynced_since)
         };
         let age = since.map_or(Duration::ZERO, |since| self.clock.monotonic().saturating_sub(since));
-        let limit = Duration::from_millis(config.flush_ms.map_or(config.sync_after_ms, |ms| ms.min(config.sync_after_ms)));
+        let limit = Duration::from_millis(
+            config.flush_ms.map_or(config.sync_after_ms, |ms| ms.min(config.sync_after_ms)),
+        );
         let due = since.is_some() && (bytes >= config.sync_after_bytes || age >= limit);
         if due {
             self.sync()?;
@@ -202,9 +220,10 @@ impl Log {
         writer.written_synced = writer.written;
         writer.unsynced_since = None;
         let end = self.end.get();
-        let persist = writer.written - writer.written_persisted >= MARK_AFTER_BYTES;
+        let persist = writer.persist || writer.written - writer.written_persisted >= MARK_AFTER_BYTES;
         if persist {
             writer.written_persisted = writer.written;
+            writer.persist = false;
         }
         let state = persist.then(|| StateFile {
             offset: end,
@@ -265,18 +284,8 @@ impl Log {
             last_batch: reached.last,
             truncations: reached.truncations,
         };
-        marking.file.write(&*self.storage, &mark)?;
-        marking.at = self.clock.monotonic();
         marking.written = reached.written;
-        Ok(())
-    }
-
-    /// Writes a mark that claims other than the last sync: a cut, a new start.
-    pub(super) fn write_this_mark(&self, marking: &mut Marking, mark: &Mark) -> Result<()> {
-        marking.synced = None;
-        marking.file.write(&*self.storage, mark)?;
-        marking.at = self.clock.monotonic();
-        Ok(())
+        marking.write(&*self.storage, mark, self.clock.monotonic())
     }
 
     /// Brings everything to the disk such that opening the log again reads one batch.
@@ -286,9 +295,7 @@ impl Log {
             let mut writer = self.writer.lock();
             writer.active.seal()?;
             writer.dir_changed = true;
-            // Far enough to persist the state.
-            writer.written_persisted = 0;
-            writer.written = writer.written.max(MARK_AFTER_BYTES);
+            writer.persist = true;
             let end = self.end.get();
             super::producer_file::store_snapshot(&*self.storage, &self.dir(), end, &writer.producers)?;
         }

@@ -72,7 +72,9 @@ impl Log {
             None => (segment.len(), to),
         };
         let last = match segment.walk_to(Position::ZERO, position).last().transpose()? {
-            Some(batch) => Some(LastBatch { position: batch.position, crc: crc_at(segment, batch.position)? }),
+            Some(batch) => {
+                Some(LastBatch { position: batch.position, crc: crc_at(segment, batch.position)? })
+            }
             None => None,
         };
         Ok(Cut { index, position, offset, last })
@@ -143,7 +145,8 @@ impl Log {
             now: self.clock.now(),
         };
         let parts: Vec<_> = view.segments.iter().map(|s| (s.base_offset(), s.len())).collect();
-        writer.producers = recovery::replay_all(&request, &parts, &view.damage, self.start_offset(), cut.offset)?;
+        writer.producers =
+            recovery::replay_all(&request, &parts, &view.damage, self.start_offset(), cut.offset)?;
         writer.active = kept;
         writer.last = cut.last;
         writer.dir_changed = true;

@@ -66,7 +66,12 @@ fn take(storage: &dyn Storage, dir: &Path, step: &FileStep) -> Result<()> {
 ///
 /// Recovery is the only place that shortens a file: no reader of this process has seen it yet, and other processes
 /// map only segments that have a successor.
-fn shorten(storage: &dyn Storage, dir: &Path, decision: &Decision, report: &mut RecoveryReport) -> Result<bool> {
+fn shorten(
+    storage: &dyn Storage,
+    dir: &Path,
+    decision: &Decision,
+    report: &mut RecoveryReport,
+) -> Result<bool> {
     let mut shortened = false;
     let last = decision.kept.last().map(|kept| kept.base);
     for kept in decision.kept.iter().filter(|kept| kept.scanned && kept.end.to_u64() < kept.len) {

@@ -24,6 +24,7 @@ mod listing;
 mod state;
 
 pub(crate) use decide::Kept;
+pub(crate) use state::{incoming_of, sound_bytes};
 
 use self::decide::{Decision, Trust};
 use self::listing::{FoundSegment, Listing};
@@ -34,6 +35,7 @@ use super::producers::Producers;
 use super::scan::Scanner;
 use crate::error::Result;
 use crate::format::CorruptReason;
+use crate::format::index_entry::TxnEntry;
 use crate::io::Storage;
 use crate::types::{Offset, Position, Timestamp};
 use std::path::PathBuf;
@@ -78,6 +80,9 @@ pub(crate) struct Recovered {
     pub(crate) damage: Vec<Damage>,
     pub(crate) roll: bool,
     pub(crate) producers: Producers,
+    /// Where the batches begin that were read for it, and the transactions that markers from there on aborted.
+    pub(crate) replayed_from: Offset,
+    pub(crate) aborted: Vec<TxnEntry>,
     pub(crate) epochs: Epochs,
     pub(crate) mark: Option<Mark>,
     pub(crate) mark_file: MarkFile,
@@ -97,7 +102,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let report = apply::apply(request, &listing, &decision)?;
     let epochs = state::epochs(request, epochs, &decision, start)?;
-    let producers = state::producers(request, &listing, &decision, start)?;
+    let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
     let last = decision.kept.last().and_then(|kept| kept.last);
     Ok(Recovered {
@@ -107,7 +112,9 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         damage: decision.damage,
         roll: decision.roll,
         segments: decision.kept,
-        producers,
+        producers: replayed.producers,
+        replayed_from: replayed.from,
+        aborted: replayed.aborted,
         epochs,
         mark,
         mark_file,
@@ -170,7 +177,12 @@ fn mark_holds(request: &Request, segment: &FoundSegment, mark: &Mark) -> Result<
 }
 
 /// The log start offset; makes the log begin anew there if all of its records lie below.
-fn settle_start(request: &Request, listing: &Listing, mark: Option<&Mark>, decision: &mut Decision) -> Offset {
+fn settle_start(
+    request: &Request,
+    listing: &Listing,
+    mark: Option<&Mark>,
+    decision: &mut Decision,
+) -> Offset {
     let first = decision.kept.first().map(|kept| kept.base);
     let marked = mark.map(|mark| mark.log_start);
     let start = [first, marked, request.start_offset].into_iter().flatten().max().unwrap_or_default();
@@ -183,7 +195,8 @@ fn settle_start(request: &Request, listing: &Listing, mark: Option<&Mark>, decis
         // A start beyond the end means that the records up to it were deleted, and that the end was lost since: the
         // offsets between are not given again. Nothing is deleted for it: the files are set aside.
         let kept = std::mem::take(&mut decision.kept);
-        let name = |kept: &Kept| listing.segments.iter().find(|s| s.base == kept.base).map(|s| s.name.clone());
+        let name =
+            |kept: &Kept| listing.segments.iter().find(|s| s.base == kept.base).map(|s| s.name.clone());
         decision.aside.extend(kept.iter().rev().filter_map(name));
         decision.end = start;
         decision.torn = false;
@@ -191,4 +204,28 @@ fn settle_start(request: &Request, listing: &Listing, mark: Option<&Mark>, decis
         decision.damage.clear();
     }
     start
+}
+
+/// Producer state of a log that is open and was cut: segments with their lengths, and the end.
+pub(crate) fn replay_all(
+    request: &Request,
+    segments: &[(Offset, Position)],
+    damage: &[Damage],
+    start: Offset,
+    end: Offset,
+) -> Result<Producers> {
+    let next = |index: usize| segments.get(index + 1).map_or(end, |next| next.0);
+    let kept = |(index, (base, len)): (usize, &(Offset, Position))| Kept {
+        base: *base,
+        end: *len,
+        len: len.to_u64(),
+        modified: None,
+        next: next(index),
+        last: None,
+        scanned: false,
+    };
+    let kept = segments.iter().enumerate().map(kept).collect();
+    let decision = Decision { kept, end, damage: damage.to_vec(), ..Decision::default() };
+    let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
+    Ok(state::producers(request, &snapshots, &decision, start)?.producers)
 }

@@ -2,17 +2,17 @@
 
 use super::Request;
 use super::decide::{Decision, Kept};
-use super::listing::Listing;
 use crate::error::Result;
 use crate::format::batch::BatchView;
 use crate::format::build::read_marker;
+use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, segment_file};
 use crate::log::damage::Damage;
 use crate::log::epochs::Epochs;
 use crate::log::producer_file::{self, Evidence, StateFile};
-use crate::log::producers::{Incoming, Marker, Producers, REMEMBERED_BATCHES, Remembered};
+use crate::log::producers::{Closed, Incoming, Marker, Producers, REMEMBERED_BATCHES, Remembered};
 use crate::log::scan::Scanner;
-use crate::types::{Offset, ProducerId};
+use crate::types::{Offset, ProducerId, Timestamp};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -67,19 +67,27 @@ fn first_epoch(request: &Request, kept: &Kept) -> Result<Option<crate::types::Le
     Ok(scanner.peek(0)?.and_then(|batch| batch.leader_epoch()))
 }
 
+/// Producer state, and what was learnt with it.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) producers: Producers,
+    /// Where the batches that were read begin.
+    pub(crate) from: Offset,
+    /// The transactions that markers from there on aborted.
+    pub(crate) aborted: Vec<TxnEntry>,
+}
+
 /// The state of all producers at the end of the log.
 pub(super) fn producers(
     request: &Request,
-    listing: &Listing,
+    snapshots: &[Offset],
     decision: &Decision,
     start: Offset,
-) -> Result<Producers> {
+) -> Result<Replayed> {
     if let Some(state) = good_state(request, decision)? {
-        let mut producers = state.producers;
-        replay(request, decision, state.offset, state.evidence, &mut producers)?;
-        return Ok(producers);
+        return replay(request, decision, state.offset, state.evidence, state.producers);
     }
-    let newest = listing.snapshots.iter().rev().filter(|at| (start..=decision.end).contains(*at)).find_map(|at| {
+    let newest = snapshots.iter().rev().filter(|at| (start..=decision.end).contains(*at)).find_map(|at| {
         let loaded = producer_file::load_snapshot(&*request.storage, &request.dir, *at, request.now)?;
         Some((*at, loaded))
     });
@@ -87,8 +95,7 @@ pub(super) fn producers(
     if !producers.is_empty() {
         complete(request, decision, from, &mut producers)?;
     }
-    replay(request, decision, from, None, &mut producers)?;
-    Ok(producers)
+    replay(request, decision, from, None, producers)
 }
 
 /// Our own file, if the batch it names is in the log.
@@ -113,20 +120,31 @@ fn replay(
     decision: &Decision,
     from: Offset,
     evidence: Option<Evidence>,
-    producers: &mut Producers,
-) -> Result<()> {
+    producers: Producers,
+) -> Result<Replayed> {
+    let mut out = Replayed { producers, from, aborted: Vec::new() };
     for kept in decision.kept.iter().filter(|kept| kept.next > from || kept.scanned) {
         let known = evidence.filter(|evidence| evidence.segment == kept.base);
         let at = known.map_or(0, |evidence| evidence.batch.position.to_u64());
         each_batch(request, kept, &decision.damage, at, |_, batch| {
             if batch.base_offset() >= from {
-                if let Some(incoming) = incoming_of(batch) {
-                    producers.replay(&incoming, batch.base_offset(), request.now);
-                }
+                out.take(batch, request.now);
             }
         })?;
     }
-    Ok(())
+    Ok(out)
+}
+
+impl Replayed {
+    fn take(&mut self, batch: &BatchView<'_>, now: Timestamp) {
+        let Some(incoming) = incoming_of(batch) else { return };
+        let closed = self.producers.replay(&incoming, batch.base_offset(), now);
+        if let Some(Closed { producer, first_offset, commit: false }) = closed {
+            let last_stable = self.producers.first_open().unwrap_or(batch.next_offset());
+            let last = batch.last_offset();
+            self.aborted.push(TxnEntry { producer, first: first_offset, last, last_stable });
+        }
+    }
 }
 
 /// What a stored batch means to the producer state.
