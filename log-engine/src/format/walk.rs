@@ -222,3 +222,55 @@ impl<P: Pieces> Walk<P> {
         Err(CorruptReason::Record { index: self.index, problem })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::build::tests::{any_parts, build};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Bytes a few at a time.
+    struct Dribble<'a>(&'a [u8], usize);
+
+    impl Pieces for Dribble<'_> {
+        fn fill(&mut self) -> Result<&[u8], CorruptReason> {
+            Ok(&self.0[..self.1.min(self.0.len())])
+        }
+
+        fn consume(&mut self, count: usize) {
+            assert!(count <= self.1);
+            self.0 = &self.0[count..];
+        }
+    }
+
+    fn dribbled(batch: &BatchView<'_>, piece: usize) -> (Result<(), CorruptReason>, Vec<RecordHead>) {
+        let mut heads = Vec::new();
+        let walked = Walk::over(batch, Dribble(batch.body(), piece))
+            .run(batch.record_count(), |head| heads.push(head));
+        (walked, heads)
+    }
+
+    proptest! {
+        /// Where the pieces end makes no difference, whether the records are sound or not.
+        #[test]
+        fn pieces_of_any_size_are_walked_alike(
+            parts in proptest::collection::vec(any_parts(), 1..5),
+            flip: Option<(prop::sample::Index, u8)>,
+        ) {
+            let mut bytes = build(&parts, Codec::None);
+            let body = super::super::batch::HEADER_LEN;
+            if let Some((at, byte)) = flip {
+                let at = body + at.index(bytes.len() - body);
+                bytes[at] = byte;
+            }
+            let batch = BatchView::parse(&bytes).unwrap();
+            let mut heads = Vec::new();
+            let walked = walk(&batch, 0, |head| heads.push(head));
+            let careful = dribbled(&batch, usize::MAX);
+            prop_assert_eq!(&careful, &(walked, heads));
+            for piece in 1..12 {
+                prop_assert_eq!(&dribbled(&batch, piece), &careful);
+            }
+        }
+    }
+}
