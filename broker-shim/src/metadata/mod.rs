@@ -6,12 +6,15 @@
 
 mod catalog;
 mod engine;
+mod identity;
 mod name;
+mod record;
 mod uuid;
 
 pub use catalog::{
     Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
+pub use identity::DirectoryError;
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use uuid::Uuid;
 
