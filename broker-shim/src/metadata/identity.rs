@@ -29,7 +29,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "meta.properties";
-/// The directory of the metadata log, in the first data directory.
+/// The directory of the metadata log, in one of the data directories.
 pub(super) const METADATA_LOG: &str = "__corrente_metadata-0";
 
 /// Who the broker is.
@@ -137,14 +137,14 @@ pub(super) fn inspect(
             });
         }
     }
-    if let (Some((_, file)), Some(first)) = (&found, dirs.first()) {
-        let metadata = first.join(METADATA_LOG);
-        if !storage.exists(&metadata).map_err(io_error("look for", &metadata))? {
-            let dir = file.parent().unwrap_or(first);
-            return Err(DirectoryError::NoMetadata(dir.to_owned()));
+    let Some((identity, file)) = found else { return Ok(None) };
+    for dir in dirs {
+        let metadata = dir.join(METADATA_LOG);
+        if storage.exists(&metadata).map_err(io_error("look for", &metadata))? {
+            return Ok(Some(identity));
         }
     }
-    Ok(found.map(|(identity, _)| identity))
+    Err(DirectoryError::NoMetadata(file.parent().unwrap_or(&file).to_owned()))
 }
 
 /// Refuses an identity that differs from another.
