@@ -1,3 +1,5 @@
 //! Corrente.
 
+pub mod config;
+pub mod metadata;
 pub mod net;

@@ -161,7 +161,11 @@ impl Attributes {
     /// Whose clock the timestamps are.
     #[must_use]
     pub const fn timestamp_type(self) -> TimestampType {
-        if self.0 & Self::LOG_APPEND_TIME == 0 { TimestampType::CreateTime } else { TimestampType::LogAppendTime }
+        if self.0 & Self::LOG_APPEND_TIME == 0 {
+            TimestampType::CreateTime
+        } else {
+            TimestampType::LogAppendTime
+        }
     }
 
     /// The same with another timestamp type.
