@@ -1,1 +1,2 @@
 //! Corrente.
+pub mod coordinators;
