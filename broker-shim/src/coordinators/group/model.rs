@@ -45,6 +45,8 @@ struct Client {
     generation: i32,
     join: Option<(Ticket, Duration)>,
     sync: Option<(Ticket, Duration)>,
+    /// The generation the sync was asked for.
+    syncs: i32,
     leads: Option<Vec<String>>,
 }
 
@@ -131,6 +133,7 @@ impl World {
         let at = self.bench.now.at;
         let ticket = self.bench.sync_with(sync);
         self.clients[slot].sync = Some((ticket, at));
+        self.clients[slot].syncs = generation;
     }
 
     fn commit(&mut self, slot: usize) {
@@ -185,7 +188,7 @@ impl World {
                 if let Ok(synced) = reply
                     && !synced.assignment.is_empty()
                 {
-                    let owned = self.owned.entry(client.generation).or_default();
+                    let owned = self.owned.entry(client.syncs).or_default();
                     owned.insert(client.id.clone(), synced.assignment);
                 }
             }
