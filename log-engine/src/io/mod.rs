@@ -18,18 +18,28 @@
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::types::Timestamp;
 
 mod clock;
-// mod memory;
-// mod real;
+#[cfg(any(test, feature = "test-util"))]
+mod counting;
+#[cfg(any(test, feature = "test-util"))]
+mod memory;
+#[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
+mod real;
+#[cfg(test)]
+mod tests;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-// pub use memory::MemStorage;
-// pub use real::RealStorage;
+#[cfg(any(test, feature = "test-util"))]
+pub use counting::{Count, CountingStorage, Op};
+#[cfg(any(test, feature = "test-util"))]
+pub use memory::MemStorage;
+pub use real::RealStorage;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,6 +63,10 @@ pub struct DirEntry {
     pub kind: EntryKind,
     /// Length in bytes, of a file.
     pub len: u64,
+    /// When its content last changed.
+    pub modified: Timestamp,
+    /// Which file it is.
+    pub id: FileId,
 }
 
 /// What a name in a directory stands for.
@@ -116,6 +130,7 @@ pub trait Storage: Send + Sync + Debug {
 pub trait DirLock: Send + Sync + Debug {}
 
 /// An open file.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks whether a file is empty")]
 pub trait StorageFile: Send + Sync + Debug {
     /// Which file it is.
     fn id(&self) -> io::Result<FileId>;
@@ -140,9 +155,14 @@ pub trait StorageFile: Send + Sync + Debug {
     /// The modification time.
     fn modified(&self) -> io::Result<Timestamp>;
     /// A read-only map of the first `len` bytes, which may lie beyond the present length (see [`Map::slice`]).
-    fn map(&self, len: u64) -> io::Result<Arc<dyn Map>>;
-    /// The descriptor, for `sendfile`; `None` where there is none (memory).
-    fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>>;
+    ///
+    /// `None` if the process has as many maps as it may have: the caller reads with
+    /// [`StorageFile::read_exact_at`] instead.
+    fn map(&self, len: u64) -> io::Result<Option<Arc<dyn Map>>>;
+    /// Writes up to `len` bytes from `pos` of this file to a socket, without bringing them into this process
+    /// where the system can (`sendfile`). The answer is how many it took, 0 only at the end of the file;
+    /// `WouldBlock` as the socket says. The caller keeps to published bytes.
+    fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize>;
 }
 
 /// A read-only view of a file that grows underneath it.

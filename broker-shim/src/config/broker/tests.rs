@@ -1,0 +1,199 @@
+use super::*;
+use crate::config::entry::ConfigSource;
+use std::fs;
+
+fn file(content: &str) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("server.properties");
+    fs::write(&path, content).unwrap();
+    (dir, path)
+}
+
+fn from_file(content: &str) -> BrokerConfig {
+    let (_dir, path) = file(content);
+    BrokerConfig::builder().file(path).build().unwrap()
+}
+
+fn refusal(content: &str) -> String {
+    let (_dir, path) = file(content);
+    let text = BrokerConfig::builder().file(&path).build().unwrap_err().to_string();
+    text.replace(&path.display().to_string(), "FILE")
+}
+
+#[test]
+fn without_any_source_only_this_machine_is_served() {
+    let config = BrokerConfig::builder().build().unwrap();
+    let all = Listener { name: "PLAINTEXT".into(), host: BindHost::Loopback, port: 9092 };
+    assert_eq!(config.listeners, Listeners { bind: vec![all], advertised: vec![] });
+    assert_eq!(config.storage.log_dirs, [PathBuf::from("data/corrente")]);
+    assert_eq!(config.storage.durability, Durability::Sync);
+    assert_eq!(config.num_partitions, 1);
+    assert_eq!(config.groups.initial_rebalance_delay, Duration::ZERO);
+    assert_eq!(config.groups.offsets_partitions, 50);
+    assert_eq!(config.network.socket_request_max_bytes, 104_857_600);
+    assert_eq!(config.network.queued_max_request_bytes, None);
+    assert_eq!(config.node_id, None);
+    assert!(config.auto_create_topics);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn a_file_without_listeners_opens_to_all() {
+    assert_eq!(from_file("").listeners.bind[0].host, BindHost::Any);
+    let env = BrokerConfig::builder().env([]).build().unwrap();
+    assert_eq!(env.listeners.bind[0].host, BindHost::Any);
+    let advertised = BrokerConfig::builder().set("advertised.listeners", "PLAINTEXT://k:1").build().unwrap();
+    assert_eq!(advertised.listeners.bind[0].host, BindHost::Any);
+    // A setting about something else does not open the broker.
+    let other = BrokerConfig::builder().set("log.dirs", "x").build().unwrap();
+    assert_eq!(other.listeners.bind[0].host, BindHost::Loopback);
+}
+
+#[test]
+fn the_old_host_and_port_keys_still_count() {
+    let config = from_file("host.name=10.0.0.1\nport=1234\nadvertised.host.name=k.example\n");
+    assert_eq!(config.listeners.bind[0].host, BindHost::Host("10.0.0.1".into()));
+    assert_eq!(config.listeners.bind[0].port, 1234);
+    assert_eq!(config.listeners.advertised[0].host, "k.example");
+    assert_eq!(config.listeners.advertised[0].port, 1234);
+}
+
+#[test]
+fn precedence_is_default_file_environment_override() {
+    let (_dir, path) = file("num.partitions=2\nmessage.max.bytes=200\nsocket.request.max.bytes=2000\n");
+    let env = [("KAFKA_MESSAGE_MAX_BYTES", "300"), ("KAFKA_SOCKET_REQUEST_MAX_BYTES", "3000")];
+    let env = env.map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let build = BrokerConfig::builder().set_pair("socket.request.max.bytes=4000").unwrap();
+    let config = build.file(path).env(env).build().unwrap();
+    assert_eq!(config.num_partitions, 2);
+    assert_eq!(config.settings().text("message.max.bytes"), Some("300"));
+    assert_eq!(config.network.socket_request_max_bytes, 4000);
+    assert_eq!(config.network.fetch_max_bytes, 57_671_680);
+    let source = |key| config.settings().get(key).unwrap().source.to_string();
+    assert!(source("num.partitions").ends_with("server.properties:1"));
+    assert_eq!(source("message.max.bytes"), "environment variable KAFKA_MESSAGE_MAX_BYTES");
+    assert_eq!(source("socket.request.max.bytes"), "--override");
+}
+
+#[test]
+fn the_environment_is_read_only_when_asked_for() {
+    // `build` without `env` has no way to see variables at all: nothing in this module reads the process's own.
+    let config = BrokerConfig::builder().build().unwrap();
+    assert!(config.settings().iter().next().is_none());
+}
+
+#[test]
+fn directories_of_a_file_are_relative_to_it() {
+    let (dir, path) = file("log.dirs=a, /b ,../c\n");
+    let config = BrokerConfig::builder().file(&path).build().unwrap();
+    assert_eq!(config.storage.log_dirs, [dir.path().join("a"), "/b".into(), dir.path().join("../c")]);
+    let config = BrokerConfig::builder().file(&path).set("log.dirs", "a").build().unwrap();
+    assert_eq!(config.storage.log_dirs, [PathBuf::from("a")]);
+    // log.dirs goes before log.dir.
+    let config = from_file("log.dir=/x\nlog.dirs=/y\n");
+    assert_eq!(config.storage.log_dirs, [PathBuf::from("/y")]);
+}
+
+#[test]
+fn refusals_name_line_key_value_and_expectation() {
+    assert_eq!(
+        refusal("#\nnum.partitions = many\n"),
+        "FILE:2: num.partitions = many: expected a whole number from 1 to 2147483647"
+    );
+    assert_eq!(
+        refusal("auto.create.topics.enable=yes"),
+        "FILE:1: auto.create.topics.enable = yes: expected true or false"
+    );
+    assert_eq!(
+        refusal("listeners=SASL_SSL://:9093"),
+        "FILE:1: listeners = SASL_SSL://:9093: expected PLAINTEXT for listener SASL_SSL: SASL_SSL is not served \
+         yet, only PLAINTEXT is"
+    );
+    assert_eq!(
+        refusal("\n\nadvertised.listeners=PLAINTEXT://0.0.0.0:9092"),
+        "FILE:3: advertised.listeners = PLAINTEXT://0.0.0.0:9092: expected a host that clients can dial; an empty \
+         host, 0.0.0.0 and [::] are none"
+    );
+    assert_eq!(
+        refusal("log.dirs="),
+        "FILE:1: log.dirs = : expected one or more directories, separated by commas"
+    );
+    assert_eq!(
+        refusal("log.durability=sometimes"),
+        "FILE:1: log.durability = sometimes: expected one of: sync, page-cache"
+    );
+    assert_eq!(
+        refusal("max.connections.per.ip.overrides=a"),
+        "FILE:1: max.connections.per.ip.overrides = a: expected host:count, separated by commas"
+    );
+}
+
+#[test]
+fn refusals_of_other_sources_name_them() {
+    let error = BrokerConfig::builder().set("num.partitions", "0").build().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "--override: num.partitions = 0: expected a whole number from 1 to 2147483647"
+    );
+    let env = [("KAFKA_NUM_PARTITIONS".to_owned(), "x\n".to_owned())];
+    assert_eq!(
+        BrokerConfig::builder().env(env).build().unwrap_err().to_string(),
+        "environment variable KAFKA_NUM_PARTITIONS: num.partitions = x\\n: expected a whole number from 1 to 2147483647"
+    );
+    let error = BrokerConfig::builder().set_pair("=3").unwrap_err();
+    assert_eq!(error.to_string(), "--override =3: expected key=value");
+    let error = BrokerConfig::builder().file("/no/such/file").build().unwrap_err().to_string();
+    assert!(error.starts_with("cannot read /no/such/file: No such file"), "{error}");
+}
+
+#[test]
+fn a_cluster_s_file_works_with_a_warning() {
+    let config =
+        from_file("min.insync.replicas=2\ndefault.replication.factor=3\nzookeeper.connect=z:2181/kafka\n");
+    let warnings: Vec<&str> =
+        config.warnings.iter().map(|w| w.rsplit_once("properties:").unwrap().1).collect();
+    assert_eq!(
+        warnings,
+        [
+            "3: zookeeper.connect: ignored for now",
+            "1: min.insync.replicas = 2: this broker is one node, so the effect is 1",
+            "2: default.replication.factor = 3: this broker is one node, so the effect is 1",
+        ]
+    );
+    assert_eq!(config.settings().text("min.insync.replicas"), Some("1"));
+}
+
+#[test]
+fn node_id_goes_before_broker_id_and_minus_one_is_unset() {
+    assert_eq!(from_file("broker.id=7\n").node_id, Some(7));
+    assert_eq!(from_file("broker.id=7\nnode.id=8\n").node_id, Some(8));
+    assert_eq!(from_file("broker.id=-1\n").node_id, None);
+}
+
+#[test]
+fn limits_per_address_are_read_with_ipv6() {
+    let config =
+        from_file("max.connections.per.ip.overrides=10.0.0.1:5, [::1]:0\nconnections.max.idle.ms=-1");
+    let limits = config.network.max_connections_per_ip_overrides;
+    assert_eq!(limits, [("10.0.0.1".to_owned(), 5), ("::1".to_owned(), 0)]);
+    assert_eq!(config.network.connections_max_idle, None);
+}
+
+#[test]
+fn entries_know_source_type_and_synonyms() {
+    let config = from_file("log.retention.hours=1\nlog.retention.ms=7\nssl.key.password=secret\nfoo.bar=1\n");
+    let entries = config.entries();
+    assert!(entries.is_sorted_by(|a, b| a.name < b.name));
+    let entry = |name: &str| entries.iter().find(|e| e.name == name).unwrap();
+    let retention = entry("log.retention.ms");
+    assert_eq!(retention.value.as_deref(), Some("7"));
+    assert_eq!(retention.source, ConfigSource::StaticBroker);
+    let synonyms: Vec<_> = retention.synonyms.iter().map(|s| (s.name.as_str(), s.source.code())).collect();
+    assert_eq!(synonyms, [("log.retention.ms", 4), ("log.retention.hours", 4), ("log.retention.hours", 5)]);
+    assert_eq!(entry("num.partitions").source, ConfigSource::Default);
+    assert_eq!(entry("num.partitions").kind, 3);
+    for secret in ["ssl.key.password", "foo.bar"] {
+        assert_eq!((entry(secret).sensitive, entry(secret).value.clone()), (true, None), "{secret}");
+        assert!(entry(secret).synonyms.iter().all(|s| s.value.is_none()));
+    }
+}

@@ -1,0 +1,123 @@
+//! What can be wrong with a configuration, each with the place, the key, the value and what was expected.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where a setting came from. The order is the precedence: a later one wins.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Source {
+    /// Built in.
+    Default,
+    /// A properties file.
+    File {
+        /// The file, as it was named.
+        path: Arc<PathBuf>,
+        /// The line, from 1.
+        line: u32,
+    },
+    /// An environment variable.
+    Env {
+        /// Its name.
+        variable: String,
+    },
+    /// `--override`, or a setter of the builder.
+    Override,
+}
+
+impl Source {
+    /// Whether somebody set the value, wherever.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        *self != Self::Default
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Env { variable } => write!(f, "environment variable {variable}"),
+            Self::Override => f.write_str("--override"),
+        }
+    }
+}
+
+/// Why no configuration could be made. Messages name the place first, then the key, the value and what was expected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {file}: {source}; expected a Java properties file", file = .file.display())]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not in properties format.
+    #[error("{file}:{line}: {text}: expected {expected}", file = .file.display())]
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: u32,
+        /// The text that cannot be read.
+        text: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// A value is not what its key takes.
+    #[error("{source_}: {key} = {value}: expected {expected}", value = Escaped(.value))]
+    Value {
+        /// Where it was set.
+        source_: Source,
+        /// The key.
+        key: String,
+        /// The value.
+        value: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// An `--override` without `=`.
+    #[error("--override {text}: expected key=value", text = Escaped(.text))]
+    Override {
+        /// What was given.
+        text: String,
+    },
+}
+
+/// Text from outside for messages and logs: control characters escaped, cut at 256 characters.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(pub &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 256;
+        for c in self.0.chars().take(MOST) {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+        }
+        if self.0.chars().nth(MOST).is_some() { f.write_str("...") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_text_is_one_line_and_short() {
+        assert_eq!(Escaped("a\nb\x1b[31m").to_string(), "a\\nb\\u{1b}[31m");
+        assert_eq!(Escaped(&"x".repeat(256)).to_string().len(), 256);
+        assert_eq!(Escaped(&"x".repeat(257)).to_string(), format!("{}...", "x".repeat(256)));
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let file = Source::File { path: Arc::new(PathBuf::from("f")), line: 9 };
+        let env = Source::Env { variable: "KAFKA_X".into() };
+        assert!(Source::Default < file && file < env && env < Source::Override);
+    }
+}

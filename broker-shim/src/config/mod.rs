@@ -1,0 +1,39 @@
+//! Configuration: sources to typed values, for the broker and for topics.
+//!
+//! ```text
+//! properties file --+
+//! KAFKA_* ----------+--> settings --> BrokerConfig --> TopicSettings --> LogConfig
+//! --override -------+    (checked)    (typed)          (per topic)       (per log)
+//! ```
+//!
+//! # Invariants
+//!
+//! * Nothing here talks to the network or creates a file.
+//! * Every refusal names place, key, value and what was expected; every key that does nothing is a warning.
+//!
+//! # Not here
+//!
+//! Changing values at run time, and where overrides of topics are stored (`metadata`).
+
+mod broker;
+mod entry;
+mod error;
+mod keys;
+mod listeners;
+mod properties;
+mod settings;
+mod topic;
+mod value;
+
+pub use broker::{
+    BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig, StorageConfig,
+};
+pub use entry::{ConfigEntry, ConfigSource, Synonym};
+pub use error::{ConfigError, Escaped, Source};
+pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};
+pub use listeners::{Advertised, BindHost, DEFAULT_PORT, Listener, Listeners};
+pub use settings::{Setting, Settings};
+pub use topic::{
+    TOPIC_KEYS, TopicConfigError, TopicKey, TopicSettings, topic_key, validate as validate_topic,
+};
+pub use value::{Kind, Value};

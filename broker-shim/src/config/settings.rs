@@ -1,0 +1,262 @@
+//! Settings from all sources, merged: for each key the value in force and where it came from.
+//!
+//! Precedence: default < file < environment < override. A value is checked when it is merged, so whoever reads
+//! one later finds it well-formed.
+//!
+//! # Environment
+//!
+//! `KAFKA_FOO_BAR` is `foo.bar`: `KAFKA_` is dropped, letters become small, `_` becomes `.`, `__` becomes `_` and
+//! `___` becomes `-`. What container images, links and Kubernetes put beside the settings is skipped: the names
+//! in `NO_SETTINGS`, `KAFKA_*_SERVICE_*`, `KAFKA_*_PORT_9092_TCP*`, and values like `tcp://...`.
+
+use super::error::{ConfigError, Source};
+use super::keys::{self, Standing};
+use super::properties;
+use super::value::Value;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Variables of the images' scripts: they start with `KAFKA_` and set nothing here.
+const NO_SETTINGS: &[&str] = &[
+    "KAFKA_VERSION",
+    "KAFKA_HOME",
+    "KAFKA_NAME",
+    "KAFKA_OPTS",
+    "KAFKA_HEAP_OPTS",
+    "KAFKA_JMX_OPTS",
+    "KAFKA_JMX_HOSTNAME",
+    "KAFKA_JMX_PORT",
+    "KAFKA_LOG4J_OPTS",
+    "KAFKA_LOG4J_LOGGERS",
+    "KAFKA_LOG4J_ROOT_LOGLEVEL",
+    "KAFKA_LOG4J_CMD_OPTS",
+    "KAFKA_TOOLS_LOG4J_LOGLEVEL",
+    "KAFKA_GC_LOG_OPTS",
+    "KAFKA_JVM_PERFORMANCE_OPTS",
+    "KAFKA_DEBUG",
+    "KAFKA_CLUSTER_ID",
+];
+
+/// A value in force.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Setting {
+    /// The text, as it was given.
+    pub value: String,
+    /// Where it was given.
+    pub source: Source,
+}
+
+/// What somebody set; defaults are not in here.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    set: BTreeMap<String, Setting>,
+    /// Notes for whoever starts the broker: one for each key that does nothing.
+    pub warnings: Vec<String>,
+}
+
+impl Settings {
+    /// Adds the entries of a file; relative directories in it are relative to it.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is no properties file, or holds a value that its key does not take.
+    pub fn add_file(&mut self, path: &Path) -> Result<(), ConfigError> {
+        let content = std::fs::read(path)
+            .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
+        let file = Arc::new(path.to_owned());
+        for property in properties::parse(path, &content)? {
+            let source = Source::File { path: Arc::clone(&file), line: property.line };
+            let value = match property.key.as_str() {
+                "log.dirs" | "log.dir" => resolve_all(path, &property.value),
+                _ => property.value,
+            };
+            self.set(&property.key, value, source)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the environment says, in the order of the variables' names.
+    ///
+    /// # Errors
+    ///
+    /// A variable holds a value that its key does not take.
+    pub fn add_env(&mut self, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+        for (variable, value) in variables {
+            if let Some(key) = env_key(variable, value) {
+                self.set(&key, value.clone(), Source::Env { variable: variable.clone() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets one key; a later call wins over an earlier one.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Value`] if the key does not take the value.
+    pub fn set(&mut self, key: &str, value: String, source: Source) -> Result<(), ConfigError> {
+        if let Some(row) = keys::broker_key(key) {
+            // An empty number is "not set" in many copied files: only text and lists may be empty.
+            row.kind.parse(&value).map_err(|_| value_error(key, &value, &source, row.kind.to_string()))?;
+        }
+        if !self.set.contains_key(key) {
+            self.note(key, &source);
+        }
+        self.set.insert(key.to_owned(), Setting { value: value.trim().to_owned(), source });
+        Ok(())
+    }
+
+    fn note(&mut self, key: &str, source: &Source) {
+        let shown = super::error::Escaped(key);
+        match keys::standing(key) {
+            Some(Standing::Used | Standing::Accepted) => {}
+            Some(Standing::NotYet) => self.warnings.push(format!("{source}: {shown}: ignored for now")),
+            None => self.warnings.push(format!("{source}: {shown}: unknown key, ignored")),
+        }
+    }
+
+    /// What somebody set for a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.set.get(key)
+    }
+
+    /// All that was set, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Setting)> {
+        self.set.iter().map(|(key, setting)| (key.as_str(), setting))
+    }
+
+    /// Replaces a value by the one that has effect; its source stays.
+    pub(super) fn amend(&mut self, key: &str, value: &str) {
+        if let Some(setting) = self.set.get_mut(key) {
+            value.clone_into(&mut setting.value);
+        }
+    }
+
+    /// The text in force: what was set, else the default; `None` is Java's null.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        let set = self.set.get(key).map(|s| s.value.as_str());
+        set.or_else(|| keys::broker_key(key).and_then(|row| row.default))
+    }
+
+    /// The checked value in force of a key that has a row.
+    fn value(&self, key: &str) -> Option<Value> {
+        let row = keys::broker_key(key).expect("typed getters are called for keys with a row");
+        self.text(key).map(|text| row.kind.parse(text).expect("values are checked when they are set"))
+    }
+
+    /// A number in force, if there is one.
+    pub(super) fn number(&self, key: &str) -> Option<i64> {
+        match self.value(key) {
+            Some(Value::Number(number)) => Some(number),
+            _ => None,
+        }
+    }
+
+    /// A switch in force.
+    pub(super) fn switch(&self, key: &str) -> bool {
+        self.value(key) == Some(Value::Bool(true))
+    }
+
+    /// The error for a value that its own kind takes and that is wrong all the same.
+    pub(super) fn error(&self, key: &str, expected: impl Into<String>) -> ConfigError {
+        let source = self.get(key).map_or(Source::Default, |s| s.source.clone());
+        value_error(key, self.text(key).unwrap_or_default(), &source, expected.into())
+    }
+}
+
+fn value_error(key: &str, value: &str, source: &Source, expected: String) -> ConfigError {
+    let value = if keys::is_secret(key) { "[hidden]" } else { value }.to_owned();
+    ConfigError::Value { source_: source.clone(), key: key.to_owned(), value, expected }
+}
+
+/// Directories of a file, made relative to the file.
+fn resolve_all(file: &Path, dirs: &str) -> String {
+    let base = file.parent().unwrap_or(Path::new(""));
+    let resolved: Vec<String> =
+        super::value::split_list(dirs).iter().map(|dir| base.join(dir).display().to_string()).collect();
+    resolved.join(",")
+}
+
+/// The key that a variable sets, if it sets one.
+fn env_key(variable: &str, value: &str) -> Option<String> {
+    let name = variable.strip_prefix("KAFKA_")?;
+    let injected = name.is_empty()
+        || NO_SETTINGS.contains(&variable)
+        || name.starts_with("ENV_")
+        || name.starts_with("SERVICE_")
+        || name.contains("_SERVICE_")
+        || is_link_port(name)
+        || value.starts_with("tcp://")
+        || value.starts_with("udp://");
+    if injected {
+        return None;
+    }
+    let dotted = name.to_ascii_lowercase().replace('_', ".");
+    Some(dotted.replace("...", "-").replace("..", "_"))
+}
+
+/// `PORT_9092_TCP`, `BROKER_PORT_9092_TCP_ADDR`: what links inject.
+fn is_link_port(name: &str) -> bool {
+    let Some(at) = name.find("PORT_") else { return false };
+    let rest = name[at + 5..].trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < name.len() - at - 5 && (rest.starts_with("_TCP") || rest.starts_with("_UDP"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_map_as_in_the_image() {
+        assert_eq!(env_key("KAFKA_NUM_PARTITIONS", "3").as_deref(), Some("num.partitions"));
+        assert_eq!(env_key("KAFKA_A__B", "x").as_deref(), Some("a_b"));
+        assert_eq!(env_key("KAFKA_LISTENER_NAME_A___B_X", "x").as_deref(), Some("listener.name.a-b.x"));
+        assert_eq!(env_key("KAFKA_PORT", "9092").as_deref(), Some("port"));
+        assert_eq!(env_key("PATH", "x"), None);
+    }
+
+    #[test]
+    fn what_links_and_kubernetes_inject_is_skipped() {
+        for (variable, value) in [
+            ("KAFKA_PORT", "tcp://10.0.0.1:9092"),
+            ("KAFKA_SERVICE_HOST", "10.0.0.1"),
+            ("KAFKA_SERVICE_PORT", "9092"),
+            ("KAFKA_0_SERVICE_PORT_CLIENT", "9092"),
+            ("KAFKA_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
+            ("KAFKA_PORT_9092_TCP_ADDR", "10.0.0.1"),
+            ("KAFKA_PORT_9092_TCP_PROTO", "tcp"),
+            ("KAFKA_HOME", "/opt/kafka"),
+            ("KAFKA_HEAP_OPTS", "-Xmx1G"),
+            ("KAFKA_ENV_X", "y"),
+        ] {
+            assert_eq!(env_key(variable, value), None, "{variable}");
+        }
+    }
+
+    #[test]
+    fn notes_come_once_a_key_and_name_the_place() {
+        let mut settings = Settings::default();
+        let source = |line| Source::File { path: Arc::new("a.properties".into()), line };
+        settings.set("zookeeper.connect", "localhost:2181".into(), source(3)).unwrap();
+        settings.set("zookeeper.connect", "other:2181".into(), source(4)).unwrap();
+        settings.set("num.partition", "3".into(), source(5)).unwrap();
+        settings.set("replica.lag.time.max.ms", "3".into(), source(6)).unwrap();
+        assert_eq!(
+            settings.warnings,
+            [
+                "a.properties:3: zookeeper.connect: ignored for now",
+                "a.properties:5: num.partition: unknown key, ignored"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_secret_is_not_in_the_message() {
+        let settings = Settings::default();
+        let error = settings.error("ssl.key.password", "text");
+        assert_eq!(error.to_string(), "default: ssl.key.password = [hidden]: expected text");
+    }
+}

@@ -1,0 +1,249 @@
+//! What the rest of the broker asks about topics, and how requests to create and delete them are refused.
+//!
+//! A refusal carries the code of Kafka 4 and the texts of Kafka 4 and 2.2; which of the texts, and whether the code
+//! is too young for the request's version, is decided where versions are known (`handlers`).
+
+use super::engine::Log;
+use super::name::{TopicName, TopicNameError};
+use super::uuid::Uuid;
+use crate::config::TopicConfigError;
+use log_engine::error::LogError;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A topic that exists.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its name.
+    pub name: TopicName,
+    /// Its id, which a topic of the same name created later does not have.
+    pub id: Uuid,
+    /// Its partitions, by number; never empty.
+    pub partitions: Vec<Arc<Log>>,
+    /// The settings that were made for this topic, as text; all are valid.
+    pub overrides: BTreeMap<String, String>,
+    /// Whether the broker made it for itself.
+    pub internal: bool,
+}
+
+impl Topic {
+    /// The log of a partition; `None` for a number that the topic does not have.
+    #[must_use]
+    pub fn partition(&self, number: i32) -> Option<&Arc<Log>> {
+        self.partitions.get(usize::try_from(number).ok()?)
+    }
+
+    /// How many partitions there are.
+    #[must_use]
+    pub fn partition_count(&self) -> i32 {
+        i32::try_from(self.partitions.len()).expect("topics are created with at most i32::MAX partitions")
+    }
+}
+
+/// A topic to create.
+#[derive(Clone, Debug, Default)]
+pub struct CreateTopic {
+    /// The name, not yet checked.
+    pub name: String,
+    /// How many partitions; `None` (-1 on the wire): `num.partitions`.
+    pub partitions: Option<i32>,
+    /// How many replicas; `None` (-1 on the wire): 1.
+    pub replication: Option<i16>,
+    /// Brokers by partition, if the client assigns them; then both counts are `None`.
+    pub assignment: Vec<(i32, Vec<i32>)>,
+    /// Settings; a null value is refused.
+    pub configs: Vec<(String, Option<String>)>,
+}
+
+impl CreateTopic {
+    /// A topic of this name with the defaults of the broker.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
+/// A topic as it would be created.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TopicPlan {
+    /// The name.
+    pub name: TopicName,
+    /// How many partitions.
+    pub partitions: i32,
+    /// Its settings.
+    pub overrides: BTreeMap<String, String>,
+}
+
+/// Topics that the broker makes for itself when they are first needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum InternalTopic {
+    /// `__consumer_offsets`.
+    ConsumerOffsets,
+}
+
+/// Topics and who we are.
+///
+/// Look-ups take a short lock and never wait for the disk. `create`, `delete`, `internal` and, once in a thousand
+/// calls, `next_producer_id` sync a log before they return: an async caller must not hold up its thread with them.
+pub trait Catalog: Send + Sync {
+    /// The topic of this name.
+    fn topic(&self, name: &str) -> Option<Arc<Topic>>;
+    /// The topic of this id.
+    fn topic_by_id(&self, id: &Uuid) -> Option<Arc<Topic>>;
+    /// All topics, internal ones too, sorted by name.
+    fn topics(&self) -> Vec<Arc<Topic>>;
+    /// Checks a request to create without effect.
+    ///
+    /// # Errors
+    ///
+    /// As [`Catalog::create`].
+    fn validate(&self, request: &CreateTopic) -> Result<TopicPlan, CreateTopicError>;
+    /// Creates a topic; when it returns, the topic survives a power cut.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails; nothing was created then.
+    fn create(&self, request: &CreateTopic) -> Result<Arc<Topic>, CreateTopicError>;
+    /// The internal topic, created if it is not there.
+    ///
+    /// # Errors
+    ///
+    /// The disk refused.
+    fn internal(&self, topic: InternalTopic) -> Result<Arc<Topic>, CreateTopicError>;
+    /// Deletes a topic; when it returns, it stays deleted through a power cut. Readers keep what they hold.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it may not be deleted.
+    fn delete(&self, name: &str) -> Result<Arc<Topic>, DeleteTopicError>;
+    /// Calls `callback` after each deletion, before `delete` returns: committed offsets of the topic go with it.
+    fn on_delete(&self, callback: Box<dyn Fn(&Topic) + Send + Sync>);
+    /// The id of this cluster of one: 22 characters.
+    fn cluster_id(&self) -> &str;
+    /// The number of this broker.
+    fn broker_id(&self) -> i32;
+    /// A producer id that was never given out, nor will be again.
+    ///
+    /// # Errors
+    ///
+    /// The next block of ids could not be written down.
+    fn next_producer_id(&self) -> Result<i64, LogError>;
+}
+
+/// Why a topic is not created.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreateTopicError {
+    /// The name is no topic name.
+    #[error(transparent)]
+    Name(#[from] TopicNameError),
+    /// The name is the broker's own.
+    #[error("Creation of internal topic {0} is prohibited.")]
+    Reserved(TopicName),
+    /// There is one of this name.
+    #[error("Topic '{0}' already exists.")]
+    Exists(TopicName),
+    /// There are some that differ only in `.` against `_`.
+    #[error("Topic '{name}' collides with existing topics: {existing}")]
+    Collision {
+        /// The name asked for.
+        name: TopicName,
+        /// The others, separated by commas.
+        existing: String,
+    },
+    /// The number of partitions is not positive.
+    #[error("Number of partitions was set to an invalid non-positive value.")]
+    Partitions,
+    /// The number of partitions is beyond what one request may ask for.
+    #[error("Excessively large number of partitions per request.")]
+    TooManyPartitions,
+    /// The replication factor is not positive.
+    #[error("Replication factor must be larger than 0, or -1 to use the default value.")]
+    NoReplica,
+    /// More replicas than brokers.
+    #[error(
+        "Unable to replicate the partition {0} time(s): The target replication factor of {0} cannot be reached \
+         because only 1 broker(s) are registered."
+    )]
+    Replication(i16),
+    /// Counts beside an assignment.
+    #[error("A manual partition assignment was specified, but {0} was not set to -1.")]
+    CountsAndAssignment(&'static str),
+    /// An assignment that one broker cannot fulfil.
+    #[error("{0}")]
+    Assignment(String),
+    /// A setting that no topic takes.
+    #[error(transparent)]
+    Config(#[from] TopicConfigError),
+    /// The disk refused; nothing was created.
+    #[error("the topic could not be stored")]
+    Storage(#[from] LogError),
+}
+
+impl CreateTopicError {
+    /// The protocol's error code, as Kafka 4 answers.
+    #[must_use]
+    pub fn code(&self) -> i16 {
+        match self {
+            Self::Name(_) | Self::Collision { .. } => 17,
+            Self::Exists(_) => 36,
+            Self::Partitions => 37,
+            Self::NoReplica | Self::Replication(_) => 38,
+            Self::Assignment(_) => 39,
+            Self::Config(_) => 40,
+            Self::Reserved(_) | Self::CountsAndAssignment(_) => 42,
+            Self::TooManyPartitions => 44,
+            Self::Storage(_) => 56,
+        }
+    }
+
+    /// The text of Kafka 2.2, where it had one; else that of Kafka 4.
+    #[must_use]
+    pub fn old_text(&self) -> String {
+        match self {
+            Self::Name(error) => error.old_text(),
+            Self::Partitions => "Number of partitions must be larger than 0.".to_owned(),
+            Self::NoReplica => "Replication factor must be larger than 0.".to_owned(),
+            Self::Replication(factor) => {
+                format!("Replication factor: {factor} larger than available brokers: 1.")
+            }
+            Self::CountsAndAssignment(_) => {
+                "Both numPartitions or replicationFactor and replicasAssignments were set. \
+                                             Both cannot be used at the same time."
+                    .to_owned()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+/// Why a topic is not deleted.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeleteTopicError {
+    /// There is none of this name.
+    #[error("This server does not host this topic-partition.")]
+    Unknown,
+    /// `delete.topic.enable` is off.
+    #[error("Topic deletion is disabled.")]
+    Disabled,
+    /// It is the broker's own.
+    #[error("Deletion of internal topic {0} is prohibited.")]
+    Reserved(TopicName),
+    /// The disk refused; the topic is still there.
+    #[error("the deletion could not be stored")]
+    Storage(#[from] LogError),
+}
+
+impl DeleteTopicError {
+    /// The protocol's error code, as Kafka 4 answers; 73 is unknown below DeleteTopics v3, where it was 42.
+    #[must_use]
+    pub fn code(&self) -> i16 {
+        match self {
+            Self::Unknown => 3,
+            Self::Reserved(_) => 42,
+            Self::Disabled => 73,
+            Self::Storage(_) => 56,
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Topics: their names, ids, settings and partitions; and who this broker is.
+//!
+//! # Not here
+//!
+//! Which versions of the protocol see what (`handlers`); the records of a topic (`log_engine`).
+
+mod catalog;
+mod engine;
+mod name;
+mod uuid;
+
+pub use catalog::{
+    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
+};
+pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
+pub use uuid::Uuid;
+
+use crate::config::Escaped;

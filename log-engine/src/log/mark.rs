@@ -1,0 +1,199 @@
+//! The synced mark: how far a log is known to be on the disk, durably written down.
+//!
+//! # The bytes
+//!
+//! A file `synced-mark` in the log's directory holds two slots, at 0 and at 512, so that no sector holds both. They are
+//! written in turn, and the one of the greater generation whose checksum fits counts. Big-endian:
+//!
+//! ```text
+//!  at  size  field
+//!   0   8    "CORRMARK"
+//!   8   4    version              1
+//!  12   4    crc                  CRC-32C of everything from 16 to 96
+//!  16   8    generation           counts the writes; its lowest bit is the slot
+//!  24   8    truncations          counts the cuts: readers in other processes see them by it
+//!  32   8    segment              base offset of the segment that the mark lies in
+//!  40   8    position             first byte of that segment that may be unsynced
+//!  48   8    next offset          offset of the record that begins there
+//!  56   8    log start            log start offset
+//!  64   8    inode                which file the segment was: a copied directory has others
+//!  72   8    last batch position  where the last batch below the position begins, -1 if it is 0
+//!  80   4    last batch crc       as in its header
+//!  84  12    zero
+//! ```
+//!
+//! # Invariants
+//!
+//! * Everything below the mark was synced before the mark was written: it is never ahead of a sync.
+//! * It is lowered, durably, before anything below it is cut.
+//! * It is a claim, not evidence: recovery believes it only if the file is the same and the batch it names is there.
+
+use crate::error::{LogError, Result};
+use crate::io::{FileId, OpenMode, Storage, StorageFile};
+use crate::types::{Offset, Position};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Name of the file, in the log's directory.
+pub(crate) const FILE_NAME: &str = "synced-mark";
+
+const MAGIC: &[u8; 8] = b"CORRMARK";
+const VERSION: u32 = 1;
+const CHECKED_FROM: usize = 16;
+const SLOT_LEN: usize = 96;
+const SECOND_SLOT_AT: usize = 512;
+
+/// The batch that ends at a mark: what shows that the mark belongs to these bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct LastBatch {
+    pub(crate) position: Position,
+    pub(crate) crc: u32,
+}
+
+/// A place in a log up to which everything is on the disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Mark {
+    pub(crate) segment: Offset,
+    pub(crate) position: Position,
+    pub(crate) next_offset: Offset,
+    pub(crate) log_start: Offset,
+    pub(crate) file: FileId,
+    /// `None` exactly if the position is 0.
+    pub(crate) last_batch: Option<LastBatch>,
+    pub(crate) truncations: u64,
+}
+
+/// The file, ready to be written.
+#[derive(Debug)]
+pub(crate) struct MarkFile {
+    path: PathBuf,
+    file: Option<Arc<dyn StorageFile>>,
+    generation: u64,
+}
+
+impl MarkFile {
+    /// Reads the mark of a directory, if there is a good one, and makes ready to write the next. Writes nothing.
+    pub(crate) fn read(storage: &dyn Storage, dir: &Path) -> Result<(Self, Option<Mark>)> {
+        let path = dir.join(FILE_NAME);
+        let mut this = Self { path, file: None, generation: 0 };
+        if !storage.exists(&this.path).map_err(LogError::io("look for", &this.path))? {
+            return Ok((this, None));
+        }
+        // Whatever is wrong with the file, it is a claim that is not made: the next write replaces it.
+        let Ok(file) = storage.open(&this.path, OpenMode::ReadWrite) else { return Ok((this, None)) };
+        let slots = [0, SECOND_SLOT_AT as u64].map(|at| read_slot(&*file, at));
+        let best = slots.into_iter().flatten().max_by_key(|(generation, _)| *generation);
+        this.file = Some(file);
+        this.generation = best.map_or(0, |(generation, _)| generation);
+        Ok((this, best.map(|(_, mark)| mark)))
+    }
+
+    /// Writes the next slot and syncs it. What the mark claims must have been synced before.
+    pub(crate) fn write(&mut self, storage: &dyn Storage, mark: &Mark) -> Result<()> {
+        let fresh = self.file.is_none();
+        let file = match &self.file {
+            Some(file) => Arc::clone(file),
+            None => {
+                let mode = OpenMode::Truncate;
+                storage.open(&self.path, mode).map_err(LogError::io("create", &self.path))?
+            }
+        };
+        let generation = self.generation + 1;
+        let at = if generation % 2 == 0 { 0 } else { SECOND_SLOT_AT as u64 };
+        let slot = encode(generation, mark);
+        file.write_all_at(&[&slot], at).map_err(LogError::io("write", &self.path))?;
+        file.sync_data().map_err(LogError::io("sync", &self.path))?;
+        if fresh {
+            let dir = self.path.parent().unwrap_or(Path::new("."));
+            storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        }
+        self.file = Some(file);
+        self.generation = generation;
+        Ok(())
+    }
+}
+
+fn read_slot(file: &dyn StorageFile, at: u64) -> Option<(u64, Mark)> {
+    let mut slot = [0; SLOT_LEN];
+    file.read_exact_at(&mut slot, at).ok()?;
+    decode(&slot)
+}
+
+fn encode(generation: u64, mark: &Mark) -> [u8; SLOT_LEN] {
+    let mut slot = [0; SLOT_LEN];
+    slot[..8].copy_from_slice(MAGIC);
+    slot[8..12].copy_from_slice(&VERSION.to_be_bytes());
+    slot[16..24].copy_from_slice(&generation.to_be_bytes());
+    slot[24..32].copy_from_slice(&mark.truncations.to_be_bytes());
+    slot[32..40].copy_from_slice(&mark.segment.get().to_be_bytes());
+    slot[40..48].copy_from_slice(&mark.position.to_u64().to_be_bytes());
+    slot[48..56].copy_from_slice(&mark.next_offset.get().to_be_bytes());
+    slot[56..64].copy_from_slice(&mark.log_start.get().to_be_bytes());
+    slot[64..72].copy_from_slice(&mark.file.0.to_be_bytes());
+    let position = mark.last_batch.map_or(-1, |last| i64::from(last.position.get()));
+    slot[72..80].copy_from_slice(&position.to_be_bytes());
+    slot[80..84].copy_from_slice(&mark.last_batch.map_or(0, |last| last.crc).to_be_bytes());
+    let crc = crc32c::crc32c(&slot[CHECKED_FROM..]);
+    slot[12..16].copy_from_slice(&crc.to_be_bytes());
+    slot
+}
+
+fn decode(slot: &[u8; SLOT_LEN]) -> Option<(u64, Mark)> {
+    let u32_at = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
+    let u64_at = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
+    let offset_at = |at: usize| i64::try_from(u64_at(at)).ok().and_then(Offset::new);
+    if &slot[..8] != MAGIC || u32_at(8) != VERSION || u32_at(12) != crc32c::crc32c(&slot[CHECKED_FROM..]) {
+        return None;
+    }
+    let position = Position::new(u64_at(40))?;
+    let last_batch = Position::new(u64_at(72)).map(|position| LastBatch { position, crc: u32_at(80) });
+    // A writer never wrote such a mark, but a checksum is no proof against everybody.
+    let sound = match last_batch {
+        Some(last) => last.position < position,
+        None => position == Position::ZERO,
+    };
+    let mark = Mark {
+        segment: offset_at(32)?,
+        position,
+        next_offset: offset_at(48)?,
+        log_start: offset_at(56)?,
+        file: FileId(u64_at(64)),
+        last_batch,
+        truncations: u64_at(24),
+    };
+    (sound && mark.next_offset >= mark.segment).then_some((u64_at(16), mark))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark() -> Mark {
+        Mark {
+            segment: Offset::new(30).unwrap(),
+            position: Position::new(900).unwrap(),
+            next_offset: Offset::new(45).unwrap(),
+            log_start: Offset::new(3).unwrap(),
+            file: FileId(77),
+            last_batch: Some(LastBatch { position: Position::new(700).unwrap(), crc: 0xdead_beef }),
+            truncations: 2,
+        }
+    }
+
+    #[test]
+    fn a_mark_reads_as_it_was_written() {
+        assert_eq!(decode(&encode(9, &mark())), Some((9, mark())));
+        let empty = Mark { position: Position::ZERO, last_batch: None, ..mark() };
+        assert_eq!(decode(&encode(1, &empty)), Some((1, empty)));
+    }
+
+    #[test]
+    fn every_flipped_bit_voids_the_slot() {
+        let good = encode(9, &mark());
+        for bit in 0..good.len() * 8 {
+            let mut bad = good;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&bad), None, "bit {bit}");
+        }
+    }
+}
