@@ -3,7 +3,7 @@
 use super::GroupCoordinator;
 use super::slot::Slot;
 use crate::coordinators::group::{Committer, GroupError, Now};
-use crate::coordinators::journal::{Journal, JournalError, JournalRecord};
+use crate::coordinators::journal::{JournalError, JournalRecord};
 use crate::coordinators::records::{self, MAX_STRING, OffsetValue};
 use std::sync::Arc;
 use std::time::Duration;

@@ -4,7 +4,7 @@ use super::GroupCoordinator;
 use super::commit::refused;
 use super::slot::Slot;
 use crate::coordinators::group::{GroupError, Now};
-use crate::coordinators::journal::{Journal, JournalRecord};
+use crate::coordinators::journal::{JournalRecord};
 use crate::coordinators::records;
 
 impl GroupCoordinator {
