@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod coordinators;
+mod handlers;
 pub mod metadata;
 pub mod net;

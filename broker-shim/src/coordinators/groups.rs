@@ -237,8 +237,11 @@ impl GroupCoordinator {
             && let Err(error) = self.store_group(slot)
         {
             tracing::warn!(group = ?slot.group.id(), %error, "the group's record is not stored");
-            let answer =
-                if matches!(error, JournalError::TooLarge) { GroupError::TooLarge } else { GroupError::NotAvailable };
+            let answer = if matches!(error, JournalError::TooLarge) {
+                GroupError::TooLarge
+            } else {
+                GroupError::NotAvailable
+            };
             fx.fail(answer);
             slot.answer(fx);
             fx = Effects::default();

@@ -40,7 +40,8 @@ impl Offsets {
 
     /// All of them, one by one.
     pub fn iter(&self) -> impl Iterator<Item = (&str, i32, &OffsetValue)> {
-        self.topics().flat_map(|(topic, parts)| parts.iter().map(move |(number, value)| (topic, *number, value)))
+        self.topics()
+            .flat_map(|(topic, parts)| parts.iter().map(move |(number, value)| (topic, *number, value)))
     }
 
     /// True if nothing is committed.
@@ -82,7 +83,12 @@ impl Offsets {
     /// Which offsets have had their time. `since` is when the group lost its last member; a group that never had
     /// any goes by the time of each commit.
     #[must_use]
-    pub fn expired(&self, now: Timestamp, since: Option<Timestamp>, retention: Duration) -> Vec<(String, i32)> {
+    pub fn expired(
+        &self,
+        now: Timestamp,
+        since: Option<Timestamp>,
+        retention: Duration,
+    ) -> Vec<(String, i32)> {
         let retention = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
         let is_over = |value: &OffsetValue| match value.expires_at {
             Some(end) => now >= end,

@@ -44,8 +44,9 @@ impl GroupCoordinator {
         self.ensure_topic().await?;
         self.check_commit(group, committer)?;
         let offsets = if self.settings.durable { self.sync_data(offsets).await? } else { offsets };
-        let partition = self
-            .with_committer(group, committer, |slot, now| self.store_offsets(slot, retention, &offsets, now))??;
+        let partition = self.with_committer(group, committer, |slot, now| {
+            self.store_offsets(slot, retention, &offsets, now)
+        })??;
         if self.settings.durable {
             let journal = Arc::clone(&self.journal);
             self.on_disk(move || journal.sync(partition)).await?;

@@ -113,7 +113,8 @@ async fn timer_ends_sessions_and_a_heartbeat_puts_it_off() {
 async fn timer_task_wakes_for_the_earliest_deadline() {
     let group = GroupSettings { min_session: Duration::ZERO, ..GroupSettings::default() };
     let settings = CoordinatorSettings { group, ..CoordinatorSettings::default() };
-    let groups = GroupCoordinator::new(settings, Arc::new(MemoryJournal::default()), Arc::new(SystemClock::default()));
+    let groups =
+        GroupCoordinator::new(settings, Arc::new(MemoryJournal::default()), Arc::new(SystemClock::default()));
     let groups = Arc::new(groups);
     let task = groups.spawn();
     tokio::task::yield_now().await;
@@ -376,15 +377,21 @@ fn offsets_of_a_transaction_count_when_it_is_committed() {
         committed_at: Timestamp::default(),
         expires_at: None,
     };
-    let record =
-        |partition, producer| (records::offset_key("g", "t", partition), records::offset_value(&value), producer);
+    let record = |partition, producer| {
+        (records::offset_key("g", "t", partition), records::offset_value(&value), producer)
+    };
     let script = Script(vec![record(0, 1), record(1, 2), record(2, 3)], vec![(1, true), (2, false)]);
-    let groups =
-        GroupCoordinator::new(CoordinatorSettings::default(), Arc::new(script), Arc::new(ManualClock::default()));
+    let groups = GroupCoordinator::new(
+        CoordinatorSettings::default(),
+        Arc::new(script),
+        Arc::new(ManualClock::default()),
+    );
     let report = groups.load(true).unwrap();
     assert_eq!((report.offsets, report.open_transactions), (1, 1));
     groups.offsets("g", |offsets| {
-        assert!(offsets.get("t", 0).is_some() && offsets.get("t", 1).is_none() && offsets.get("t", 2).is_none());
+        assert!(
+            offsets.get("t", 0).is_some() && offsets.get("t", 1).is_none() && offsets.get("t", 2).is_none()
+        );
     });
 }
 

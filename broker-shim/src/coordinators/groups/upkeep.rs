@@ -4,7 +4,7 @@ use super::GroupCoordinator;
 use super::commit::refused;
 use super::slot::Slot;
 use crate::coordinators::group::{GroupError, Now};
-use crate::coordinators::journal::{JournalRecord};
+use crate::coordinators::journal::JournalRecord;
 use crate::coordinators::records;
 
 impl GroupCoordinator {
@@ -28,7 +28,8 @@ impl GroupCoordinator {
     pub fn forget_topic(&self, topic: &str) {
         for group in self.names() {
             let _ = self.with_slot(&group, false, |slot, _| {
-                let numbers = slot.offsets.iter().filter(|(name, _, _)| *name == topic).map(|(_, number, _)| number);
+                let numbers =
+                    slot.offsets.iter().filter(|(name, _, _)| *name == topic).map(|(_, number, _)| number);
                 let all: Vec<(String, i32)> = numbers.map(|number| (topic.to_owned(), number)).collect();
                 self.take_back(slot, &all)
             });
