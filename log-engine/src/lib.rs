@@ -1,4 +1,5 @@
 //! A memory-mapped, segmented commit log: sparse indexes, time-based retention, zero-copy reads.
+pub mod config;
 pub mod error;
 pub mod format;
 pub mod io;

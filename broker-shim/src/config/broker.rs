@@ -209,7 +209,7 @@ impl BrokerConfigBuilder {
             settings.add_env(env)?;
         }
         for (key, value) in self.overrides {
-            settings.set(&key, value, Source::Override)?;
+            settings.set(&key, &value, Source::Override)?;
         }
         let open_to_all = self.file.is_some() || self.env.is_some();
         typed(settings, open_to_all)

@@ -396,21 +396,21 @@ pub fn patch(head: &mut [u8], base_offset: Offset, epoch: LeaderEpoch) {
     head[EPOCH_AT..MAGIC_AT].copy_from_slice(&epoch.get().to_be_bytes());
 }
 
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     let mut out = [0; N];
     out.copy_from_slice(&bytes[at..at + N]);
     out
 }
 
-fn read_i8(bytes: &[u8], at: usize) -> i8 {
+pub(crate) fn read_i8(bytes: &[u8], at: usize) -> i8 {
     i8::from_be_bytes(array(bytes, at))
 }
 
-fn read_i32(bytes: &[u8], at: usize) -> i32 {
+pub(crate) fn read_i32(bytes: &[u8], at: usize) -> i32 {
     i32::from_be_bytes(array(bytes, at))
 }
 
-fn read_i64(bytes: &[u8], at: usize) -> i64 {
+pub(crate) fn read_i64(bytes: &[u8], at: usize) -> i64 {
     i64::from_be_bytes(array(bytes, at))
 }
 

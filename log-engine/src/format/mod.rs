@@ -3,7 +3,15 @@
 //! | module | bytes |
 //! |---|---|
 //! | [`batch`] | record batch v2: 61 byte header, then records |
+//! | [`record`] | the records in a batch |
+//! | [`varint`] | their zigzag integers |
+//! | [`codec`] | compressed bodies, opened under a cap |
+//! | [`build`] | batches from records |
 //! | [`validate`] | what a client's batch must satisfy before it is stored |
+//! | [`index_entry`] | entries of the offset, time and transaction indexes |
+//! | [`snapshot`] | producer snapshots |
+//! | [`checkpoint`] | the text files of a log directory |
+//! | [`names`] | file and directory names |
 //!
 //! # Invariants
 //!
@@ -11,7 +19,18 @@
 //! * Everything that is written can be read by Kafka's own dump tool.
 
 pub mod batch;
+pub mod build;
+pub mod checkpoint;
+pub mod codec;
+pub mod index_entry;
+pub mod names;
+pub mod record;
+pub mod snapshot;
 pub mod validate;
+pub mod varint;
+
+#[cfg(test)]
+mod testing;
 
 use crate::types::Offset;
 

@@ -34,9 +34,12 @@ pub enum Rejected {
     /// A header that contradicts itself or the rules: base offset, counts, control bit, sequence.
     #[error("{0}")]
     Invalid(String),
-    /// Data that cannot be decompressed, an unknown codec, or records that cannot be walked.
+    /// Data that cannot be decompressed, or an unknown codec.
     #[error("{0}")]
     Unreadable(CorruptReason),
+    /// Records that cannot be walked, whether they were compressed or not.
+    #[error("{0}")]
+    Records(CorruptReason),
     /// Records without a key in a compacted log: their indexes in the batch.
     #[error("records without a key in a compacted log")]
     MissingKey(Vec<u32>),

@@ -142,8 +142,9 @@ fn refusals_of_other_sources_name_them() {
     );
     let error = BrokerConfig::builder().set_pair("=3").unwrap_err();
     assert_eq!(error.to_string(), "--override =3: expected key=value");
-    let error = BrokerConfig::builder().file("/no/such/file").build().unwrap_err().to_string();
-    assert!(error.starts_with("cannot read /no/such/file: No such file"), "{error}");
+    let error = BrokerConfig::builder().file("/no/such/file").build().unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /no/such/file, expected a Java properties file");
+    assert!(std::error::Error::source(&error).is_some_and(|e| e.to_string().starts_with("No such file")));
 }
 
 #[test]

@@ -1,0 +1,13 @@
+//! What a broker coordinates for its clients: consumer groups and their committed offsets.
+//!
+//! * [`group`]: one group as a pure state machine: no I/O, no runtime, no clock.
+//! * [`groups`]: all groups of the broker: locks, held requests, the timer, storing and loading.
+//! * [`offsets`]: the committed offsets of one group.
+//! * [`records`]: the bytes of `__consumer_offsets`.
+//!
+//! # Not here
+//!
+//! API versions and error numbers of the wire (`handlers`), topics (`metadata`).
+
+pub mod group;
+pub mod records;
