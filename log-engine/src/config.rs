@@ -134,7 +134,12 @@ impl LogConfig {
         size("segment.bytes", self.segment_bytes)?;
         size("segment.index.bytes", self.segment_index_bytes)?;
         ensure(self.segment_bytes >= 14, "segment.bytes", self.segment_bytes, "at least 14 bytes")?;
-        ensure(self.segment_index_bytes >= 4, "segment.index.bytes", self.segment_index_bytes, "at least 4 bytes")?;
+        ensure(
+            self.segment_index_bytes >= 4,
+            "segment.index.bytes",
+            self.segment_index_bytes,
+            "at least 4 bytes",
+        )?;
         ensure(self.segment_ms >= 1, "segment.ms", self.segment_ms, "at least 1 ms")?;
         ensure(self.flush_messages != Some(0), "flush.messages", 0, "at least 1 record")?;
         ensure(self.sync_after_bytes >= 1, "sync.after.bytes", self.sync_after_bytes, "at least 1 byte")?;

@@ -2,6 +2,8 @@
 pub mod config;
 pub mod error;
 pub mod format;
+pub mod index;
 pub mod io;
 pub mod log;
+pub mod segment;
 pub mod types;

@@ -394,4 +394,4 @@ impl Rejected {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -28,6 +28,7 @@ pub mod record;
 pub mod snapshot;
 pub mod validate;
 pub mod varint;
+mod walk;
 
 #[cfg(test)]
 mod testing;

@@ -20,6 +20,7 @@ mod gzip;
 mod lz4;
 #[cfg(feature = "snappy")]
 mod snappy;
+#[cfg(feature = "lz4")]
 mod xxh32;
 #[cfg(feature = "zstd")]
 mod zstd;

@@ -118,7 +118,8 @@ fn idle_producers_are_forgotten_but_not_with_an_open_transaction() {
 #[test]
 fn older_batches_complete_what_a_snapshot_left_out() {
     let mut full = after(9);
-    let all: Vec<Remembered> = full.get(ProducerId::new(7).unwrap()).unwrap().batches.iter().copied().collect();
+    let all: Vec<Remembered> =
+        full.get(ProducerId::new(7).unwrap()).unwrap().batches.iter().copied().collect();
     let mut short = full.clone();
     let id = ProducerId::new(7).unwrap();
     let mut producer = full.get(id).unwrap().clone();

@@ -1,0 +1,274 @@
+//! The files of a segment: their names, index files written and read, renaming, removal, the copy of a front.
+
+use super::{Opened, Segment, SegmentOptions};
+use crate::error::{LogError, Result};
+use crate::format::index_entry::TxnEntry;
+use crate::format::names::{FileKind, SegmentFile, Stage};
+use crate::index::TxnIndex;
+use crate::io::{OpenMode, StorageFile};
+use crate::types::{Offset, Position, Timestamp};
+use bytes::Bytes;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// The indexes that are made anew from headers; that of transactions is not.
+const OFFSET_INDEXES: [FileKind; 2] = [FileKind::OffsetIndex, FileKind::TimeIndex];
+/// All files that belong to a segment and are not its batches; the snapshot is the log's.
+const DERIVED: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex];
+/// Read to the heap up to this size, mapped above: a map costs more than copying a few pages.
+const MAP_FROM: u64 = 16 * 1024;
+/// Copied at once when a front is copied.
+const COPY: usize = 1 << 20;
+
+/// Where the files are.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    dir: PathBuf,
+    base: Offset,
+    stage: Stage,
+}
+
+impl Names {
+    pub(super) fn new(dir: &Path, base: Offset) -> Self {
+        Self { dir: dir.to_owned(), base, stage: Stage::Live }
+    }
+
+    fn path(&self, kind: FileKind) -> PathBuf {
+        self.dir.join(SegmentFile::live(self.base, kind).at(self.stage).name())
+    }
+
+    /// The name under which a file is written that will take the place of `kind`; whoever starts removes it.
+    fn unfinished(&self, kind: FileKind) -> PathBuf {
+        self.dir.join(SegmentFile::live(self.base, kind).at(Stage::Cleaned).name())
+    }
+
+    pub(super) fn log(&self) -> PathBuf {
+        self.path(FileKind::Log)
+    }
+}
+
+/// Treats a file that is not there as dealt with.
+fn unless_missing(result: std::io::Result<()>) -> std::io::Result<()> {
+    match result {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+impl Segment {
+    /// Opens the `.log` file; the name cannot change meanwhile.
+    pub(super) fn open_file(&self, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
+        let names = self.names.lock();
+        let path = names.log();
+        self.storage.open(&path, mode).map_err(LogError::io("open", &path))
+    }
+
+    /// A derived file's content; `None` if there is no such file.
+    ///
+    /// `may_map` asks for a map of a large file; never for a segment that is going to be written.
+    pub(super) fn read_derived(&self, kind: FileKind, may_map: bool) -> Result<Option<Bytes>> {
+        let path = self.names.lock().path(kind);
+        let file = match self.storage.open(&path, OpenMode::Read) {
+            Ok(file) => file,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(LogError::io("open", &path)(e)),
+        };
+        let read = || {
+            let len = file.len()?;
+            // No index is larger than its segment may be; a file that is, is read as far as it can be one.
+            let size = usize::try_from(len).unwrap_or(usize::MAX).min(Position::MAX.to_usize());
+            if len > MAP_FROM && may_map {
+                if let Some(map) = file.map(len)? {
+                    return Ok(map.slice(0, size, len));
+                }
+            }
+            let mut buf = vec![0; size];
+            file.read_exact_at(&mut buf, 0)?;
+            Ok(Bytes::from(buf))
+        };
+        read().map(Some).map_err(LogError::io("read", &path))
+    }
+
+    /// Appends to a derived file from `at` on, which is made if need be.
+    pub(super) fn extend_derived(&self, kind: FileKind, bytes: &[u8], at: u64, sync: bool) -> Result<()> {
+        let path = self.names.lock().path(kind);
+        let open = || match self.storage.open(&path, OpenMode::ReadWrite) {
+            Err(e) if e.kind() == ErrorKind::NotFound => self.storage.open(&path, OpenMode::CreateNew),
+            other => other,
+        };
+        let write = || {
+            let file = open()?;
+            file.write_all_at(&[bytes], at)?;
+            if sync { file.sync_data() } else { Ok(()) }
+        };
+        write().map_err(LogError::io("write", &path))
+    }
+
+    /// Replaces a derived file as a whole: another reader's map of the old one stays as it is.
+    pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8]) -> Result<()> {
+        let path = self.names.lock().path(kind);
+        let fresh = self.names.lock().unfinished(kind);
+        let write = || {
+            self.storage.open(&fresh, OpenMode::Truncate)?.write_all_at(&[bytes], 0)?;
+            self.storage.rename(&fresh, &path)
+        };
+        write().map_err(LogError::io("write", &path))
+    }
+
+    /// Removes all indexes of this name.
+    pub(super) fn remove_derived(&self) -> Result<()> {
+        self.remove_kinds(&DERIVED)
+    }
+
+    fn remove_kinds(&self, kinds: &[FileKind]) -> Result<()> {
+        let names = self.names.lock();
+        for kind in kinds {
+            let path = names.path(*kind);
+            unless_missing(self.storage.remove_file(&path)).map_err(LogError::io("remove", &path))?;
+        }
+        Ok(())
+    }
+
+    /// Renames all files of the segment to `*.deleted`; a reader that opens it later still finds it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; some files may have been renamed, and a second call goes on.
+    pub fn mark_deleted(&self) -> Result<()> {
+        let mut names = self.names.lock();
+        let mut target = names.clone();
+        target.stage = Stage::Deleted;
+        // The batches last: a start in between finds a segment without indexes, never indexes without a segment.
+        for kind in DERIVED.into_iter().chain([FileKind::Log]) {
+            let (from, to) = (names.path(kind), target.path(kind));
+            unless_missing(self.storage.rename(&from, &to)).map_err(LogError::io("rename", &from))?;
+        }
+        *names = target;
+        Ok(())
+    }
+
+    /// Removes all files of the segment, under their present names. Readers that hold slices keep the content.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; a second call goes on.
+    pub fn remove_files(&self) -> Result<()> {
+        self.remove_derived()?;
+        let path = self.path();
+        unless_missing(self.storage.remove_file(&path)).map_err(LogError::io("remove", &path))
+    }
+
+    /// Follows the directory after it was renamed.
+    pub fn moved_to(&self, dir: &Path) {
+        dir.clone_into(&mut self.names.lock().dir);
+    }
+
+    /// Closes the file, lets go of the map and forgets the indexes: all come back when they are needed. Does nothing
+    /// and answers `false` while the segment is active or has bytes that were not synced.
+    pub fn release(&self) -> bool {
+        if self.writer.lock().is_some() || self.synced.load(Ordering::Acquire) < self.len().get() {
+            return false;
+        }
+        *self.open.write() = Opened::default();
+        *self.indexes.write() = None;
+        *self.txns.write() = None;
+        true
+    }
+
+    /// Copies the first `to` bytes, whole batches, to a new file, syncs it and renames it over this one: how a log is
+    /// cut without shortening a file that may be mapped. The answer replaces this segment, which must not be used to
+    /// write again; its slices stay valid. The directory is not synced.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; this segment is then as it was.
+    pub fn cut_copy(&self, to: Position, options: &SegmentOptions, now: Timestamp) -> Result<Arc<Self>> {
+        assert!(to <= self.len(), "only published bytes can be kept");
+        let path = self.path();
+        let fresh = self.names.lock().unfinished(FileKind::Log);
+        let file = self.storage.open(&fresh, OpenMode::Truncate).map_err(LogError::io("create", &fresh))?;
+        let mut at = Position::ZERO;
+        while at < to {
+            let len = COPY.min(to.to_usize() - at.to_usize());
+            let bytes = self.bytes(at, len)?;
+            file.write_all_at(&[&bytes], at.to_u64()).map_err(LogError::io("write", &fresh))?;
+            at = at.checked_add(len).expect("at most the end");
+        }
+        file.sync_data().map_err(LogError::io("sync", &fresh))?;
+        drop(file);
+        // The copy is complete: from here on the old segment only reads.
+        let modified = self.modified().ok();
+        *self.writer.lock() = None;
+        self.remove_kinds(&OFFSET_INDEXES)?;
+        self.storage.rename(&fresh, &path).map_err(LogError::io("rename", &fresh))?;
+        let dir = self.names.lock().dir.clone();
+        let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, to, modified);
+        cut.activate(options, now)?;
+        Ok(cut)
+    }
+
+    /// The aborted transactions whose markers lie in this segment, in the order of the markers.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn aborted_txns(&self) -> Result<Vec<TxnEntry>> {
+        self.with_txns(|index| index.iter().collect())
+    }
+
+    fn with_txns<T>(&self, look: impl FnOnce(&mut TxnIndex) -> T) -> Result<T> {
+        let mut txns = self.txns.write();
+        if txns.is_none() {
+            *txns = Some(
+                TxnIndex::from_file(&self.read_derived(FileKind::TxnIndex, false)?.unwrap_or_default()).0,
+            );
+        }
+        Ok(look(txns.as_mut().expect("loaded above")))
+    }
+
+    /// Adds an aborted transaction, written to its file at once: aborts are rare.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written; the entry then counts until the segment is opened again.
+    pub fn add_aborted(&self, txn: TxnEntry) -> Result<()> {
+        let (added, before, bytes) = self.with_txns(|index| {
+            let before = index.len();
+            (index.push(txn), before, index.encode_from(before))
+        })?;
+        if !added {
+            return Ok(());
+        }
+        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64, false)
+    }
+
+    /// Forgets aborted transactions whose markers lie at `end` or above, and replaces the file if there were any or if
+    /// it holds more than it should.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written.
+    pub fn keep_aborted_below(&self, end: Offset) -> Result<()> {
+        let file_len = self.read_derived(FileKind::TxnIndex, false)?.map(|bytes| bytes.len());
+        let bytes = self.with_txns(|index| {
+            index.keep_below(end);
+            index.encode_from(0)
+        })?;
+        match file_len {
+            Some(len) if len != bytes.len() => self.replace_derived(FileKind::TxnIndex, &bytes),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether there is an index of aborted transactions on disk, however it reads.
+    ///
+    /// # Errors
+    ///
+    /// If the directory cannot be looked at.
+    pub fn has_txn_index(&self) -> Result<bool> {
+        let path = self.names.lock().path(FileKind::TxnIndex);
+        self.storage.exists(&path).map_err(LogError::io("look at", &path))
+    }
+}

@@ -1,0 +1,342 @@
+//! Finding offsets and times, and making indexes anew when they do not hold.
+
+use super::{BatchAt, Indexes, Segment};
+use crate::error::{LogError, Result};
+use crate::format::batch::BatchView;
+use crate::format::names::FileKind;
+use crate::index::{OffsetIndex, TimeIndex};
+use crate::types::{Offset, Position, Timestamp};
+use bytes::Bytes;
+use std::sync::Arc;
+
+/// Bytes of log for each entry of an index that is made anew for a sealed segment: Kafka's default.
+const INTERVAL: u32 = 4096;
+
+/// Indexes as they were found or made.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) indexes: Indexes,
+    /// The greatest time, also if it has no entry yet.
+    pub(super) max: Option<(Timestamp, Offset)>,
+    /// Entries that are in the index files.
+    pub(super) in_files: (usize, usize),
+    /// The files hold something else.
+    pub(super) replace_files: bool,
+}
+
+/// Where a walk from an index entry ended.
+enum Scan {
+    Found(BatchAt),
+    /// Everything lies below.
+    Nothing,
+    /// The entry does not keep its promise.
+    Misled,
+}
+
+impl Segment {
+    /// The batch that holds `offset`, or the first one above it where compaction has left a gap; `None` if all lie below.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Corrupt`] if the batches cannot be walked so far, or what the reading gives.
+    pub fn locate(&self, offset: Offset) -> Result<Option<BatchAt>> {
+        match self.locate_by_index(offset)? {
+            Scan::Found(batch) => return Ok(Some(batch)),
+            Scan::Nothing => return Ok(None),
+            Scan::Misled => self.rebuild_indexes()?,
+        }
+        match self.locate_by_index(offset)? {
+            Scan::Found(batch) => Ok(Some(batch)),
+            Scan::Nothing | Scan::Misled => Ok(None),
+        }
+    }
+
+    fn locate_by_index(&self, offset: Offset) -> Result<Scan> {
+        let entry = self.with_indexes(|indexes| indexes.offsets.lookup(offset))?;
+        let Some(entry) = entry else { return self.scan(Position::ZERO, offset) };
+        let promised = entry.offset.from_base(self.base);
+        // The entry of a batch that is not published yet leads nowhere, and nothing was promised.
+        match self.walk(entry.position).next() {
+            Some(Ok(first)) if promised.is_some_and(|promised| first.base_offset <= promised) => {}
+            None => {}
+            Some(Ok(_) | Err(LogError::Corrupt { .. })) => return Ok(Scan::Misled),
+            Some(Err(other)) => return Err(other),
+        }
+        self.scan(entry.position, offset)
+    }
+
+    fn scan(&self, from: Position, offset: Offset) -> Result<Scan> {
+        for batch in self.walk(from) {
+            let batch = batch?;
+            if batch.last_offset >= offset {
+                return Ok(Scan::Found(batch));
+            }
+        }
+        Ok(Scan::Nothing)
+    }
+
+    /// The last batch; `None` without one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::locate`].
+    pub fn last_batch(&self) -> Result<Option<BatchAt>> {
+        let entry = self.with_indexes(|indexes| indexes.offsets.last())?;
+        let from = entry.map_or(Position::ZERO, |entry| entry.position);
+        match self.walk(from).last().transpose() {
+            Err(LogError::Corrupt { .. }) | Ok(None) if from > Position::ZERO => {
+                self.rebuild_indexes()?;
+                self.walk(Position::ZERO).last().transpose()
+            }
+            found => found,
+        }
+    }
+
+    /// The first record from offset `from` on whose time is `time` or later; a compressed batch is opened to at most
+    /// `cap` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Corrupt`] if batches cannot be walked or opened, or what the reading gives.
+    pub fn find_time(
+        self: &Arc<Self>,
+        time: Timestamp,
+        from: Offset,
+        cap: usize,
+    ) -> Result<Option<(Offset, Timestamp)>> {
+        if self.max_timestamp()?.is_none_or(|(max, _)| max < time) {
+            return Ok(None);
+        }
+        let start = self.start_for_time(time, from)?;
+        for batch in self.walk(start) {
+            let batch = batch?;
+            if batch.last_offset < from || batch.max_timestamp.is_none_or(|max| max < time) {
+                continue;
+            }
+            if let Some(found) = self.find_in_batch(&batch, time, from, cap)? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// A position before the record that is looked for, and not far before it.
+    fn start_for_time(&self, time: Timestamp, from: Offset) -> Result<Position> {
+        let mut start = self.locate(from)?.map_or(self.len(), |batch| batch.position);
+        if let Some(by_time) = self.position_for_time(time)? {
+            start = start.max(by_time);
+        }
+        Ok(start)
+    }
+
+    /// Where the time index sends us, checked: the batch there must have the time that the entry says.
+    fn position_for_time(&self, time: Timestamp) -> Result<Option<Position>> {
+        let base = self.base;
+        let lookup = || {
+            let entry = self.with_indexes(|indexes| indexes.times.lookup(time))?;
+            let Some(entry) = entry else { return Ok(Some(None)) };
+            let Some(offset) = entry.offset.from_base(base) else { return Ok(None) };
+            let found = self.locate(offset)?.filter(|batch| batch.max_timestamp == Some(entry.timestamp));
+            Ok::<_, LogError>(found.map(|batch| Some(batch.position)))
+        };
+        if let Some(found) = lookup()? {
+            return Ok(found);
+        }
+        self.rebuild_indexes()?;
+        Ok(lookup()?.flatten())
+    }
+
+    fn find_in_batch(
+        self: &Arc<Self>,
+        at: &BatchAt,
+        time: Timestamp,
+        from: Offset,
+        cap: usize,
+    ) -> Result<Option<(Offset, Timestamp)>> {
+        let bytes = self.batch_bytes(at)?;
+        let corrupt = |reason| self.corrupt(at.position, reason);
+        let records = BatchView::parse(&bytes).and_then(|view| view.records(cap)).map_err(corrupt)?;
+        for record in &records {
+            let record = record.map_err(corrupt)?;
+            match record.timestamp {
+                Some(found) if found >= time && record.offset >= from => {
+                    return Ok(Some((record.offset, found)));
+                }
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at the indexes, which are loaded if need be.
+    pub(super) fn with_indexes<T>(&self, look: impl FnOnce(&Indexes) -> T) -> Result<T> {
+        if let Some(indexes) = self.indexes.read().as_ref() {
+            return Ok(look(indexes));
+        }
+        let mut loaded = self.load_indexes(INTERVAL, true)?;
+        loaded.indexes.push_time(loaded.max);
+        if loaded.replace_files {
+            self.write_back_indexes(&loaded.indexes);
+        }
+        // Another thread may have been as fast: both have the same.
+        let mut slot = self.indexes.write();
+        Ok(look(slot.get_or_insert(loaded.indexes)))
+    }
+
+    /// Makes the indexes anew from the batches' headers.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read. Damage ends the indexes silently.
+    pub fn rebuild_indexes(&self) -> Result<()> {
+        let mut guard = self.writer.lock();
+        let Some(writer) = guard.as_mut() else {
+            let mut filler = Filler::new(self.base, INTERVAL);
+            filler.walk(self, Position::ZERO)?;
+            filler.indexes.push_time(filler.max);
+            self.write_back_indexes(&filler.indexes);
+            *self.indexes.write() = Some(filler.indexes);
+            return Ok(());
+        };
+        let (end, interval) = Self::written_end(writer);
+        let mut filler = Filler::new(self.base, interval);
+        filler.walk(self, Position::ZERO)?;
+        // What is written and not published yet is at most the one batch that the writer is about to show: a lookup
+        // walks over it.
+        debug_assert!(self.len() <= end, "published {} of {end}", self.len());
+        Self::indexes_replaced(writer, &filler.indexes);
+        *self.indexes.write() = Some(filler.indexes);
+        Ok(())
+    }
+
+    /// Replaces the files of a sealed segment, for the next start; they are only a cache, so failing is no error.
+    fn write_back_indexes(&self, indexes: &Indexes) {
+        let _ = self
+            .replace_derived(FileKind::OffsetIndex, &indexes.offsets.encode_from(0))
+            .and_then(|()| self.replace_derived(FileKind::TimeIndex, &indexes.times.encode_from(0)));
+    }
+
+    /// Reads both index files and completes them from the headers behind the last entry; makes them anew if a file is
+    /// missing, unsound, or contradicts the batches where it ends.
+    pub(super) fn load_indexes(&self, interval: u32, may_map: bool) -> Result<Loaded> {
+        let end = self.len();
+        let files = (
+            self.read_derived(FileKind::OffsetIndex, may_map)?,
+            self.read_derived(FileKind::TimeIndex, may_map)?,
+        );
+        if let (Some(index), Some(time_index)) = &files {
+            if let Some(loaded) = self.load_sound(index, time_index, interval)? {
+                return Ok(loaded);
+            }
+        }
+        let mut filler = Filler::new(self.base, interval);
+        filler.walk(self, Position::ZERO)?;
+        let replace_files = end > Position::ZERO || files.0.is_some() || files.1.is_some();
+        Ok(Loaded { indexes: filler.indexes, max: filler.max, in_files: (0, 0), replace_files })
+    }
+
+    /// Indexes from sound files; `None` if they are not.
+    fn load_sound(&self, index: &Bytes, time_index: &Bytes, interval: u32) -> Result<Option<Loaded>> {
+        let (mut offsets, whole_offsets) = OffsetIndex::from_file(self.base, index);
+        let (times, whole_times) = TimeIndex::from_file(self.base, time_index);
+        if !whole_offsets || !whole_times {
+            return Ok(None);
+        }
+        let in_files = (offsets.len(), times.len());
+        offsets.keep_below(self.len());
+        let last = offsets.last();
+        let from = last.map_or(Position::ZERO, |entry| entry.position);
+        let last_offset = last.and_then(|entry| entry.offset.from_base(self.base));
+        let known = last_offset.and_then(|last_offset| times.at_offset(last_offset));
+        let known = known.and_then(|entry| Some((entry.timestamp, entry.offset.from_base(self.base)?)));
+        if !self.time_holds(&offsets, known)? {
+            return Ok(None);
+        }
+        let mut filler = Filler::continuing(Indexes { offsets, times }, interval, from, known);
+        match self.walk(from).next() {
+            Some(Ok(first)) if last_offset.is_none_or(|last| first.base_offset <= last) => {}
+            None if last.is_none() => {}
+            Some(Err(other)) if !matches!(other, LogError::Corrupt { .. }) => return Err(other),
+            _ => return Ok(None),
+        }
+        let before = (filler.indexes.offsets.len(), filler.indexes.times.len());
+        let next_offset = filler.walk(self, from)?;
+        filler.indexes.times.keep_below(next_offset);
+        let replace_files = before != in_files || filler.indexes.times.len() < before.1;
+        let Filler { indexes, max, .. } = filler;
+        if indexes.last_time(self.base).is_some_and(|(last, _)| max.is_none_or(|(max, _)| last > max)) {
+            return Ok(None);
+        }
+        Ok(Some(Loaded { indexes, max, in_files, replace_files }))
+    }
+
+    /// Whether the batches agree with a time entry that lies at or before the last offset entry.
+    fn time_holds(&self, offsets: &OffsetIndex, known: Option<(Timestamp, Offset)>) -> Result<bool> {
+        let Some((time, offset)) = known else {
+            // There should be one as soon as there is an offset entry, if the batches before it have times.
+            let first = self.walk(Position::ZERO).next().and_then(Result::ok);
+            return Ok(offsets.is_empty() || first.is_none_or(|first| first.max_timestamp.is_none()));
+        };
+        let from = offsets.lookup(offset).map_or(Position::ZERO, |entry| entry.position);
+        for batch in self.walk(from) {
+            match batch {
+                Ok(batch) if batch.last_offset < offset => {}
+                Ok(batch) => return Ok(batch.max_timestamp == Some(time)),
+                Err(LogError::Corrupt { .. }) => return Ok(false),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Makes index entries of batches, by the same rule as appends do.
+struct Filler {
+    indexes: Indexes,
+    interval: u32,
+    last_entry: Position,
+    max: Option<(Timestamp, Offset)>,
+}
+
+impl Filler {
+    fn new(base: Offset, interval: u32) -> Self {
+        let indexes = Indexes { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) };
+        Self::continuing(indexes, interval, Position::ZERO, None)
+    }
+
+    fn continuing(
+        indexes: Indexes,
+        interval: u32,
+        last_entry: Position,
+        max: Option<(Timestamp, Offset)>,
+    ) -> Self {
+        Self { indexes, interval, last_entry, max }
+    }
+
+    /// Takes the batches from `from` to the end, or to damage; answers the offset after the last.
+    fn walk(&mut self, segment: &Segment, from: Position) -> Result<Offset> {
+        let mut next_offset = segment.base;
+        for batch in segment.walk(from) {
+            match batch {
+                Ok(batch) => {
+                    self.take(&batch);
+                    next_offset = batch.next_offset();
+                }
+                Err(LogError::Corrupt { .. }) => break,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(next_offset)
+    }
+
+    fn take(&mut self, batch: &BatchAt) {
+        if let Some(time) = batch.max_timestamp.filter(|time| self.max.is_none_or(|(max, _)| *time > max)) {
+            self.max = Some((time, batch.last_offset));
+        }
+        if batch.position.get() - self.last_entry.get() > self.interval {
+            self.last_entry = batch.position;
+            self.indexes.offsets.push(batch.last_offset, batch.position);
+            self.indexes.push_time(self.max);
+        }
+    }
+}

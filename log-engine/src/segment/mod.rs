@@ -1,0 +1,236 @@
+//! One segment of a log: a `.log` file of batches and the indexes beside it.
+//!
+//! ```text
+//!  0                        published            end          reserved
+//!  +-------+-------+--------+--------------------+------------+
+//!  | batch | batch | ...    | written, not shown | blocks, no |
+//!  |       |       |        | to readers yet     | length yet |
+//!  +-------+-------+--------+--------------------+------------+
+//! ```
+//!
+//! A segment is made with [`Segment::create`] or [`Segment::open`]; the latter does no I/O, so that thousands of
+//! sealed ones cost no descriptors. Until it is [activated](Segment::activate) it is read only. One thread at a time
+//! (the log's writer) activates, appends, publishes, seals; any number read at the same time.
+//!
+//! # Invariants
+//!
+//! * Bytes below `published` never change and the file is never shortened below them: maps and slices rely on it.
+//!   Bytes between `published` and the end may be written again after a failed append.
+//! * Whole batches are written and published; `published` only grows.
+//! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
+//!   makes the indexes anew. A broken index never makes an offset unreadable.
+//! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//!
+//! # Not here
+//!
+//! Other segments, offsets and epochs being given, when to sync, what recovery decides (`log`). The mapped window in
+//! which small appends will be stored instead of written: it goes between `end` and `reserved`, and extends the real
+//! length, so [`Segment::seal`] and recovery already cut a file at its published end.
+
+mod files;
+mod lookup;
+mod read;
+mod walk;
+mod write;
+
+#[cfg(test)]
+mod golden_tests;
+#[cfg(test)]
+mod tests;
+
+pub use read::FileSlice;
+pub use walk::{BatchAt, Walk};
+pub use write::{AppendedBatch, Placed, SegmentOptions};
+
+use crate::error::Result;
+use crate::format::names::{FileKind, SegmentFile, Stage};
+use crate::index::{OffsetIndex, TimeIndex, TxnIndex};
+use crate::io::{DirEntry, EntryKind, FileId, Map, OpenMode, Storage, StorageFile};
+use crate::types::{Offset, Position, Timestamp};
+use files::Names;
+use parking_lot::{Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use write::Writer;
+
+/// One segment; shared by the log's list, its readers and their slices.
+#[derive(Debug)]
+pub struct Segment {
+    storage: Arc<dyn Storage>,
+    base: Offset,
+    names: Mutex<Names>,
+    /// Bytes that readers may see.
+    published: AtomicU32,
+    /// Bytes it may grow to while it is active, 0 when it is not: what the map is made for.
+    capacity: AtomicU32,
+    /// Bytes known to be synced by this process, or not written by it.
+    synced: AtomicU32,
+    open: RwLock<Opened>,
+    indexes: RwLock<Option<Indexes>>,
+    txns: RwLock<Option<TxnIndex>>,
+    writer: Mutex<Option<Writer>>,
+    /// When the file last changed, as far as it was told: the time given to `open`, then that of appends.
+    modified: Mutex<Option<Timestamp>>,
+}
+
+/// What is open of a segment.
+#[derive(Debug, Default)]
+struct Opened {
+    file: Option<Arc<dyn StorageFile>>,
+    map: Option<MappedFile>,
+}
+
+#[derive(Clone, Debug)]
+struct MappedFile {
+    map: Arc<dyn Map>,
+    len: u64,
+}
+
+/// Both indexes that are looked up; loaded together.
+#[derive(Debug)]
+struct Indexes {
+    offsets: OffsetIndex,
+    times: TimeIndex,
+}
+
+impl Segment {
+    /// Makes an empty segment, ready for appends. Leftover indexes of the same name are removed.
+    ///
+    /// The new name is not synced: whoever promises durability syncs the directory.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::LogError::Io`], also if the file exists.
+    pub fn create(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base: Offset,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> Result<Arc<Self>> {
+        let segment = Self::new(storage, dir, base, Position::ZERO, None);
+        segment.remove_derived()?;
+        let file = segment.open_file(OpenMode::CreateNew)?;
+        segment.start_empty(file, options, now);
+        Ok(Arc::new(segment))
+    }
+
+    /// Takes an existing file of which the first `len` bytes are trusted: whole batches. No I/O happens.
+    ///
+    /// `modified` is the file's time as the directory listing has it ([`DirEntry::modified`]); it is read from the file
+    /// if it is asked for and was not given.
+    #[must_use]
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base: Offset,
+        len: Position,
+        modified: Option<Timestamp>,
+    ) -> Arc<Self> {
+        Arc::new(Self::new(storage, dir, base, len, modified))
+    }
+
+    fn new(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base: Offset,
+        len: Position,
+        modified: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            storage,
+            base,
+            names: Mutex::new(Names::new(dir, base)),
+            published: AtomicU32::new(len.get()),
+            capacity: AtomicU32::new(0),
+            synced: AtomicU32::new(len.get()),
+            open: RwLock::default(),
+            indexes: RwLock::default(),
+            txns: RwLock::default(),
+            writer: Mutex::default(),
+            modified: Mutex::new(modified),
+        }
+    }
+
+    /// The offset in its name: no record in it has a lower one.
+    #[must_use]
+    pub const fn base_offset(&self) -> Offset {
+        self.base
+    }
+
+    /// Where the `.log` file is now.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.names.lock().log()
+    }
+
+    /// How many bytes readers may see.
+    #[must_use]
+    pub fn len(&self) -> Position {
+        Position::new(u64::from(self.published.load(Ordering::Acquire))).unwrap_or(Position::MAX)
+    }
+
+    /// Whether readers may see nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == Position::ZERO
+    }
+
+    /// Shows readers the bytes up to `end`: the end of a batch that was appended or replayed.
+    ///
+    /// The store is a `Release`; whoever announces the offset afterwards adds the fence that waiters need.
+    ///
+    /// # Panics
+    ///
+    /// If `end` is lower than what is published.
+    pub fn publish(&self, end: Position) {
+        let before = self.published.load(Ordering::Relaxed);
+        assert!(end.get() >= before, "published bytes are never taken back: {before} to {end}");
+        self.published.store(end.get(), Ordering::Release);
+    }
+
+    /// When the last append happened, by the clock of the appends; the file's time if there was none in this process.
+    ///
+    /// # Errors
+    ///
+    /// If the file must be asked and cannot.
+    pub fn modified(&self) -> Result<Timestamp> {
+        if let Some(time) = *self.modified.lock() {
+            return Ok(time);
+        }
+        let found = self.file()?.modified().map_err(self.io("look at"))?;
+        Ok(*self.modified.lock().get_or_insert(found))
+    }
+
+    /// Which file it is.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be opened.
+    pub fn file_id(&self) -> Result<FileId> {
+        self.file()?.id().map_err(self.io("look at"))
+    }
+
+    /// An error of this segment's `.log` file.
+    fn io(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::LogError + use<> {
+        crate::error::LogError::io(op, self.path())
+    }
+
+    fn corrupt(&self, position: Position, reason: crate::format::CorruptReason) -> crate::error::LogError {
+        crate::error::LogError::Corrupt { path: self.path(), position, reason }
+    }
+}
+
+/// The segments among the files of a directory: base offset and listing entry, in order of the base offset.
+#[must_use]
+pub fn segments_in(entries: &[DirEntry]) -> Vec<(Offset, DirEntry)> {
+    let batches = |name: &str| {
+        let file = SegmentFile::parse(name)?;
+        (file.kind == FileKind::Log && file.stage == Stage::Live).then_some(file.base)
+    };
+    let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+    let mut found: Vec<_> = files.filter_map(|e| Some((batches(&e.name)?, e.clone()))).collect();
+    found.sort_by_key(|(base, _)| *base);
+    found
+}

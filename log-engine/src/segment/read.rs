@@ -1,0 +1,187 @@
+//! Reading a segment: its file and its map, made when they are first needed, and slices that outlive both.
+
+use super::{MappedFile, Segment};
+use crate::error::Result;
+use crate::io::{OpenMode, StorageFile};
+use crate::types::{Offset, Position};
+use bytes::Bytes;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+/// A range of published bytes of one segment. No byte of it is touched before it is asked for.
+///
+/// It keeps the file open: retention and deletion of the log do not disturb it.
+#[derive(Clone, Debug)]
+pub struct FileSlice {
+    segment: Arc<Segment>,
+    file: Arc<dyn StorageFile>,
+    position: Position,
+    len: usize,
+}
+
+impl FileSlice {
+    /// How many bytes it has.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where in its segment it begins.
+    #[must_use]
+    pub const fn position(&self) -> Position {
+        self.position
+    }
+
+    /// The base offset of its segment.
+    #[must_use]
+    pub fn segment_base(&self) -> Offset {
+        self.segment.base
+    }
+
+    /// Its bytes: a view of the map, without a copy; read from the file if no map is to be had.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers to mapping or reading.
+    pub fn bytes(&self) -> io::Result<Bytes> {
+        self.segment.bytes_of(&self.file, self.position, self.len)
+    }
+
+    /// The part before `middle` bytes and the part from there on.
+    ///
+    /// # Panics
+    ///
+    /// If `middle` lies beyond the end.
+    #[must_use]
+    pub fn split_at(&self, middle: usize) -> (Self, Self) {
+        assert!(middle <= self.len, "cannot split {} bytes at {middle}", self.len);
+        let (mut front, mut back) = (self.clone(), self.clone());
+        front.len = middle;
+        back.len = self.len - middle;
+        back.position = self.position.checked_add(middle).expect("within the segment");
+        (front, back)
+    }
+
+    /// Sends up to `max` bytes from `skip` on to a socket, by `sendfile` where the storage is made of files. Answers
+    /// how many were taken, which may be fewer.
+    ///
+    /// # Errors
+    ///
+    /// The socket's, `WouldBlock` among them, and `UnexpectedEof` if somebody has shortened the file.
+    pub fn send_to(&self, socket: BorrowedFd<'_>, skip: usize, max: usize) -> io::Result<usize> {
+        let len = self.len.saturating_sub(skip).min(max);
+        if len == 0 {
+            return Ok(0);
+        }
+        match self.file.send_to(socket, self.position.to_u64() + skip as u64, len)? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            sent => Ok(sent),
+        }
+    }
+}
+
+impl Segment {
+    /// A range of published bytes.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends beyond [`Segment::len`].
+    pub fn slice(self: &Arc<Self>, position: Position, len: usize) -> Result<FileSlice> {
+        self.check_published(position, len);
+        Ok(FileSlice { segment: Arc::clone(self), file: self.file()?, position, len })
+    }
+
+    /// The bytes of a published range, as [`FileSlice::bytes`].
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, mapped or read.
+    ///
+    /// # Panics
+    ///
+    /// If the range ends beyond [`Segment::len`].
+    pub fn bytes(&self, position: Position, len: usize) -> Result<Bytes> {
+        self.check_published(position, len);
+        self.bytes_of(&self.file()?, position, len).map_err(self.io("read"))
+    }
+
+    fn check_published(&self, position: Position, len: usize) {
+        let end = position.checked_add(len);
+        let published = self.len();
+        assert!(end.is_some_and(|end| end <= published), "{len} bytes at {position} of {published}");
+    }
+
+    /// The length of the file on disk, which may lie beyond what is published: for recovery.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened or looked at.
+    pub fn file_len(&self) -> Result<u64> {
+        self.file()?.len().map_err(self.io("look at"))
+    }
+
+    /// Fills `buf` from the file, published or not: for recovery, before there are readers.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened, or read so far.
+    pub fn read_unpublished(&self, position: u64, buf: &mut [u8]) -> Result<()> {
+        self.file()?.read_exact_at(buf, position).map_err(self.io("read"))
+    }
+
+    /// The open file, opened if need be.
+    pub(super) fn file(&self) -> Result<Arc<dyn StorageFile>> {
+        if let Some(file) = &self.open.read().file {
+            return Ok(Arc::clone(file));
+        }
+        let mut open = self.open.write();
+        if let Some(file) = &open.file {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.open_file(OpenMode::Read)?;
+        open.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    fn bytes_of(&self, file: &Arc<dyn StorageFile>, position: Position, len: usize) -> io::Result<Bytes> {
+        let end = position.to_u64() + len as u64;
+        if let Some(mapped) = self.mapped(file, end)? {
+            // The range was published when it was made, and published bytes stay.
+            return Ok(mapped.map.slice(position.to_u64(), len, self.len().to_u64()));
+        }
+        let mut buf = vec![0; len];
+        file.read_exact_at(&mut buf, position.to_u64())?;
+        Ok(Bytes::from(buf))
+    }
+
+    /// A map that reaches to `end`; `None` if the process has no room for another.
+    fn mapped(&self, file: &Arc<dyn StorageFile>, end: u64) -> io::Result<Option<MappedFile>> {
+        let large_enough = |mapped: &&MappedFile| mapped.len >= end;
+        if let Some(mapped) = self.open.read().map.as_ref().filter(large_enough) {
+            return Ok(Some(mapped.clone()));
+        }
+        let whole = self.map_len().max(end);
+        let mut open = self.open.write();
+        if let Some(mapped) = open.map.as_ref().filter(large_enough) {
+            return Ok(Some(mapped.clone()));
+        }
+        let Some(map) = file.map(whole)? else { return Ok(None) };
+        let mapped = MappedFile { map, len: whole };
+        // A slice may outlive the release of its segment: its map is then its own.
+        if open.file.as_ref().is_some_and(|open| Arc::ptr_eq(open, file)) {
+            open.map = Some(mapped.clone());
+        }
+        Ok(Some(mapped))
+    }
+}

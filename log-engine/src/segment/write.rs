@@ -1,0 +1,467 @@
+//! Writing a segment: appends, the index entries they make, the end of a segment.
+
+use super::{Indexes, Segment};
+use crate::config::{LogConfig, millis};
+use crate::error::{LogError, Result};
+use crate::format::names::FileKind;
+use crate::index::{OffsetIndex, TimeIndex};
+use crate::io::{OpenMode, StorageFile};
+use crate::types::{Offset, Position, Timestamp};
+use std::hash::{BuildHasher, RandomState};
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// First step by which blocks are reserved; each further one is twice as long.
+const FIRST_RESERVE: u64 = 64 * 1024;
+/// Longest step.
+const LAST_RESERVE: u64 = 16 * 1024 * 1024;
+/// Write-back is started each time so much was written: the disk works while the writer does, and a later sync has
+/// little left to do.
+const WRITE_BACK: u64 = 8 * 1024 * 1024;
+
+/// What a segment needs to know of its log's settings.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SegmentOptions {
+    /// Size at which a new segment begins, in bytes.
+    pub segment_bytes: u32,
+    /// Bytes of log for each index entry.
+    pub index_interval_bytes: u32,
+    /// Size of a full index file, in bytes.
+    pub segment_index_bytes: u32,
+    /// Span of record time at which a new segment begins, in milliseconds.
+    pub segment_ms: i64,
+    /// At most so much of it is taken off, at random, in milliseconds.
+    pub segment_jitter_ms: i64,
+}
+
+impl From<&LogConfig> for SegmentOptions {
+    fn from(config: &LogConfig) -> Self {
+        Self {
+            segment_bytes: config.segment_bytes,
+            index_interval_bytes: config.index_interval_bytes,
+            segment_index_bytes: config.segment_index_bytes,
+            segment_ms: millis(config.segment_ms),
+            segment_jitter_ms: millis(config.segment_jitter_ms),
+        }
+    }
+}
+
+/// What a segment needs to know of a batch that is appended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AppendedBatch {
+    /// Its last offset.
+    pub last_offset: Offset,
+    /// The greatest time in it.
+    pub max_timestamp: Option<Timestamp>,
+    /// Its size in bytes, header included.
+    pub len: usize,
+}
+
+/// Where a batch was put: to be shown to readers with [`Segment::publish`] of the end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Placed {
+    /// Where it begins.
+    pub start: Position,
+    /// Where it ends.
+    pub end: Position,
+}
+
+/// State of the segment that is being written.
+#[derive(Debug)]
+pub(super) struct Writer {
+    options: SegmentOptions,
+    file: Arc<dyn StorageFile>,
+    /// Where the next batch goes.
+    end: Position,
+    /// Blocks are reserved up to here.
+    reserved: u64,
+    next_reserve: u64,
+    /// Write-back was started up to here.
+    write_back: u64,
+    /// Position of the last offset entry, 0 without one: what the index interval is counted from.
+    last_entry: Position,
+    /// The greatest time so far, and the last offset of the first batch that has it.
+    max: Option<(Timestamp, Offset)>,
+    /// The greatest time of the first batch.
+    first_timestamp: Option<Timestamp>,
+    /// When this process began to write it.
+    created: Timestamp,
+    /// Takes its part of the jitter.
+    jitter_seed: u64,
+    /// Entries that are in the index files.
+    flushed: (usize, usize),
+    /// The index files hold something else and must be replaced.
+    replace_files: bool,
+}
+
+impl Segment {
+    /// Makes the segment the one that is appended to: opens the file for writing and completes its indexes, by walking
+    /// the headers after the last sound entry. The walk ends silently at damage.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be opened or read.
+    pub fn activate(&self, options: &SegmentOptions, now: Timestamp) -> Result<()> {
+        let modified = self.modified()?;
+        self.capacity.store(options.segment_bytes, Ordering::Relaxed);
+        let file = self.open_file(OpenMode::ReadWrite)?;
+        {
+            let mut open = self.open.write();
+            open.file = Some(Arc::clone(&file));
+            open.map = None;
+        }
+        let loaded = self.load_indexes(options.index_interval_bytes, false)?;
+        let first = self.walk(Position::ZERO).next().and_then(Result::ok);
+        let mut indexes = loaded.indexes;
+        indexes.offsets.make_growable();
+        indexes.times.make_growable();
+        let mut writer = Writer::new(options, file, self.len(), now);
+        writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
+        writer.max = loaded.max;
+        writer.first_timestamp = first.and_then(|batch| batch.max_timestamp);
+        writer.flushed = loaded.in_files;
+        writer.replace_files = loaded.replace_files;
+        let mut slot = self.writer.lock();
+        *self.indexes.write() = Some(indexes);
+        *slot = Some(writer);
+        *self.modified.lock() = Some(modified);
+        Ok(())
+    }
+
+    /// Starts writing a file that was just made.
+    pub(super) fn start_empty(&self, file: Arc<dyn StorageFile>, options: &SegmentOptions, now: Timestamp) {
+        self.capacity.store(options.segment_bytes, Ordering::Relaxed);
+        self.open.write().file = Some(Arc::clone(&file));
+        *self.indexes.write() =
+            Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
+        *self.modified.lock() = Some(now);
+        *self.writer.lock() = Some(Writer::new(options, file, Position::ZERO, now));
+    }
+
+    /// Whether it can be appended to.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.writer.lock().is_some()
+    }
+
+    /// New settings for what is appended from now on.
+    pub fn set_options(&self, options: &SegmentOptions) {
+        if let Some(writer) = self.writer.lock().as_mut() {
+            writer.options = *options;
+        }
+    }
+
+    /// Whether the log must go on in a new segment before `incoming` is appended.
+    ///
+    /// It must if the size would pass the limit, if the time between the first batch and `incoming` does (without a
+    /// time in the first batch: since this process began to write the segment), if an index is full, or if an index
+    /// entry could not hold the offset. Never for a segment without batches, but for the last reason.
+    #[must_use]
+    pub fn needs_roll(&self, incoming: &AppendedBatch, options: &SegmentOptions, now: Timestamp) -> bool {
+        let guard = self.writer.lock();
+        let Some(writer) = guard.as_ref() else { return true };
+        if incoming.last_offset.relative_to(self.base).is_none() {
+            return true;
+        }
+        if writer.end == Position::ZERO {
+            return false;
+        }
+        let limit = (options.segment_bytes as usize).min(Position::MAX.to_usize());
+        writer.end.to_usize().saturating_add(incoming.len) > limit
+            || writer.waited(incoming, now) > writer.roll_after(options)
+            || self.indexes.read().as_ref().is_some_and(|indexes| indexes.is_full(options))
+    }
+
+    /// Writes one batch behind the last and indexes it. Readers do not see it before [`Segment::publish`].
+    ///
+    /// `parts` are the batch's bytes in pieces; `now` becomes the time of the last append. One write, and now and then
+    /// a reservation of blocks and a start of write-back.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::NoSpace`] or [`LogError::Io`]: nothing was indexed, and the next append goes to the same place.
+    ///
+    /// # Panics
+    ///
+    /// If the segment is not active, `parts` are not `batch.len` long, or the batch does not fit (see
+    /// [`Segment::needs_roll`]).
+    pub fn append(&self, parts: &[&[u8]], batch: &AppendedBatch, now: Timestamp) -> Result<Placed> {
+        let mut guard = self.writer.lock();
+        let writer = guard.as_mut().expect("only the active segment is appended to");
+        assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
+        let place = writer.place(batch.len);
+        if let Err(source) = writer.write(parts, place) {
+            return Err(self.append_failed(source, batch.len));
+        }
+        self.account(writer, batch, place);
+        writer.start_write_back();
+        *self.modified.lock() = Some(now);
+        Ok(place)
+    }
+
+    /// Takes a batch that is already in the file behind the last, as recovery finds it.
+    ///
+    /// # Panics
+    ///
+    /// If the segment is not active or could not have been given the batch.
+    pub fn replay(&self, batch: &AppendedBatch) -> Placed {
+        let mut guard = self.writer.lock();
+        let writer = guard.as_mut().expect("only the active segment is replayed to");
+        let place = writer.place(batch.len);
+        self.account(writer, batch, place);
+        place
+    }
+
+    /// Index entries by Kafka's rule: an offset entry for the first batch that begins more than the interval after
+    /// the last entry (or the start of the file), and beside it a time entry if the greatest time has risen.
+    fn account(&self, writer: &mut Writer, batch: &AppendedBatch, place: Placed) {
+        if place.start == Position::ZERO {
+            writer.first_timestamp = batch.max_timestamp;
+        }
+        writer.see_time(batch.max_timestamp, batch.last_offset);
+        writer.end = place.end;
+        if place.start.get() - writer.last_entry.get() > writer.options.index_interval_bytes {
+            writer.last_entry = place.start;
+            if let Some(indexes) = self.indexes.write().as_mut() {
+                indexes.offsets.push(batch.last_offset, place.start);
+                indexes.push_time(writer.max);
+            }
+        }
+    }
+
+    fn append_failed(&self, source: std::io::Error, len: usize) -> LogError {
+        let path = self.path();
+        match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                LogError::NoSpace { path, needed: len as u64 }
+            }
+            _ => LogError::io("write", path)(source),
+        }
+    }
+
+    /// The greatest time of the segment and the last offset of the first batch that has it (of a file of Kafka 2.x:
+    /// the record's own offset).
+    ///
+    /// # Errors
+    ///
+    /// If the indexes must be read and cannot.
+    pub fn max_timestamp(&self) -> Result<Option<(Timestamp, Offset)>> {
+        if let Some(writer) = self.writer.lock().as_ref() {
+            return Ok(writer.max);
+        }
+        self.with_indexes(|indexes| indexes.last_time(self.base))
+    }
+
+    /// Makes what was written so far durable: the `.log` file only.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]. The next call may succeed although data are lost: the caller never relies on it.
+    pub fn sync(&self) -> Result<()> {
+        let end = self.writer.lock().as_ref().map_or_else(|| self.len(), |writer| writer.end);
+        self.file()?.sync_data().map_err(self.io("sync"))?;
+        self.synced.fetch_max(end.get(), Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Brings the index files up to date, and syncs them if asked: before the synced mark passes their entries.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; the files are then made anew by the next call.
+    pub fn flush_indexes(&self, sync: bool) -> Result<()> {
+        let mut guard = self.writer.lock();
+        let Some(writer) = guard.as_mut() else { return Ok(()) };
+        self.flush_of(writer, sync)
+    }
+
+    fn flush_of(&self, writer: &mut Writer, sync: bool) -> Result<()> {
+        if writer.replace_files {
+            self.replace_derived(FileKind::OffsetIndex, &[])?;
+            self.replace_derived(FileKind::TimeIndex, &[])?;
+            writer.flushed = (0, 0);
+            writer.replace_files = false;
+        }
+        let (offsets, times) = writer.flushed;
+        let (index, time_index, lens) = {
+            let guard = self.indexes.read();
+            let indexes = guard.as_ref().expect("the active segment has its indexes");
+            let lens = (indexes.offsets.len(), indexes.times.len());
+            (indexes.offsets.encode_from(offsets), indexes.times.encode_from(times), lens)
+        };
+        let at = (offsets * OffsetIndex::ENTRY_LEN, times * TimeIndex::ENTRY_LEN);
+        // Until both are written nobody knows what the files hold.
+        writer.replace_files = true;
+        self.extend_derived(FileKind::OffsetIndex, &index, at.0 as u64, sync)?;
+        self.extend_derived(FileKind::TimeIndex, &time_index, at.1 as u64, sync)?;
+        writer.flushed = lens;
+        writer.replace_files = false;
+        Ok(())
+    }
+
+    /// Ends the writing, at a roll or a clean close: the last time entry, the index files, the file cut at its published
+    /// end, its time set to that of the last append. Syncs nothing: indexes are checked when they are read.
+    ///
+    /// A sealed segment can be activated again. Does nothing to one that is not active.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; the segment stays active.
+    pub fn seal(&self) -> Result<()> {
+        let mut guard = self.writer.lock();
+        let Some(writer) = guard.as_mut() else { return Ok(()) };
+        if let Some(indexes) = self.indexes.write().as_mut() {
+            indexes.push_time(writer.max);
+        }
+        self.flush_of(writer, false)?;
+        let end = self.len();
+        assert_eq!(end, writer.end, "a segment is sealed with all its batches published");
+        // Also gives back the blocks that were reserved behind the end.
+        writer.file.set_len(end.to_u64()).map_err(self.io("trim"))?;
+        if let Some(time) = *self.modified.lock() {
+            writer.file.set_modified(time).map_err(self.io("set the time of"))?;
+        }
+        *guard = None;
+        self.capacity.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Cuts what lies in the file behind the published end: what recovery did not accept.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`].
+    pub fn trim(&self) -> Result<()> {
+        let guard = self.writer.lock();
+        let writer = guard.as_ref().expect("only the active segment is trimmed");
+        writer.file.set_len(self.len().to_u64()).map_err(self.io("trim"))
+    }
+
+    /// How long the map is made: for the whole life of the segment.
+    pub(super) fn map_len(&self) -> u64 {
+        u64::from(self.capacity.load(Ordering::Relaxed)).max(self.len().to_u64())
+    }
+
+    /// Notes that the indexes were made anew up to `end`.
+    pub(super) fn indexes_replaced(writer: &mut Writer, indexes: &Indexes) {
+        writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
+        writer.replace_files = true;
+    }
+
+    pub(super) fn written_end(writer: &Writer) -> (Position, u32) {
+        (writer.end, writer.options.index_interval_bytes)
+    }
+}
+
+impl Writer {
+    fn new(options: &SegmentOptions, file: Arc<dyn StorageFile>, end: Position, now: Timestamp) -> Self {
+        Self {
+            options: *options,
+            file,
+            end,
+            reserved: end.to_u64(),
+            next_reserve: FIRST_RESERVE,
+            write_back: end.to_u64(),
+            last_entry: Position::ZERO,
+            max: None,
+            first_timestamp: None,
+            created: now,
+            jitter_seed: RandomState::new().hash_one(0),
+            flushed: (0, 0),
+            replace_files: false,
+        }
+    }
+
+    fn place(&self, len: usize) -> Placed {
+        let end = self.end.checked_add(len).expect("the log rolls before a segment has more than 2 GiB");
+        Placed { start: self.end, end }
+    }
+
+    fn write(&mut self, parts: &[&[u8]], place: Placed) -> std::io::Result<()> {
+        let written = self
+            .reserve(place.end.to_u64())
+            .and_then(|()| self.file.write_all_at(parts, place.start.to_u64()));
+        if written.is_err() {
+            // A part may be there: cut it, so that no later, shorter batch leaves its rest behind. If that fails too,
+            // recovery finds an unpublished tail.
+            let _ = self.file.set_len(self.end.to_u64());
+            self.reserved = self.end.to_u64();
+        }
+        written
+    }
+
+    /// Sees to it that there are blocks up to `end`, in growing steps within the size of the segment.
+    fn reserve(&mut self, end: u64) -> std::io::Result<()> {
+        if end <= self.reserved {
+            return Ok(());
+        }
+        let limit = u64::from(self.options.segment_bytes).max(end);
+        let wanted = (self.reserved + self.next_reserve).clamp(end, limit);
+        match self.file.reserve(self.reserved, wanted - self.reserved) {
+            Ok(()) => {
+                self.reserved = wanted;
+                self.next_reserve = (self.next_reserve * 2).min(LAST_RESERVE);
+                Ok(())
+            }
+            Err(e) if e.kind() == ErrorKind::StorageFull && wanted > end => {
+                // The whole step does not fit; this batch alone may.
+                self.next_reserve = FIRST_RESERVE;
+                self.file.reserve(self.reserved, end - self.reserved)?;
+                self.reserved = end;
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn start_write_back(&mut self) {
+        let end = self.end.to_u64();
+        if end - self.write_back >= WRITE_BACK {
+            // A hint: what went wrong is told by the sync.
+            let _ = self.file.start_write_back(self.write_back, end - self.write_back);
+            self.write_back = end;
+        }
+    }
+
+    fn see_time(&mut self, time: Option<Timestamp>, last_offset: Offset) {
+        if let Some(time) = time.filter(|time| self.max.is_none_or(|(max, _)| *time > max)) {
+            self.max = Some((time, last_offset));
+        }
+    }
+
+    /// How much time has passed for the segment, in milliseconds.
+    fn waited(&self, incoming: &AppendedBatch, now: Timestamp) -> i64 {
+        match self.first_timestamp {
+            Some(first) => Timestamp::to_raw(incoming.max_timestamp).saturating_sub(first.as_millis()),
+            None => now.millis_since(self.created),
+        }
+    }
+
+    /// How much time may pass, in milliseconds: less this segment's share of the jitter.
+    fn roll_after(&self, options: &SegmentOptions) -> i64 {
+        let bound = options.segment_jitter_ms.min(options.segment_ms).max(0).unsigned_abs();
+        let jitter = if bound == 0 { 0 } else { self.jitter_seed % bound };
+        options.segment_ms.saturating_sub(i64::try_from(jitter).unwrap_or(0))
+    }
+}
+
+impl Indexes {
+    /// Kafka's sense of full: the time index keeps room for the entry made at the end.
+    fn is_full(&self, options: &SegmentOptions) -> bool {
+        let size = options.segment_index_bytes as usize;
+        let (offsets, times) = (size / OffsetIndex::ENTRY_LEN, size / TimeIndex::ENTRY_LEN);
+        self.offsets.len() >= offsets || self.times.len() >= times.saturating_sub(1)
+    }
+
+    pub(super) fn push_time(&mut self, max: Option<(Timestamp, Offset)>) {
+        if let Some((time, offset)) = max {
+            self.times.push(time, offset);
+        }
+    }
+
+    pub(super) fn last_time(&self, base: Offset) -> Option<(Timestamp, Offset)> {
+        let last = self.times.last()?;
+        Some((last.timestamp, last.offset.from_base(base)?))
+    }
+}
