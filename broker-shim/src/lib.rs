@@ -1,6 +1,11 @@
 //! Corrente.
 
+pub mod broker;
+mod commits;
 pub mod config;
 pub mod coordinators;
+pub mod handlers;
 pub mod metadata;
 pub mod net;
+mod purgatory;
+pub mod seam;

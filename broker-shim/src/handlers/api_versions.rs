@@ -7,10 +7,17 @@ use kafka_wire::messages::{ApiVersionsRequest, ApiVersionsResponse, api_versions
 use kafka_wire::{ApiKey, ErrorCode, Segment, response_frame};
 
 /// Answers a version that is served.
-pub(super) fn handle(_: &BrokerState, cx: &RequestContext, request: ApiVersionsRequest) -> ApiVersionsResponse {
+pub(super) fn handle(
+    _: &BrokerState,
+    cx: &RequestContext,
+    request: ApiVersionsRequest,
+) -> ApiVersionsResponse {
     let named = |text: &str| cx.version < 3 || is_software_name(text);
     if !named(&request.client_software_name) || !named(&request.client_software_version) {
-        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.into(), ..ApiVersionsResponse::default() };
+        return ApiVersionsResponse {
+            error_code: ErrorCode::InvalidRequest.into(),
+            ..ApiVersionsResponse::default()
+        };
     }
     let api_keys = SERVED.iter().map(|api| row(api.key, api.min, api.max)).collect();
     ApiVersionsResponse { api_keys, ..ApiVersionsResponse::default() }

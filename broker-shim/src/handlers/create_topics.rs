@@ -19,7 +19,11 @@ const NEW_TEXTS_SINCE: i16 = 2;
 /// The most topics of one request: each costs a sync.
 const MAX_TOPICS: usize = 10_000;
 
-pub(super) fn handle(state: &BrokerState, cx: &RequestContext, request: CreateTopicsRequest) -> CreateTopicsResponse {
+pub(super) fn handle(
+    state: &BrokerState,
+    cx: &RequestContext,
+    request: CreateTopicsRequest,
+) -> CreateTopicsResponse {
     let mut count: HashMap<&str, u32> = HashMap::new();
     for topic in &request.topics {
         *count.entry(&topic.name).or_default() += 1;
@@ -30,7 +34,11 @@ pub(super) fn handle(state: &BrokerState, cx: &RequestContext, request: CreateTo
         match count.remove(topic.name.as_str()) {
             None => {}
             Some(1) if results.len() < MAX_TOPICS => results.push(one(state, cx, &request, topic)),
-            Some(1) => results.push(refused(&topic.name, ErrorCode::InvalidRequest, "Too many topics in one request.")),
+            Some(1) => results.push(refused(
+                &topic.name,
+                ErrorCode::InvalidRequest,
+                "Too many topics in one request.",
+            )),
             Some(_) => results.push(refused(&topic.name, ErrorCode::InvalidRequest, "Duplicate topic name.")),
         }
     }
@@ -55,9 +63,15 @@ fn one(
         })
     };
     match done {
-        Ok((plan, id)) if request.validate_only || request.timeout_ms > 0 => created(state, &topic.name, &plan, id),
+        Ok((plan, id)) if request.validate_only || request.timeout_ms > 0 => {
+            created(state, &topic.name, &plan, id)
+        }
         // As in Kafka: the topic is there, but whoever does not wait is not told so.
-        Ok(_) => refused(&topic.name, ErrorCode::RequestTimedOut, "The topic is created; the request did not wait."),
+        Ok(_) => refused(
+            &topic.name,
+            ErrorCode::RequestTimedOut,
+            "The topic is created; the request did not wait.",
+        ),
         Err(e) => {
             let text = if cx.version < NEW_TEXTS_SINCE { e.old_text() } else { e.to_string() };
             if let CreateTopicError::Storage(cause) = &e {

@@ -15,10 +15,17 @@ const IDS_SINCE: i16 = 6;
 /// The first version that knows TOPIC_DELETION_DISABLED.
 const DISABLED_SINCE: i16 = 3;
 
-pub(super) fn handle(state: &BrokerState, cx: &RequestContext, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
+pub(super) fn handle(
+    state: &BrokerState,
+    cx: &RequestContext,
+    request: DeleteTopicsRequest,
+) -> DeleteTopicsResponse {
     let by_name = |name| DeleteTopicState { name: Some(name), topic_id: kafka_wire::Uuid::default() };
-    let asked: Vec<DeleteTopicState> =
-        if cx.version >= IDS_SINCE { request.topics } else { request.topic_names.into_iter().map(by_name).collect() };
+    let asked: Vec<DeleteTopicState> = if cx.version >= IDS_SINCE {
+        request.topics
+    } else {
+        request.topic_names.into_iter().map(by_name).collect()
+    };
     let mut seen = HashSet::new();
     let mut responses = Vec::new();
     for topic in asked {

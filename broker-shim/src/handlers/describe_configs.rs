@@ -80,7 +80,9 @@ fn own_id(state: &BrokerState, name: &str) -> Result<(), Refusal> {
             ErrorCode::InvalidRequest,
             format!("Unexpected broker id, expected {own} or empty string, but received {id}"),
         )),
-        Err(_) => Err((ErrorCode::InvalidRequest, format!("Broker id must be an integer, but it is: {name}"))),
+        Err(_) => {
+            Err((ErrorCode::InvalidRequest, format!("Broker id must be an integer, but it is: {name}")))
+        }
     }
 }
 

@@ -29,9 +29,10 @@ pub(super) fn of_log(error: &LogError) -> ErrorCode {
         LogError::Closed => ErrorCode::NotLeaderOrFollower,
         LogError::Name { .. } => ErrorCode::UnknownTopicOrPartition,
         LogError::Corrupt { .. } => ErrorCode::CorruptMessage,
-        LogError::NoSpace { .. } | LogError::Poisoned { .. } | LogError::Io { .. } | LogError::Locked { .. } => {
-            ErrorCode::KafkaStorageError
-        }
+        LogError::NoSpace { .. }
+        | LogError::Poisoned { .. }
+        | LogError::Io { .. }
+        | LogError::Locked { .. } => ErrorCode::KafkaStorageError,
         _ => ErrorCode::UnknownServerError,
     }
 }
@@ -61,10 +62,17 @@ fn of_producer(error: &ProducerError) -> ErrorCode {
     }
 }
 
+/// The code for records that cannot be given to an old client.
+pub(super) fn of_conversion(_: ()) -> ErrorCode {
+    ErrorCode::UnsupportedCompressionType
+}
+
 /// The code that a request of this version knows.
 pub(super) fn in_version(code: ErrorCode, key: ApiKey, version: i16) -> ErrorCode {
     match (code, key) {
-        (ErrorCode::InvalidRecord, ApiKey::Produce) if version < RECORD_ERRORS_SINCE => ErrorCode::CorruptMessage,
+        (ErrorCode::InvalidRecord, ApiKey::Produce) if version < RECORD_ERRORS_SINCE => {
+            ErrorCode::CorruptMessage
+        }
         (ErrorCode::KafkaStorageError, ApiKey::Produce) if version < 4 => ErrorCode::NotLeaderOrFollower,
         (ErrorCode::KafkaStorageError, ApiKey::Fetch) if version < 6 => ErrorCode::NotLeaderOrFollower,
         (ErrorCode::KafkaStorageError, ApiKey::ListOffsets) if version < 2 => ErrorCode::NotLeaderOrFollower,

@@ -16,15 +16,13 @@
 
 mod convert;
 mod read;
-#[cfg(test)]
-mod tests;
 
 use super::{RequestContext, on_blocking_pool, respond, respond_with_files};
 use crate::broker::BrokerState;
 use crate::net::{Call, Outcome};
 use crate::purgatory::Watch;
-use kafka_wire::messages::{FetchRequest, FetchResponse};
 use kafka_wire::ErrorCode;
+use kafka_wire::messages::{FetchRequest, FetchResponse};
 use read::Collected;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +40,10 @@ const ZSTD_SINCE: i16 = 10;
 pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: FetchRequest) -> Call {
     if request.session_id != 0 && request.session_epoch.is_some_and(|epoch| epoch != 0) {
         let code = ErrorCode::FetchSessionIdNotFound;
-        return Call::Done(respond(&cx, &FetchResponse { error_code: code.into(), ..FetchResponse::default() }));
+        return Call::Done(respond(
+            &cx,
+            &FetchResponse { error_code: code.into(), ..FetchResponse::default() },
+        ));
     }
     let collected = read::collect(state, &cx, &request);
     let deadline = wait_time(&request).map(|time| Instant::now() + time);

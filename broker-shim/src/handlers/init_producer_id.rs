@@ -23,7 +23,11 @@ pub(super) fn handle(
         return refused(code);
     }
     match state.catalog.next_producer_id() {
-        Ok(id) => InitProducerIdResponse { producer_id: Some(id), producer_epoch: 0, ..InitProducerIdResponse::default() },
+        Ok(id) => InitProducerIdResponse {
+            producer_id: Some(id),
+            producer_epoch: 0,
+            ..InitProducerIdResponse::default()
+        },
         Err(e) => {
             tracing::warn!("no producer id can be given out: {e}");
             // Retriable for every client, unlike the code of a bad disk here.

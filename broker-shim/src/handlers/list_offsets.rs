@@ -12,11 +12,11 @@
 
 use super::{RequestContext, errors, topics};
 use crate::broker::BrokerState;
+use crate::seam::Log;
 use kafka_wire::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use kafka_wire::{ErrorCode, Uuid};
-use log_engine::log::Log;
 use log_engine::types::{Offset, Timestamp};
 use std::collections::HashMap;
 
@@ -30,7 +30,11 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// The isolation level that hides open transactions.
 pub(super) const READ_COMMITTED: i8 = 1;
 
-pub(super) fn handle(state: &BrokerState, cx: &RequestContext, request: ListOffsetsRequest) -> ListOffsetsResponse {
+pub(super) fn handle(
+    state: &BrokerState,
+    cx: &RequestContext,
+    request: ListOffsetsRequest,
+) -> ListOffsetsResponse {
     let mut asked: HashMap<(&str, i32), u32> = HashMap::new();
     for topic in &request.topics {
         for partition in &topic.partitions {

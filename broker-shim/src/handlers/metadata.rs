@@ -17,8 +17,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Without an authorizer everything is allowed: read, write, create, delete, alter, describe, and both for configs.
-const ALL_TOPIC_OPERATIONS: i32 =
-    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+const ALL_TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 /// The same for the cluster: create, alter, describe, cluster action, both for configs, idempotent write.
 pub(super) const ALL_CLUSTER_OPERATIONS: i32 =
     1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;
@@ -70,7 +69,11 @@ fn look_up(state: &BrokerState, cx: &RequestContext, request: &MetadataRequest) 
     (found, missing)
 }
 
-fn find(state: &BrokerState, cx: &RequestContext, asked: &MetadataRequestTopic) -> Result<Arc<Topic>, ErrorCode> {
+fn find(
+    state: &BrokerState,
+    cx: &RequestContext,
+    asked: &MetadataRequestTopic,
+) -> Result<Arc<Topic>, ErrorCode> {
     let id = Uuid(asked.topic_id.0);
     if cx.version < IDS_SINCE && (id != Uuid::ZERO || asked.name.is_none()) {
         return Err(ErrorCode::InvalidRequest);
@@ -119,7 +122,8 @@ fn create(state: &BrokerState, nth: usize, name: String) -> Found {
 fn answer(state: &BrokerState, cx: &RequestContext, request: &MetadataRequest, found: Vec<Found>) -> Outcome {
     let (host, port) = state.advertised(&cx.connection);
     let own = state.catalog.broker_id();
-    let broker = MetadataResponseBroker { node_id: own, host, port: port.into(), rack: state.config.rack.clone() };
+    let broker =
+        MetadataResponseBroker { node_id: own, host, port: port.into(), rack: state.config.rack.clone() };
     let operations = |asked: bool, all: i32| if asked { all } else { i32::MIN };
     let topic_operations = operations(request.include_topic_authorized_operations, ALL_TOPIC_OPERATIONS);
     let response = MetadataResponse {
@@ -149,13 +153,16 @@ fn topic_answer(own: i32, found: Found, topic_authorized_operations: i32) -> Met
             name: Some(topic.name.to_string()),
             topic_id: topics::wire_id(topic.id),
             is_internal: topic.internal,
-            partitions: (0..).zip(&topic.partitions).map(|(number, log)| partition(own, number, log)).collect(),
+            partitions: (0..)
+                .zip(&topic.partitions)
+                .map(|(number, log)| partition(own, number, log))
+                .collect(),
             topic_authorized_operations,
         },
     }
 }
 
-fn partition(own: i32, number: i32, log: &log_engine::log::Log) -> MetadataResponsePartition {
+fn partition(own: i32, number: i32, log: &crate::seam::Log) -> MetadataResponsePartition {
     MetadataResponsePartition {
         error_code: ErrorCode::None.into(),
         partition_index: number,

@@ -27,10 +27,15 @@ mod offset_for_leader_epoch;
 mod produce;
 mod topics;
 
+#[cfg(test)]
+mod tests;
+
 use crate::broker::BrokerState;
 use crate::net::{Call, CloseReason, ConnectionContext, FileSlice, Outcome, Part, Reply, Service};
 use bytes::Bytes;
-use kafka_wire::{AdvertisedApi, ApiKey, DecodeError, Message, Request, RequestHeader, Response, Segment, response_frame};
+use kafka_wire::{
+    AdvertisedApi, ApiKey, DecodeError, Message, Request, RequestHeader, Response, Segment, response_frame,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -176,7 +181,11 @@ fn respond<R: Response>(cx: &RequestContext, response: &R) -> Outcome {
 }
 
 /// The answer as it leaves; the gap of slot `n` is filled with `files[n]`.
-fn respond_with_files<R: Response>(cx: &RequestContext, response: &R, mut files: Vec<Vec<FileSlice>>) -> Outcome {
+fn respond_with_files<R: Response>(
+    cx: &RequestContext,
+    response: &R,
+    mut files: Vec<Vec<FileSlice>>,
+) -> Outcome {
     let segments = match response_frame(cx.version, cx.correlation_id, response) {
         Ok(segments) => segments,
         Err(e) => {

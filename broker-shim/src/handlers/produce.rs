@@ -7,11 +7,12 @@
 //! All appends happen before [`call`] returns; only the wait for the sync is left to the future. So the next Produce
 //! of a connection may be appended while this one waits.
 
-use super::{RequestContext, close, errors, respond, topics};
+use super::{RequestContext, errors, respond, topics};
 use crate::broker::BrokerState;
 use crate::commits::SyncWait;
 use crate::metadata::Topic;
 use crate::net::{Call, CloseReason, Outcome};
+use crate::seam::{Appended, Log, Origin};
 use bytes::Bytes;
 use kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_wire::messages::produce_response::{
@@ -22,8 +23,7 @@ use kafka_wire::{ApiKey, ErrorCode};
 use log_engine::error::LogError;
 use log_engine::format::batch::{ATTRIBUTES_AT, Codec, MAGIC_AT};
 use log_engine::format::validate::Rejected;
-use log_engine::log::{Appended, Log, Origin};
-use log_engine::types::{Offset, Timestamp};
+use log_engine::types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,24 +158,38 @@ fn append<'a>(
 }
 
 /// The record data as one batch of the present format.
-fn ready_batch(cx: &RequestContext, request: &ProduceRequest, log: &Log, records: Bytes) -> Result<Bytes, Refusal> {
+fn ready_batch(
+    cx: &RequestContext,
+    request: &ProduceRequest,
+    log: &Log,
+    records: Bytes,
+) -> Result<Bytes, Refusal> {
     let old = records.get(MAGIC_AT).is_some_and(|magic| *magic < 2);
     if old && cx.version >= ONE_FORMAT_SINCE {
-        let text = format!("Produce requests with version {} are only allowed to contain record batches with magic version 2", cx.version);
+        let text = format!(
+            "Produce requests with version {} are only allowed to contain record batches with magic version 2",
+            cx.version
+        );
         return Err(Refusal::new(ErrorCode::InvalidRecord, text));
     }
     if old {
-        return Ok(Bytes::from(crate::convert::up_convert(&records, log)?));
+        return Ok(Bytes::from(crate::seam::convert::up_convert(&records, log)?));
     }
     let attributes = records.get(ATTRIBUTES_AT + 1).copied().unwrap_or(0);
     if cx.version < ZSTD_SINCE && attributes & 7 == Codec::Zstd.id() {
-        let text = format!("Produce requests with version {} are not allowed to use ZStandard compression", cx.version);
+        let text = format!(
+            "Produce requests with version {} are not allowed to use ZStandard compression",
+            cx.version
+        );
         return Err(Refusal::new(ErrorCode::UnsupportedCompressionType, text));
     }
     if attributes & TRANSACTIONAL != 0 {
         // There are no transactions here yet, so no partition was ever added to one.
         return Err(match request.transactional_id {
-            None => Refusal::new(ErrorCode::TransactionalIdAuthorizationFailed, "a transactional batch without a transactional id"),
+            None => Refusal::new(
+                ErrorCode::TransactionalIdAuthorizationFailed,
+                "a transactional batch without a transactional id",
+            ),
             Some(_) => Refusal::new(ErrorCode::InvalidTxnState, "Partition was not added to the transaction"),
         });
     }

@@ -1,8 +1,8 @@
 //! Records for clients from before the present format: read whole and written anew.
 
 use super::super::{RequestContext, errors};
-use super::read::Collected;
 use super::WHOLE_BATCH_SINCE;
+use super::read::Collected;
 use crate::broker::BrokerState;
 use crate::config::TopicSettings;
 use crate::net::FileSlice;
@@ -47,7 +47,8 @@ fn is_allowed(state: &BrokerState, topic: &str) -> bool {
 fn convert(cx: &RequestContext, slices: &[FileSlice], limit: usize) -> Result<Bytes, ErrorCode> {
     let magic = if cx.version < MAGIC_1_SINCE { 0 } else { 1 };
     let mut bytes = contiguous(slices).map_err(|_| ErrorCode::KafkaStorageError)?;
-    let converted = crate::convert::down_convert(&bytes, magic, true, limit).map_err(errors::of_conversion)?;
+    let converted =
+        crate::seam::convert::down_convert(&bytes, magic, true, limit).map_err(errors::of_conversion)?;
     bytes = Bytes::from(converted);
     if cx.version < WHOLE_BATCH_SINCE {
         // A client that gets a cut message only asks again with a greater limit.

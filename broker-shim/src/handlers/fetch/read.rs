@@ -6,6 +6,7 @@ use super::{IDS_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
 use crate::broker::BrokerState;
 use crate::metadata::Topic;
 use crate::net::FileSlice;
+use crate::seam::{Log, ReadLimits, ReadSlices};
 use bytes::Bytes;
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -13,7 +14,6 @@ use kafka_wire::messages::fetch_response::{EpochEndOffset, FetchableTopicRespons
 use kafka_wire::{ErrorCode, Payload};
 use log_engine::error::LogError;
 use log_engine::format::batch::{ATTRIBUTES_AT, Codec};
-use log_engine::log::{Log, ReadLimits, ReadSlices};
 use log_engine::types::{LeaderEpoch, Offset};
 use std::sync::Arc;
 
@@ -78,7 +78,8 @@ impl Reading<'_> {
                 self.error(partition, code)
             }));
         }
-        let topic = FetchableTopicResponse { topic: asked.topic.clone(), topic_id: asked.topic_id, partitions };
+        let topic =
+            FetchableTopicResponse { topic: asked.topic.clone(), topic_id: asked.topic_id, partitions };
         self.collected.topics.push(topic);
     }
 
@@ -168,7 +169,12 @@ impl Reading<'_> {
 
     fn failed(&self, topic: &Topic, asked: &FetchPartition, error: &LogError) -> ErrorCode {
         if !matches!(error, LogError::OffsetOutOfRange { .. } | LogError::Closed) {
-            tracing::warn!("{}-{} cannot be read at {}: {error}", topic.name, asked.partition, asked.fetch_offset);
+            tracing::warn!(
+                "{}-{} cannot be read at {}: {error}",
+                topic.name,
+                asked.partition,
+                asked.fetch_offset
+            );
         }
         errors::of_log(error)
     }
