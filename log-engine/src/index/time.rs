@@ -80,6 +80,12 @@ impl TimeIndex {
         self.table.last()
     }
 
+    /// All entries.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> Vec<TimeEntry> {
+        (0..self.len()).filter_map(|index| self.table.get(index)).collect()
+    }
+
     /// The entry with the greatest time below `target`; without one, scan from the start of the segment.
     #[must_use]
     pub fn lookup(&self, target: Timestamp) -> Option<TimeEntry> {

@@ -7,7 +7,7 @@
 //! * An entry of an epoch above the first is on the disk before a batch of that epoch is written, so that a flipped
 //!   epoch in a batch is told from a new one.
 
-use crate::error::{LogError, Result};
+use crate::error::Result;
 use crate::format::checkpoint::{self, EpochLine};
 use crate::io::Storage;
 use crate::types::{LeaderEpoch, Offset};
@@ -38,7 +38,8 @@ impl Epochs {
 
     /// Writes the file; `durable` says whether it must survive a power cut.
     pub(crate) fn store(&self, storage: &dyn Storage, dir: &Path, durable: bool) -> Result<()> {
-        let lines: Vec<_> = self.entries.iter().map(|(epoch, start)| EpochLine { epoch: *epoch, start: *start }).collect();
+        let lines: Vec<_> =
+            self.entries.iter().map(|(epoch, start)| EpochLine { epoch: *epoch, start: *start }).collect();
         let text = checkpoint::write_epochs(&lines);
         super::files::replace(storage, &dir.join(FILE_NAME), text.as_bytes(), durable)
     }

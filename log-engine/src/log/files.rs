@@ -1,7 +1,7 @@
 //! Small files that are replaced whole: checkpoints and snapshots.
 
 use crate::error::{LogError, Result};
-use crate::io::{OpenMode, Storage};
+use crate::io::{OpenMode, Storage, StorageFile};
 use std::path::{Path, PathBuf};
 
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
@@ -41,4 +41,13 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Reads a piece of a file to the heap.
+pub(crate) fn read_exact(file: &dyn StorageFile, path: &Path, at: u64, len: u64) -> Result<Vec<u8>> {
+    let size = usize::try_from(len)
+        .map_err(|_| LogError::io("read", path)(std::io::ErrorKind::FileTooLarge.into()))?;
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, at).map_err(LogError::io("read", path))?;
+    Ok(bytes)
 }

@@ -43,7 +43,11 @@ impl Log {
     /// The slot keeps the place in the queue between polls; dropping it leaves the queue.
     pub fn poll_end(&self, beyond: Offset, cx: &mut Context<'_>, slot: &mut WaitSlot) -> Poll<Offset> {
         // In this order: who closes sets the flag first and then wakes those who are in the queue.
-        if self.end.poll(beyond, cx, slot) || self.is_closed() { Poll::Ready(self.end.get()) } else { Poll::Pending }
+        if self.end.poll(beyond, cx, slot) || self.is_closed() {
+            Poll::Ready(self.end.get())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// Ready once everything below `target` is synced, by whoever syncs: this does not start a sync.
@@ -51,7 +55,12 @@ impl Log {
     /// # Errors
     ///
     /// The log is poisoned or closed: `target` will not be synced.
-    pub fn poll_synced(&self, target: Offset, cx: &mut Context<'_>, slot: &mut WaitSlot) -> Poll<Result<Offset>> {
+    pub fn poll_synced(
+        &self,
+        target: Offset,
+        cx: &mut Context<'_>,
+        slot: &mut WaitSlot,
+    ) -> Poll<Result<Offset>> {
         let Some(beyond) = Offset::new(target.get() - 1) else { return Poll::Ready(Ok(self.synced.get())) };
         loop {
             // In this order: who poisons or closes sets the flag first and then wakes those who are in the queue.

@@ -85,14 +85,25 @@ impl StateFile {
 }
 
 /// Writes Kafka's snapshot for an offset. It may be lost by a power cut: it is derived.
-pub(crate) fn store_snapshot(storage: &dyn Storage, dir: &Path, at: Offset, producers: &Producers) -> Result<()> {
-    let entries: Vec<ProducerEntry> = producers.sorted().into_iter().map(|(id, p)| snapshot_entry(id, p)).collect();
+pub(crate) fn store_snapshot(
+    storage: &dyn Storage,
+    dir: &Path,
+    at: Offset,
+    producers: &Producers,
+) -> Result<()> {
+    let entries: Vec<ProducerEntry> =
+        producers.sorted().into_iter().map(|(id, p)| snapshot_entry(id, p)).collect();
     let path = dir.join(segment_file(at, FileKind::Snapshot));
     files::replace(storage, &path, &snapshot::write(&entries), false)
 }
 
 /// Reads Kafka's snapshot for an offset; `None` if it is not good. Idleness begins anew at `now`.
-pub(crate) fn load_snapshot(storage: &dyn Storage, dir: &Path, at: Offset, now: Timestamp) -> Option<Producers> {
+pub(crate) fn load_snapshot(
+    storage: &dyn Storage,
+    dir: &Path,
+    at: Offset,
+    now: Timestamp,
+) -> Option<Producers> {
     let path = dir.join(segment_file(at, FileKind::Snapshot));
     let entries = snapshot::read(&files::read_small(storage, &path).ok()??).ok()?;
     let mut producers = Producers::default();

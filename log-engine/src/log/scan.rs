@@ -117,7 +117,11 @@ impl Scanner {
     /// Position and batch of the first believable batch at `at` or after; `None` if there is none up to the end.
     ///
     /// It may lie at any byte: a damaged length says nothing about where the next batch begins.
-    pub(crate) fn resync(&mut self, mut at: u64, expected: &Expected<'_>) -> Result<Option<(u64, BatchView<'_>)>> {
+    pub(crate) fn resync(
+        &mut self,
+        mut at: u64,
+        expected: &Expected<'_>,
+    ) -> Result<Option<(u64, BatchView<'_>)>> {
         let gaps = Expected { gaps: true, epochs: expected.epochs, ..*expected };
         while let Some(candidate) = self.next_candidate(at, &gaps)? {
             if let Ok(len) = self.judge(candidate, &gaps)? {
@@ -126,6 +130,22 @@ impl Scanner {
             at = candidate + 1;
         }
         Ok(None)
+    }
+
+    /// What the length field at `at` says, if a batch of that length lies in the file.
+    pub(crate) fn claimed_len(&mut self, at: u64) -> Result<Option<u64>> {
+        let rest = self.len.saturating_sub(at);
+        if rest < HEADER_LEN as u64 {
+            return Ok(None);
+        }
+        let len = batch::batch_len(self.fill(at, LENGTH_OVERHEAD)?);
+        Ok(len.map(|len| len as u64).filter(|len| *len <= rest))
+    }
+
+    /// The batch at `at`, by structure alone; `None` at the end or where there is none.
+    pub(crate) fn peek(&mut self, at: u64) -> Result<Option<BatchView<'_>>> {
+        let Ok(len) = self.load_batch(at)? else { return Ok(None) };
+        Ok(Some(self.reparse(at, len)?))
     }
 
     /// The batch at `at`, by structure and checksum alone.

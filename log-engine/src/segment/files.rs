@@ -79,10 +79,11 @@ impl Segment {
             let len = file.len()?;
             // No index is larger than its segment may be; a file that is, is read as far as it can be one.
             let size = usize::try_from(len).unwrap_or(usize::MAX).min(Position::MAX.to_usize());
-            if len > MAP_FROM && may_map {
-                if let Some(map) = file.map(len)? {
-                    return Ok(map.slice(0, size, len));
-                }
+            if len > MAP_FROM
+                && may_map
+                && let Some(map) = file.map(len)?
+            {
+                return Ok(map.slice(0, size, len));
             }
             let mut buf = vec![0; size];
             file.read_exact_at(&mut buf, 0)?;

@@ -224,10 +224,10 @@ impl Segment {
             self.read_derived(FileKind::OffsetIndex, may_map)?,
             self.read_derived(FileKind::TimeIndex, may_map)?,
         );
-        if let (Some(index), Some(time_index)) = &files {
-            if let Some(loaded) = self.load_sound(index, time_index, interval)? {
-                return Ok(loaded);
-            }
+        if let (Some(index), Some(time_index)) = &files
+            && let Some(loaded) = self.load_sound(index, time_index, interval)?
+        {
+            return Ok(loaded);
         }
         let mut filler = Filler::new(self.base, interval);
         filler.walk(self, Position::ZERO)?;
@@ -235,7 +235,7 @@ impl Segment {
         Ok(Loaded { indexes: filler.indexes, max: filler.max, in_files: (0, 0), replace_files })
     }
 
-    /// Indexes from sound files; `None` if they are not.
+    /// Indexes from sound files; `None` if they are not, or if the batches contradict their last entries.
     fn load_sound(&self, index: &Bytes, time_index: &Bytes, interval: u32) -> Result<Option<Loaded>> {
         let (mut offsets, whole_offsets) = OffsetIndex::from_file(self.base, index);
         let (times, whole_times) = TimeIndex::from_file(self.base, time_index);
@@ -247,37 +247,48 @@ impl Segment {
         let last = offsets.last();
         let from = last.map_or(Position::ZERO, |entry| entry.position);
         let last_offset = last.and_then(|entry| entry.offset.from_base(self.base));
+        if !self.lands_well(from, last_offset)? {
+            return Ok(None);
+        }
         let known = last_offset.and_then(|last_offset| times.at_offset(last_offset));
         let known = known.and_then(|entry| Some((entry.timestamp, entry.offset.from_base(self.base)?)));
-        if !self.time_holds(&offsets, known)? {
+        if last.is_some() && known.is_none() && self.starts_with_time() {
             return Ok(None);
         }
         let mut filler = Filler::continuing(Indexes { offsets, times }, interval, from, known);
-        match self.walk(from).next() {
-            Some(Ok(first)) if last_offset.is_none_or(|last| first.base_offset <= last) => {}
-            None if last.is_none() => {}
-            Some(Err(other)) if !matches!(other, LogError::Corrupt { .. }) => return Err(other),
-            _ => return Ok(None),
-        }
-        let before = (filler.indexes.offsets.len(), filler.indexes.times.len());
+        let in_log = filler.indexes.offsets.len();
         let next_offset = filler.walk(self, from)?;
         filler.indexes.times.keep_below(next_offset);
-        let replace_files = before != in_files || filler.indexes.times.len() < before.1;
         let Filler { indexes, max, .. } = filler;
-        if indexes.last_time(self.base).is_some_and(|(last, _)| max.is_none_or(|(max, _)| last > max)) {
+        if !self.time_holds(&indexes, max)? {
             return Ok(None);
         }
+        let replace_files = in_log < in_files.0 || indexes.times.len() < in_files.1;
         Ok(Some(Loaded { indexes, max, in_files, replace_files }))
     }
 
-    /// Whether the batches agree with a time entry that lies at or before the last offset entry.
-    fn time_holds(&self, offsets: &OffsetIndex, known: Option<(Timestamp, Offset)>) -> Result<bool> {
-        let Some((time, offset)) = known else {
-            // There should be one as soon as there is an offset entry, if the batches before it have times.
-            let first = self.walk(Position::ZERO).next().and_then(Result::ok);
-            return Ok(offsets.is_empty() || first.is_none_or(|first| first.max_timestamp.is_none()));
-        };
-        let from = offsets.lookup(offset).map_or(Position::ZERO, |entry| entry.position);
+    /// Whether a batch begins at `from` that keeps the promise of an entry of `last_offset`.
+    fn lands_well(&self, from: Position, last_offset: Option<Offset>) -> Result<bool> {
+        match self.walk(from).next() {
+            Some(Ok(first)) => Ok(last_offset.is_none_or(|last| first.base_offset <= last)),
+            None => Ok(true),
+            Some(Err(LogError::Corrupt { .. })) => Ok(false),
+            Some(Err(other)) => Err(other),
+        }
+    }
+
+    fn starts_with_time(&self) -> bool {
+        let first = self.walk(Position::ZERO).next().and_then(Result::ok);
+        first.is_some_and(|first| first.max_timestamp.is_some())
+    }
+
+    /// Whether the last time entry is not above the greatest time, and its batch has its time.
+    fn time_holds(&self, indexes: &Indexes, max: Option<(Timestamp, Offset)>) -> Result<bool> {
+        let Some((time, offset)) = indexes.last_time(self.base) else { return Ok(true) };
+        if max.is_none_or(|(max, _)| time > max) {
+            return Ok(false);
+        }
+        let from = indexes.offsets.lookup(offset).map_or(Position::ZERO, |entry| entry.position);
         for batch in self.walk(from) {
             match batch {
                 Ok(batch) if batch.last_offset < offset => {}

@@ -240,8 +240,8 @@ impl Segment {
         }
     }
 
-    /// The greatest time of the segment and the last offset of the first batch that has it (of a file of Kafka 2.x:
-    /// the record's own offset).
+    /// The greatest time of the segment and an offset of the first batch that has it: its last one, or the record's own
+    /// in a file of Kafka 2.x.
     ///
     /// # Errors
     ///

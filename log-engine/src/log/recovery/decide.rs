@@ -8,13 +8,14 @@ use super::listing::FoundSegment;
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::BatchView;
+use crate::format::names::{FileKind, segment_file};
 use crate::io::Storage;
 use crate::log::damage::Damage;
 use crate::log::epochs::Epochs;
 use crate::log::mark::LastBatch;
 use crate::log::scan::{Expected, Found, Scanner};
-use crate::types::{Offset, Position};
-use std::path::Path;
+use crate::types::{Offset, Position, Timestamp};
+use std::path::{Path, PathBuf};
 
 /// What is believed before anything is scanned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,6 +41,8 @@ pub(crate) struct Kept {
     pub(crate) end: Position,
     /// Bytes that the file has now.
     pub(crate) len: u64,
+    /// When the file was last written, as the listing says.
+    pub(crate) modified: Option<Timestamp>,
     /// The offset after its last record; the next segment's base if it was not scanned.
     pub(crate) next: Offset,
     /// The batch that ends at `end`, if it was seen.
@@ -78,7 +81,9 @@ pub(crate) fn decide(
 ) -> Result<Decision> {
     let expected = Expected {
         offset: trust.offset,
-        epoch: epochs.filter(|_| trust.offset > Offset::ZERO).map_or(-1, |known| epoch_before(known, trust.offset)),
+        epoch: epochs
+            .filter(|_| trust.offset > Offset::ZERO)
+            .map_or(-1, |known| epoch_before(known, trust.offset)),
         limit: None,
         gaps,
         epochs: epochs.filter(|known| !known.is_empty()),
@@ -113,9 +118,8 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn believe(&mut self, segment: &FoundSegment, next: Offset) -> Result<()> {
         let end = self.whole_position(&segment.name, segment.len)?;
-        let kept =
-            Kept { base: segment.base, end, len: segment.len, next, last: None, scanned: false };
-        self.out.kept.push(kept);
+        let (base, len, modified) = (segment.base, segment.len, Some(segment.modified));
+        self.out.kept.push(Kept { base, end, len, modified, next, last: None, scanned: false });
         Ok(())
     }
 
@@ -127,14 +131,14 @@ impl Walk<'_> {
             return true;
         }
         let missing = self.expected.offset..segment.base;
-        if missing.is_empty() || self.gaps && !self.segments[index - 1].name.is_empty() {
+        if missing.is_empty() || self.gaps {
             self.expected.offset = segment.base;
             return true;
         }
         if missing.start < self.trust.floor || self.trust.unknown {
             let reason = CorruptReason::Structure("a segment is missing or ends early".to_owned());
-            let bytes = Position::ZERO.to_u64()..Position::ZERO.to_u64();
-            self.out.damage.push(Damage { file: self.dir.join(&segment.name), bytes, offsets: missing, reason });
+            let file = self.final_path(segment);
+            self.out.damage.push(Damage { file, bytes: 0..0, offsets: missing, reason });
             self.expected.offset = segment.base;
             return true;
         }
@@ -194,6 +198,7 @@ impl Walk<'_> {
             base: segment.base,
             end: self.whole_position(&segment.name, end)?,
             len: segment.len,
+            modified: Some(segment.modified),
             next: self.expected.offset,
             last: last.filter(|_| tail != Tail::Damaged),
             scanned: true,
@@ -241,12 +246,9 @@ impl Walk<'_> {
     fn next_good(&self, scanner: &mut Scanner, at: u64) -> Result<Option<(u64, Offset)>> {
         let beside = |(at, batch): (u64, BatchView<'_>)| (at, batch.base_offset());
         if let Some(len) = scanner.claimed_len(at)? {
-            // The length is sound if it leads to a batch, or to the end: then nothing inside is looked at, since a
-            // record may hold whole batches as its value.
+            // If the length leads to a batch it is sound: nothing inside is looked at, since a record may hold whole
+            // batches as its value.
             let next = at + len;
-            if next == scanner.len() || scanner.is_zero_from(next)? {
-                return Ok(None);
-            }
             let gaps = Expected { gaps: true, ..self.expected };
             if let Found::Batch(batch) = scanner.read(next, &gaps)? {
                 return Ok(Some((next, batch.base_offset())));
@@ -256,11 +258,17 @@ impl Walk<'_> {
     }
 
     /// Notes a hole that begins at a bad byte; where to go on, or `None` if it reaches to the end of the file.
-    fn hole(&mut self, scanner: &mut Scanner, index: usize, at: u64, reason: CorruptReason) -> Result<Option<u64>> {
+    fn hole(
+        &mut self,
+        scanner: &mut Scanner,
+        index: usize,
+        at: u64,
+        reason: CorruptReason,
+    ) -> Result<Option<u64>> {
         let next = self.next_good(scanner, at)?;
         let limit = self.expected.limit.unwrap_or(self.trust.floor.max(self.expected.offset));
         let (to, resume) = next.unwrap_or((scanner.len(), limit));
-        let file = self.dir.join(&self.segments[index].name);
+        let file = self.final_path(&self.segments[index]);
         let offsets = self.expected.offset..resume;
         self.out.damage.push(Damage { file, bytes: at..to, offsets, reason });
         self.expected.offset = resume;
@@ -280,7 +288,9 @@ impl Walk<'_> {
             && scanner.intact(at + len)?.is_some_and(|second| second.base_offset() == next);
         let what = match (overlaps, moved) {
             (true, _) => format!("segment goes on to offset {next} into the next one"),
-            (_, true) => format!("segment begins with offset {base}, its name says {}", self.segments[index].base),
+            (_, true) => {
+                format!("segment begins with offset {base}, its name says {}", self.segments[index].base)
+            }
             _ => return Ok(()),
         };
         let path = self.dir.join(&self.segments[index].name);
@@ -291,7 +301,7 @@ impl Walk<'_> {
     fn finish(mut self) -> Result<Decision> {
         let found = self.expected.offset;
         if found < self.trust.floor {
-            let file = self.dir.join(self.segments.last().map_or("", |segment| &segment.name));
+            let file = self.segments.last().map_or(self.dir.to_owned(), |segment| self.final_path(segment));
             let bytes = self.out.kept.last().map_or(0, |kept| kept.len);
             let reason = CorruptReason::Structure("synced records are missing at the end".to_owned());
             let offsets = found..self.trust.floor;
@@ -300,16 +310,23 @@ impl Walk<'_> {
         }
         self.out.end = found.max(self.trust.floor);
         let active = self.out.kept.last().map(|kept| kept.base);
-        if let Some(name) = self.segments.iter().find(|segment| Some(segment.base) == active) {
-            let path = self.dir.join(&name.name);
-            self.out.roll |= self.out.damage.iter().any(|damage| damage.file == path && !damage.bytes.is_empty());
+        if let Some(segment) = self.segments.iter().find(|segment| Some(segment.base) == active) {
+            let path = self.final_path(segment);
+            self.out.roll |=
+                self.out.damage.iter().any(|damage| damage.file == path && !damage.bytes.is_empty());
         }
         Ok(self.out)
     }
 
+    /// Where the file will be when the listing's steps are done.
+    fn final_path(&self, segment: &FoundSegment) -> PathBuf {
+        self.dir.join(segment_file(segment.base, FileKind::Log))
+    }
+
     fn whole_position(&self, name: &str, at: u64) -> Result<Position> {
         Position::new(at).ok_or_else(|| {
-            let reason = CorruptReason::Structure(format!("segment of {at} bytes, at most 2147483647 are possible"));
+            let reason =
+                CorruptReason::Structure(format!("segment of {at} bytes, at most 2147483647 are possible"));
             LogError::Corrupt { path: self.dir.join(name), position: Position::MAX, reason }
         })
     }

@@ -16,7 +16,7 @@ use crate::format::CorruptReason;
 use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::io::{DirEntry, EntryKind, FileId, Storage};
 use crate::log::scan::{Expected, Found, Scanner};
-use crate::types::{Offset, Position};
+use crate::types::{Offset, Position, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -34,6 +34,7 @@ pub(crate) struct FoundSegment {
     /// Its present name; the steps give it its own.
     pub(crate) name: String,
     pub(crate) len: u64,
+    pub(crate) modified: Timestamp,
     pub(crate) id: FileId,
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn list(storage: &dyn Storage, dir: &Path) -> Result<Listing> {
 
 impl FoundSegment {
     fn new(base: Offset, entry: &DirEntry) -> Self {
-        Self { base, name: entry.name.clone(), len: entry.len, id: entry.id }
+        Self { base, name: entry.name.clone(), len: entry.len, modified: entry.modified, id: entry.id }
     }
 }
 
@@ -85,7 +86,8 @@ fn live(files: &[Named], kind: FileKind) -> impl Iterator<Item = &Named> {
 
 /// Lists the removal of what was being deleted or made; returns the swaps that are finished.
 fn sort_out_unfinished<'a>(listing: &mut Listing, files: &'a [Named]) -> Vec<&'a Named> {
-    let cleaned = files.iter().filter(|(file, _)| file.stage == Stage::Cleaned).map(|(file, _)| file.base).min();
+    let cleaned =
+        files.iter().filter(|(file, _)| file.stage == Stage::Cleaned).map(|(file, _)| file.base).min();
     let mut swaps = Vec::new();
     for named @ (file, entry) in files {
         match file.stage {
@@ -110,7 +112,8 @@ fn swap_in(
         // A swap that is not what was written replaces nothing: it stays where it is, for somebody to look at.
         let Some(end) = whole_end(storage, &dir.join(&entry.name), file.base)? else { continue };
         whole.insert(file.base);
-        let replaced: Vec<Offset> = logs.range(file.base..end.max(file.base)).map(|(base, _)| *base).collect();
+        let replaced: Vec<Offset> =
+            logs.range(file.base..end.max(file.base)).map(|(base, _)| *base).collect();
         let same = logs.contains_key(&file.base).then_some(file.base);
         for base in replaced.into_iter().chain(same).collect::<BTreeSet<_>>() {
             if let Some(old) = logs.remove(&base).filter(|_| base != file.base) {
