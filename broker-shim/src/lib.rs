@@ -3,6 +3,7 @@
 pub mod broker;
 mod commits;
 pub mod config;
+pub mod convert;
 pub mod coordinators;
 pub mod handlers;
 pub mod metadata;
