@@ -86,9 +86,6 @@ pub enum GroupError {
     /// The group is just being removed, or its record cannot be stored now: try again.
     #[error("the coordinator is not available")]
     NotAvailable,
-    /// The groups are still being read.
-    #[error("the coordinator is loading")]
-    Loading,
     /// Another generation is current.
     #[error("not the current generation")]
     IllegalGeneration,
