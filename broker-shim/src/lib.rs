@@ -1,6 +1,7 @@
 //! Corrente.
 
 pub mod broker;
+pub mod cli;
 mod commits;
 pub mod config;
 pub mod convert;
@@ -10,3 +11,4 @@ pub mod metadata;
 pub mod net;
 mod purgatory;
 pub mod seam;
+pub mod server;

@@ -292,8 +292,8 @@ fn network(s: &Settings) -> Result<NetworkConfig, ConfigError> {
         max_connections_per_ip_overrides: ip_overrides(s)?,
         connections_max_idle: limit(s, "connections.max.idle.ms").map(Duration::from_millis),
         socket_request_max_bytes: count(s, "socket.request.max.bytes"),
-        socket_send_buffer_bytes: limit(s, "socket.send.buffer.bytes").map(to_usize),
-        socket_receive_buffer_bytes: limit(s, "socket.receive.buffer.bytes").map(to_usize),
+        socket_send_buffer_bytes: buffer(s, "socket.send.buffer.bytes"),
+        socket_receive_buffer_bytes: buffer(s, "socket.receive.buffer.bytes"),
         listen_backlog: to_i32(known(s, "socket.listen.backlog.size")),
         queued_max_requests: count(s, "queued.max.requests"),
         queued_max_request_bytes: limit(s, "queued.max.request.bytes").map(to_usize),
@@ -360,6 +360,13 @@ fn millis(s: &Settings, key: &str) -> Duration {
 /// A number where a negative one means "no limit".
 fn limit(s: &Settings, key: &str) -> Option<u64> {
     u64::try_from(known(s, key)).ok()
+}
+
+/// A socket buffer. Kafka's default is fixed and small; the system's grows with the connection, so only a size that
+/// somebody set has an effect.
+fn buffer(s: &Settings, key: &str) -> Option<usize> {
+    s.get(key)?;
+    limit(s, key).map(to_usize)
 }
 
 fn count(s: &Settings, key: &str) -> usize {

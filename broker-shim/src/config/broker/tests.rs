@@ -32,6 +32,7 @@ fn without_any_source_only_this_machine_is_served() {
     assert_eq!(config.groups.offsets_partitions, 50);
     assert_eq!(config.network.socket_request_max_bytes, 104_857_600);
     assert_eq!(config.network.queued_max_request_bytes, None);
+    assert_eq!(config.network.socket_send_buffer_bytes, None);
     assert_eq!(config.node_id, None);
     assert!(config.auto_create_topics);
     assert!(config.warnings.is_empty());
