@@ -7,11 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Stands in for `log_engine::log::Log`.
-#[derive(Debug, Default)]
-pub struct Log {
-    values: Mutex<Vec<Vec<u8>>>,
-}
+pub use crate::seam::Log;
 
 /// Stands in for `log_engine::store::LogStore`.
 #[derive(Debug, Default)]
