@@ -101,6 +101,18 @@ pub enum CorruptReason {
         /// What is wrong.
         problem: String,
     },
+    /// A range of the log is lost; what is around it is served.
+    #[error("offsets [{from}, {to}) in {bytes} bytes are damaged: {cause}")]
+    Hole {
+        /// The first offset that is lost.
+        from: Offset,
+        /// The first one behind it that is not.
+        to: Offset,
+        /// How many bytes of the file cannot be used.
+        bytes: u64,
+        /// What was found first.
+        cause: Box<Self>,
+    },
     /// A segment that should be there is missing, overlaps, or a derived file contradicts the log.
     #[error("{0}")]
     Structure(String),

@@ -88,6 +88,11 @@ impl MarkFile {
         Ok((this, best.map(|(_, mark)| mark)))
     }
 
+    /// Follows the directory after it was renamed.
+    pub(crate) fn moved_to(&mut self, dir: &Path) {
+        self.path = dir.join(FILE_NAME);
+    }
+
     /// Writes the next slot and syncs it. What the mark claims must have been synced before.
     pub(crate) fn write(&mut self, storage: &dyn Storage, mark: &Mark) -> Result<()> {
         let fresh = self.file.is_none();

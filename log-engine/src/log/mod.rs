@@ -1,2 +1,326 @@
-//! One partition's log.
+//! One partition's log: append, read, follow, sync, recovery, retention.
+//!
+//! ```text
+//!   start                synced          last stable        end
+//!     |---- segment ----|--|---- segment ----|---- active ----|
+//!     0 <= log start <= every readable offset < log end; synced end and last stable offset lie between
+//! ```
+//!
+//! # Invariants
+//!
+//! * One writer at a time ([`Log`]'s writer lock); readers never take it. They see the log end (an atomic, published
+//!   with the fences of [`end`]) and the list of segments (swapped whole).
+//! * Offsets are given once and never again, whatever is lost.
+//! * Published bytes never change. What is cut is cut by a copy of what is kept.
+//! * After a failed sync (or a failed write that is not a full disk) the log is poisoned: nothing is appended and
+//!   nothing acknowledged until it is opened again, which verifies from disk.
+//!
+//! # Not here
+//!
+//! Names of logs and many of them (`store`), files and indexes of one segment (`segment`), threads: whoever embeds the
+//! log calls [`Log::sync_if_due`], [`Log::apply_retention`] and [`Log::remove_deleted`], or lets a store do it.
+
+mod append;
+mod builder;
+mod damage;
+mod end;
+mod epochs;
+mod files;
+mod follow;
+mod mark;
+mod producer_file;
 pub mod producers;
+mod read;
+mod records;
+mod recovery;
+mod retention;
+mod scan;
+mod sync;
+mod truncate;
+
+#[cfg(test)]
+mod tests;
+
+pub use append::{Appended, Origin};
+pub use builder::LogBuilder;
+pub use damage::Damage;
+pub use end::WaitSlot;
+pub use read::{ReadLimits, ReadSlices};
+pub use records::{RecordBatch, RecordBatches};
+pub use recovery::RecoveryReport;
+pub use retention::RetentionReport;
+
+use crate::config::LogConfig;
+use crate::error::{LogError, Result};
+use crate::io::{Clock, DirLock, Storage};
+use crate::segment::{Segment, SegmentOptions};
+use crate::types::{LeaderEpoch, Offset, Timestamp};
+use append::Writer;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use end::PublishedOffset;
+use epochs::Epochs;
+use parking_lot::{Mutex, RwLock};
+use retention::Pending;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use sync::{Marking, SyncTurns};
+
+/// One log. Share it as `Arc<Log>`; every method takes `&self`.
+///
+/// Dropping it is like the process being killed: everything accepted is there when it is opened again, after a scan of
+/// what was not synced. [`Log::close`] spares the scan.
+///
+/// ```
+/// use log_engine::config::LogConfig;
+/// use log_engine::format::build::NewRecord;
+/// use log_engine::log::Log;
+///
+/// # fn main() -> log_engine::error::Result<()> {
+/// # let dir = std::env::temp_dir().join(format!("log-engine-doc-{}", std::process::id()));
+/// let log = Log::open(&dir, LogConfig::default())?;
+/// let appended = log.append_synced(&[NewRecord::keyed(b"k", b"v"), NewRecord::value(b"w")])?;
+/// for batch in log.records(appended.base_offset) {
+///     let batch = batch?;
+///     for record in &batch.records()? {
+///         println!("{:?}", record.map(|r| r.offset));
+///     }
+/// }
+/// log.close()?;
+/// # std::fs::remove_dir_all(&dir).ok();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Log {
+    dir: RwLock<PathBuf>,
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    config: ArcSwap<LogConfig>,
+    view: ArcSwap<View>,
+    /// Changed under the writer lock only.
+    epochs: ArcSwap<Epochs>,
+    /// The offset that the next record gets.
+    end: Arc<PublishedOffset>,
+    /// Everything below is on the disk.
+    synced: Arc<PublishedOffset>,
+    start: AtomicI64,
+    /// First offset of the oldest open transaction; `i64::MAX` for none.
+    first_open_txn: AtomicI64,
+    writer: Mutex<Writer>,
+    turns: SyncTurns,
+    marking: Mutex<Marking>,
+    pending: Mutex<Vec<Pending>>,
+    poison: ArcSwapOption<String>,
+    closed: AtomicBool,
+    lock: Mutex<Option<Box<dyn DirLock>>>,
+    report: RecoveryReport,
+}
+
+/// What readers see of the segments, swapped as a whole.
+#[derive(Clone, Debug)]
+struct View {
+    /// In order of their base offsets; never empty; the last one is written.
+    segments: Vec<Arc<Segment>>,
+    damage: Vec<Damage>,
+}
+
+impl Log {
+    /// Opens the log in a directory of its own, or makes an empty one, and takes the directory's lock.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Locked`] if somebody else has it open, [`LogError::Config`], [`LogError::Corrupt`] for segments that
+    /// overlap or have wrong names, or what the system answers. Damage inside segments is no error here: see
+    /// [`Log::damage`].
+    pub fn open(dir: impl AsRef<Path>, config: LogConfig) -> Result<Arc<Self>> {
+        Self::builder(dir).config(config).open()
+    }
+
+    /// Opens a log with another storage or clock, or for a store.
+    pub fn builder(dir: impl AsRef<Path>) -> LogBuilder {
+        LogBuilder::new(dir.as_ref())
+    }
+
+    /// The lowest offset that can be read.
+    #[must_use]
+    pub fn start_offset(&self) -> Offset {
+        Offset::new(self.start.load(Ordering::Acquire)).unwrap_or_default()
+    }
+
+    /// The offset that the next record gets.
+    #[must_use]
+    pub fn end_offset(&self) -> Offset {
+        self.end.get()
+    }
+
+    /// Everything below this offset is on the disk.
+    #[must_use]
+    pub fn synced_end(&self) -> Offset {
+        self.synced.get()
+    }
+
+    /// The end of what no open transaction holds back: where readers of committed records stop.
+    #[must_use]
+    pub fn last_stable_offset(&self) -> Offset {
+        // The end first: a transaction that opens in between lies above it.
+        let end = self.end.get();
+        Offset::new(self.first_open_txn.load(Ordering::Acquire)).map_or(end, |open| open.min(end))
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.view.load().segments.iter().map(|segment| segment.len().to_u64()).sum()
+    }
+
+    /// Base offset and time of the last append of every segment, oldest first.
+    #[must_use]
+    pub fn segment_offsets(&self) -> Vec<(Offset, Timestamp)> {
+        let view = self.view.load();
+        let time = |segment: &Arc<Segment>| segment.modified().unwrap_or_default();
+        view.segments.iter().map(|segment| (segment.base_offset(), time(segment))).collect()
+    }
+
+    /// The epoch that appends are written under.
+    #[must_use]
+    pub fn epoch(&self) -> LeaderEpoch {
+        self.epochs.load().latest().unwrap_or(LeaderEpoch::ZERO)
+    }
+
+    /// Where an epoch ended: the greatest known epoch not above it, and the first offset that is not of it. `None` for
+    /// an epoch that is yet to come.
+    #[must_use]
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        self.epochs.load().end_of(epoch, self.end.get())
+    }
+
+    /// The settings in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<LogConfig> {
+        self.config.load_full()
+    }
+
+    /// Puts other settings in force for what comes.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Config`]: the old ones stay.
+    pub fn set_config(&self, config: LogConfig) -> Result<()> {
+        config.check()?;
+        let options = SegmentOptions::from(&config);
+        self.config.store(Arc::new(config));
+        self.writer.lock().active.set_options(&options);
+        Ok(())
+    }
+
+    /// The ranges that are known to be damaged. What lies outside them is served.
+    #[must_use]
+    pub fn damage(&self) -> Vec<Damage> {
+        self.view.load().damage.clone()
+    }
+
+    /// What opening the log found and did.
+    #[must_use]
+    pub fn recovery_report(&self) -> &RecoveryReport {
+        &self.report
+    }
+
+    /// Whether an earlier failure keeps the log from being appended to.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.poison.load().is_some()
+    }
+
+    /// Whether it was closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    /// The directory it lies in.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        self.dir.read().clone()
+    }
+
+    /// Follows the directory after it was renamed: what is written from now on goes there.
+    pub fn moved_to(&self, dir: &Path) {
+        let writer = self.writer.lock();
+        let mut marking = self.marking.lock();
+        dir.clone_into(&mut self.dir.write());
+        marking.moved_to(dir);
+        for segment in &self.view.load().segments {
+            segment.moved_to(dir);
+        }
+        for pending in self.pending.lock().iter() {
+            pending.segment.moved_to(dir);
+        }
+        drop(writer);
+    }
+
+    /// Syncs everything, writes indexes, producer state and mark, and gives back what was reserved. Wakes everybody who
+    /// waits. Appends are refused from now on, reads go on. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers: the log counts as closed all the same, and is recovered when it is opened again.
+    pub fn close(&self) -> Result<()> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return Ok(());
+        }
+        let outcome = if self.is_poisoned() { Ok(()) } else { self.flush_for_close() };
+        self.wake_everybody();
+        self.lock.lock().take();
+        outcome
+    }
+
+    /// Closes without writing anything: for a log whose directory is being deleted.
+    pub fn abandon(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // Whoever appends has the lock; afterwards nobody does.
+        drop(self.writer.lock());
+        self.wake_everybody();
+        self.lock.lock().take();
+    }
+
+    fn wake_everybody(&self) {
+        self.end.wake_all();
+        self.synced.wake_all();
+        self.turns.wake_all();
+    }
+
+    /// The error of who wants to append or to sync, if there is one.
+    fn check_usable(&self) -> Result<()> {
+        if self.is_closed() {
+            return Err(LogError::Closed);
+        }
+        self.check_not_poisoned()
+    }
+
+    fn check_not_poisoned(&self) -> Result<()> {
+        match &*self.poison.load() {
+            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers the first failure after which nothing may be acknowledged, and tells everybody who waits.
+    fn poison(&self, cause: &LogError) {
+        let text = match std::error::Error::source(cause) {
+            Some(source) => format!("{cause}: {source}"),
+            None => cause.to_string(),
+        };
+        self.poison.compare_and_swap(&None::<Arc<String>>, Some(Arc::new(text)));
+        self.wake_everybody();
+    }
+
+    fn options(&self) -> SegmentOptions {
+        SegmentOptions::from(&**self.config.load())
+    }
+
+    /// Whether compaction may have left gaps between batches.
+    fn has_gaps(&self) -> bool {
+        self.config.load().cleanup_policy.compact
+    }
+}

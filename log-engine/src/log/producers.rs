@@ -201,11 +201,6 @@ impl Producers {
         self.open.first_key_value().map(|(first, _)| *first)
     }
 
-    /// First offset of the oldest transaction that would still be open if `closing` were over.
-    pub(crate) fn first_open_without(&self, closing: Offset) -> Option<Offset> {
-        self.open.keys().find(|first| **first != closing).copied()
-    }
-
     /// Forgets producers that have no open transaction and did not append for `idle_ms`.
     pub(crate) fn forget_idle(&mut self, now: Timestamp, idle_ms: i64) {
         self.known.retain(|_, p| p.open_txn.is_some() || now.millis_since(p.last_append) <= idle_ms);

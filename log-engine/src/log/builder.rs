@@ -1,0 +1,228 @@
+//! Opening a log: settings, storage, and what the store knows about it.
+
+use super::append::Writer;
+use super::end::PublishedOffset;
+use super::mark::Mark;
+use super::recovery::{Kept, Recovered, Request, recover};
+use super::sync::{Marking, SyncTurns};
+use super::{Log, View};
+use crate::config::LogConfig;
+use crate::error::{LogError, Result};
+use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
+use crate::segment::{Segment, SegmentOptions};
+use crate::types::{Offset, Timestamp};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use parking_lot::{Mutex, RwLock};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+
+/// How a log is opened; see [`Log::builder`].
+#[derive(Debug)]
+pub struct LogBuilder {
+    dir: PathBuf,
+    config: LogConfig,
+    storage: Option<Arc<dyn Storage>>,
+    clock: Option<Arc<dyn Clock>>,
+    clean: bool,
+    recovery_point: Option<Offset>,
+    start_offset: Option<Offset>,
+    lock: bool,
+}
+
+impl LogBuilder {
+    pub(super) fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            config: LogConfig::default(),
+            storage: None,
+            clock: None,
+            clean: false,
+            recovery_point: None,
+            start_offset: None,
+            lock: true,
+        }
+    }
+
+    /// The settings. Default: [`LogConfig::default`].
+    #[must_use]
+    pub fn config(mut self, config: LogConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Where the files lie. Default: the real file system.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// The clock. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Whether the store that the log lies in was closed in order. Default no. It spares the scan of a log that has no
+    /// synced mark of ours.
+    #[must_use]
+    pub fn clean(mut self, clean: bool) -> Self {
+        self.clean = clean;
+        self
+    }
+
+    /// What a checkpoint says was synced: counts if there is no synced mark that can be trusted.
+    #[must_use]
+    pub fn recovery_point(mut self, point: Option<Offset>) -> Self {
+        self.recovery_point = point;
+        self
+    }
+
+    /// What a checkpoint says the log start offset was.
+    #[must_use]
+    pub fn start_offset(mut self, start: Option<Offset>) -> Self {
+        self.start_offset = start;
+        self
+    }
+
+    /// Whether to take the lock of the log's directory. Default yes; a store has its own.
+    #[must_use]
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// Opens the log, or makes an empty one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::open`].
+    pub fn open(self) -> Result<Arc<Log>> {
+        self.config.check()?;
+        let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
+        let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        make_dir(&*storage, &self.dir)?;
+        let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
+        let now = clock.now();
+        let recovered = recover(&Request {
+            storage: Arc::clone(&storage),
+            dir: self.dir.clone(),
+            clean: self.clean,
+            recovery_point: self.recovery_point,
+            start_offset: self.start_offset,
+            gaps: self.config.cleanup_policy.compact,
+            now,
+        })?;
+        let options = SegmentOptions::from(&self.config);
+        let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
+        let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
+        Ok(Arc::new(log))
+    }
+
+    fn assemble(
+        self,
+        storage: Arc<dyn Storage>,
+        clock: Arc<dyn Clock>,
+        recovered: Recovered,
+        segments: Vec<Arc<Segment>>,
+        fresh: bool,
+        lock: Option<Box<dyn DirLock>>,
+    ) -> Result<Log> {
+        let active = Arc::clone(segments.last().expect("a log has a segment"));
+        let last = recovered.last.filter(|_| !fresh);
+        let mark = Mark {
+            segment: active.base_offset(),
+            position: active.len(),
+            next_offset: recovered.end,
+            log_start: recovered.start,
+            file: active.file_id()?,
+            last_batch: last,
+            truncations: recovered.mark.map_or(0, |mark| mark.truncations),
+        };
+        let known = recovered.mark.filter(|known| !fresh && *known == mark);
+        let mut marking = Marking::new(recovered.mark_file, mark, clock.monotonic());
+        if known.is_none() {
+            marking.write(&*storage, mark, clock.monotonic())?;
+        }
+        let open_txn = recovered.producers.first_open();
+        let writer = Writer::new(active, last, recovered.producers, mark.truncations);
+        Ok(Log {
+            dir: RwLock::new(self.dir),
+            storage,
+            clock,
+            config: ArcSwap::from_pointee(self.config),
+            view: ArcSwap::from_pointee(View { segments, damage: recovered.damage }),
+            epochs: ArcSwap::from_pointee(recovered.epochs),
+            end: Arc::new(PublishedOffset::new(recovered.end)),
+            synced: Arc::new(PublishedOffset::new(recovered.end)),
+            start: AtomicI64::new(recovered.start.get()),
+            first_open_txn: AtomicI64::new(open_txn.map_or(i64::MAX, Offset::get)),
+            writer: Mutex::new(writer),
+            turns: SyncTurns::default(),
+            marking: Mutex::new(marking),
+            pending: Mutex::default(),
+            poison: ArcSwapOption::empty(),
+            closed: AtomicBool::new(false),
+            lock: Mutex::new(lock),
+            report: recovered.report,
+        })
+    }
+}
+
+/// Makes the directory, and its name durable if it is new.
+fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    if storage.exists(dir).map_err(LogError::io("look for", dir))? {
+        return Ok(());
+    }
+    storage.create_dir_all(dir).map_err(LogError::io("create", dir))?;
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    storage.sync_dir(parent).map_err(LogError::io("sync", parent))
+}
+
+fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn DirLock>> {
+    let taken = storage.lock_dir(dir).map_err(LogError::io("lock", dir))?;
+    taken.map_err(|holder| LogError::Locked { dir: dir.to_owned(), holder })
+}
+
+/// The segments of a recovered log, the last one ready for appends; true if that was made anew.
+fn open_segments(
+    storage: &Arc<dyn Storage>,
+    dir: &Path,
+    recovered: &Recovered,
+    options: &SegmentOptions,
+    now: Timestamp,
+) -> Result<(Vec<Arc<Segment>>, bool)> {
+    let open = |kept: &Kept| Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
+    let mut segments: Vec<_> = recovered.segments.iter().map(open).collect();
+    let fresh = recovered.roll || segments.is_empty();
+    if fresh {
+        let segment = Segment::create(Arc::clone(storage), dir, recovered.end, options, now)?;
+        segment.sync()?;
+        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        segments.push(segment);
+    } else if let Some(last) = segments.last() {
+        last.activate(options, now)?;
+    }
+    restore_aborted(&segments, recovered)?;
+    Ok((segments, fresh))
+}
+
+/// Brings the indexes of aborted transactions to what the scanned batches say.
+fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<()> {
+    for segment in segments.iter().filter(|segment| {
+        recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.scanned)
+    }) {
+        if segment.has_txn_index()? {
+            segment.keep_aborted_below(recovered.replayed_from.max(segment.base_offset()))?;
+        }
+    }
+    for aborted in &recovered.aborted {
+        let index = segments.partition_point(|segment| segment.base_offset() <= aborted.last);
+        if let Some(segment) = index.checked_sub(1).and_then(|index| segments.get(index)) {
+            segment.add_aborted(*aborted)?;
+        }
+    }
+    Ok(())
+}

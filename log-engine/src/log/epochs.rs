@@ -1,0 +1,160 @@
+//! Which leadership wrote which offsets: the content of `leader-epoch-checkpoint`.
+//!
+//! # Invariants
+//!
+//! * Both columns rise strictly: epoch, start offset.
+//! * The list is derived: a missing or bad file is rebuilt from the batches' headers.
+//! * An entry of an epoch above the first is on the disk before a batch of that epoch is written, so that a flipped
+//!   epoch in a batch is told from a new one.
+
+use crate::error::Result;
+use crate::format::checkpoint::{self, EpochLine};
+use crate::io::Storage;
+use crate::types::{LeaderEpoch, Offset};
+use std::path::Path;
+
+/// Name of the file, in the log's directory.
+pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
+
+/// Epochs and where each begins.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Epochs {
+    entries: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl Epochs {
+    /// From a list that must rise in both columns; `None` if it does not.
+    pub(crate) fn new(entries: Vec<(LeaderEpoch, Offset)>) -> Option<Self> {
+        let rises = entries.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 < pair[1].1);
+        rises.then_some(Self { entries })
+    }
+
+    /// Reads the file; `None` if it is missing or not as we write it.
+    pub(crate) fn load(storage: &dyn Storage, dir: &Path) -> Option<Self> {
+        let bytes = super::files::read_small(storage, &dir.join(FILE_NAME)).ok()??;
+        let lines = checkpoint::read_epochs(&bytes).ok()?;
+        Self::new(lines.into_iter().map(|line| (line.epoch, line.start)).collect())
+    }
+
+    /// Writes the file; `durable` says whether it must survive a power cut.
+    pub(crate) fn store(&self, storage: &dyn Storage, dir: &Path, durable: bool) -> Result<()> {
+        let lines: Vec<_> =
+            self.entries.iter().map(|(epoch, start)| EpochLine { epoch: *epoch, start: *start }).collect();
+        let text = checkpoint::write_epochs(&lines);
+        super::files::replace(storage, &dir.join(FILE_NAME), text.as_bytes(), durable)
+    }
+
+    /// The newest epoch.
+    pub(crate) fn latest(&self) -> Option<LeaderEpoch> {
+        self.entries.last().map(|(epoch, _)| *epoch)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The epoch that wrote an offset; `None` below the first entry.
+    pub(crate) fn at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        let after = self.entries.partition_point(|(_, start)| *start <= offset);
+        self.entries[..after].last().map(|(epoch, _)| *epoch)
+    }
+
+    /// Notes that `epoch` writes from `start` on. True if that is news. An older or the same epoch is none.
+    pub(crate) fn assign(&mut self, epoch: LeaderEpoch, start: Offset) -> bool {
+        if self.latest().is_some_and(|latest| latest >= epoch) {
+            return false;
+        }
+        // An epoch that wrote nothing leaves no trace.
+        self.entries.retain(|(_, other)| *other < start);
+        self.entries.push((epoch, start));
+        true
+    }
+
+    /// Forgets what begins at `end` or later. True if that changed anything.
+    pub(crate) fn truncate(&mut self, end: Offset) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|(_, start)| *start < end);
+        self.entries.len() != before
+    }
+
+    /// Forgets what ended before `start` and lets the epoch that wrote `start` begin there. True if that changed
+    /// anything.
+    pub(crate) fn raise_start(&mut self, start: Offset) -> bool {
+        let older = self.entries.partition_point(|(_, begin)| *begin <= start);
+        if older == 0 || self.entries[older - 1].1 == start && older == 1 {
+            return false;
+        }
+        self.entries.drain(..older - 1);
+        self.entries[0].1 = start;
+        true
+    }
+
+    /// Where an epoch ended: the greatest epoch that is not above it, and the start of the one after that.
+    ///
+    /// `None` for an epoch in the future. `end` is the log end offset, where the newest epoch ends so far.
+    pub(crate) fn end_of(&self, epoch: LeaderEpoch, end: Offset) -> Option<(LeaderEpoch, Offset)> {
+        let latest = self.latest().unwrap_or(LeaderEpoch::ZERO);
+        if epoch == latest {
+            return Some((epoch, end));
+        }
+        let above = self.entries.partition_point(|(known, _)| *known <= epoch);
+        let next = self.entries.get(above)?.1;
+        let floor = self.entries[..above].last().map_or(epoch, |(known, _)| *known);
+        Some((floor, next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offset(raw: i64) -> Offset {
+        Offset::new(raw).unwrap()
+    }
+
+    fn epoch(raw: i32) -> LeaderEpoch {
+        LeaderEpoch::new(raw).unwrap()
+    }
+
+    fn epochs() -> Epochs {
+        Epochs::new(vec![(epoch(0), offset(0)), (epoch(2), offset(90)), (epoch(4), offset(120))]).unwrap()
+    }
+
+    #[test]
+    fn an_older_epoch_ends_where_the_next_begins() {
+        let e = epochs();
+        assert_eq!(e.end_of(epoch(4), offset(130)), Some((epoch(4), offset(130))));
+        assert_eq!(e.end_of(epoch(3), offset(130)), Some((epoch(2), offset(120))));
+        assert_eq!(e.end_of(epoch(0), offset(130)), Some((epoch(0), offset(90))));
+        assert_eq!(e.end_of(epoch(5), offset(130)), None);
+        assert_eq!(Epochs::default().end_of(epoch(0), offset(0)), Some((epoch(0), offset(0))));
+        assert_eq!(Epochs::default().end_of(epoch(1), offset(0)), None);
+    }
+
+    #[test]
+    fn raising_the_start_keeps_the_epoch_that_wrote_it() {
+        let mut e = epochs();
+        assert!(e.raise_start(offset(100)));
+        assert_eq!(e.entries, [(epoch(2), offset(100)), (epoch(4), offset(120))]);
+        assert!(!e.raise_start(offset(100)));
+        assert!(e.raise_start(offset(120)));
+        assert_eq!(e.entries, [(epoch(4), offset(120))]);
+    }
+
+    #[test]
+    fn offsets_belong_to_the_epoch_that_began_last() {
+        let mut e = epochs();
+        assert_eq!(e.at(offset(89)), Some(epoch(0)));
+        assert_eq!(e.at(offset(90)), Some(epoch(2)));
+        assert!(e.truncate(offset(120)));
+        assert_eq!(e.at(offset(500)), Some(epoch(2)));
+        assert!(!e.assign(epoch(2), offset(130)));
+        assert!(e.assign(epoch(3), offset(130)));
+    }
+
+    #[test]
+    fn a_list_that_falls_is_refused() {
+        assert_eq!(Epochs::new(vec![(epoch(1), offset(5)), (epoch(1), offset(6))]), None);
+        assert_eq!(Epochs::new(vec![(epoch(1), offset(5)), (epoch(2), offset(5))]), None);
+    }
+}

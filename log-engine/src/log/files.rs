@@ -1,0 +1,53 @@
+//! Small files that are replaced whole: checkpoints and snapshots.
+
+use crate::error::{LogError, Result};
+use crate::io::{OpenMode, Storage, StorageFile};
+use std::path::{Path, PathBuf};
+
+/// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
+const SMALL_MAX: u64 = 64 * 1024 * 1024;
+
+/// The content of a small file; `None` if there is no file of this name, or one too large to be ours.
+pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
+    if !storage.exists(path).map_err(LogError::io("look for", path))? {
+        return Ok(None);
+    }
+    let file = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
+    let len = file.len().map_err(LogError::io("measure", path))?;
+    let Some(len) = usize::try_from(len).ok().filter(|_| len <= SMALL_MAX) else { return Ok(None) };
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
+    Ok(Some(bytes))
+}
+
+/// Writes a file beside the old one and renames it in; `durable` syncs the file before and the directory after.
+pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+    let temporary = with_suffix(path, ".tmp");
+    let file = storage.open(&temporary, OpenMode::Truncate).map_err(LogError::io("create", &temporary))?;
+    file.write_all_at(&[bytes], 0).map_err(LogError::io("write", &temporary))?;
+    if durable {
+        file.sync_data().map_err(LogError::io("sync", &temporary))?;
+    }
+    storage.rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
+    if durable {
+        let dir = path.parent().unwrap_or(Path::new("."));
+        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    }
+    Ok(())
+}
+
+/// The path with something put behind its name.
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Reads a piece of a file to the heap.
+pub(crate) fn read_exact(file: &dyn StorageFile, path: &Path, at: u64, len: u64) -> Result<Vec<u8>> {
+    let size = usize::try_from(len)
+        .map_err(|_| LogError::io("read", path)(std::io::ErrorKind::FileTooLarge.into()))?;
+    let mut bytes = vec![0; size];
+    file.read_exact_at(&mut bytes, at).map_err(LogError::io("read", path))?;
+    Ok(bytes)
+}

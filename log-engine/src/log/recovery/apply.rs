@@ -1,0 +1,156 @@
+//! Does what was decided, in an order in which it may be interrupted anywhere.
+
+use super::decide::{Decision, Kept};
+use super::listing::{FileStep, Listing};
+use super::{RecoveryReport, Request};
+use crate::error::{LogError, Result};
+use crate::format::names::{FileKind, segment_file};
+use crate::io::{OpenMode, Storage};
+use crate::log::files::{read_exact, with_suffix};
+use crate::types::Offset;
+use std::path::{Path, PathBuf};
+
+/// Ends the name of a file that holds what recovery cut off.
+const TORN: &str = ".torn";
+/// A tail is copied in pieces of this size.
+const PIECE: u64 = 1 << 20;
+
+/// Changes the directory. Does nothing, and syncs nothing, if all is as it was left.
+pub(super) fn apply(request: &Request, listing: &Listing, decision: &Decision) -> Result<RecoveryReport> {
+    let (storage, dir) = (&*request.storage, &*request.dir);
+    let mut report = RecoveryReport {
+        scanned_bytes: decision.scanned_bytes,
+        batches_set_aside: decision.batches_aside,
+        leftovers: listing.steps.len(),
+        ..RecoveryReport::default()
+    };
+    for step in &listing.steps {
+        take(storage, dir, step)?;
+    }
+    for name in &decision.aside {
+        let live = name.strip_suffix(".swap").unwrap_or(name);
+        report.set_aside.push(set_aside_whole(storage, dir, live)?);
+    }
+    let shortened = shorten(storage, dir, decision, &mut report)?;
+    let stale = remove_stale(storage, dir, listing, decision)?;
+    let names_changed = stale || !listing.steps.is_empty() || !decision.aside.is_empty();
+    if names_changed || shortened || decision.scanned_bytes > 0 {
+        for kept in decision.kept.iter().filter(|kept| kept.scanned) {
+            let path = log_path(dir, kept.base);
+            let file = storage.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
+            file.sync_data().map_err(LogError::io("sync", &path))?;
+        }
+        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    }
+    Ok(report)
+}
+
+fn log_path(dir: &Path, base: Offset) -> PathBuf {
+    dir.join(segment_file(base, FileKind::Log))
+}
+
+fn take(storage: &dyn Storage, dir: &Path, step: &FileStep) -> Result<()> {
+    match step {
+        FileStep::Remove(name) => {
+            let path = dir.join(name);
+            storage.remove_file(&path).map_err(LogError::io("remove", &path))
+        }
+        FileStep::Rename { from, to } => {
+            let path = dir.join(from);
+            storage.rename(&path, &dir.join(to)).map_err(LogError::io("rename", &path))
+        }
+    }
+}
+
+/// Brings the files to the length that was decided. The bytes behind a torn batch are kept in a file of their own.
+///
+/// Recovery is the only place that shortens a file: no reader of this process has seen it yet, and other processes
+/// map only segments that have a successor.
+fn shorten(
+    storage: &dyn Storage,
+    dir: &Path,
+    decision: &Decision,
+    report: &mut RecoveryReport,
+) -> Result<bool> {
+    let mut shortened = false;
+    let last = decision.kept.last().map(|kept| kept.base);
+    for kept in decision.kept.iter().filter(|kept| kept.scanned && kept.end.to_u64() < kept.len) {
+        let path = log_path(dir, kept.base);
+        if decision.torn && Some(kept.base) == last {
+            report.set_aside.extend(set_aside_tail(storage, &path, kept)?);
+        }
+        let file = storage.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
+        file.set_len(kept.end.to_u64()).map_err(LogError::io("shorten", &path))?;
+        shortened = true;
+    }
+    Ok(shortened)
+}
+
+/// Gives a whole segment another name, and removes its indexes.
+fn set_aside_whole(storage: &dyn Storage, dir: &Path, name: &str) -> Result<PathBuf> {
+    let path = dir.join(name);
+    let aside = free_name(storage, &path)?;
+    storage.rename(&path, &aside).map_err(LogError::io("rename", &path))?;
+    for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex] {
+        let index = dir.join(name.replace(FileKind::Log.suffix(), kind.suffix()));
+        if storage.exists(&index).map_err(LogError::io("look for", &index))? {
+            storage.remove_file(&index).map_err(LogError::io("remove", &index))?;
+        }
+    }
+    Ok(aside)
+}
+
+/// Copies what lies behind the end to a file beside; `None` if an interrupted recovery did so already.
+fn set_aside_tail(storage: &dyn Storage, path: &Path, kept: &Kept) -> Result<Option<PathBuf>> {
+    let stem = with_suffix(path, &format!(".{}", kept.end));
+    let (from, len) = (kept.end.to_u64(), kept.len - kept.end.to_u64());
+    let source = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
+    let done = with_suffix(&stem, TORN);
+    if storage.exists(&done).map_err(LogError::io("look for", &done))? {
+        let copy = storage.open(&done, OpenMode::Read).map_err(LogError::io("open", &done))?;
+        if copy.len().map_err(LogError::io("measure", &done))? == len {
+            let mut same = true;
+            for at in (0..len).step_by(1 << 20) {
+                let size = PIECE.min(len - at);
+                same &= read_exact(&*source, path, from + at, size)? == read_exact(&*copy, &done, at, size)?;
+            }
+            if same {
+                return Ok(None);
+            }
+        }
+    }
+    let aside = free_name(storage, &stem)?;
+    let fresh = with_suffix(&stem, ".tmp");
+    let copy = storage.open(&fresh, OpenMode::Truncate).map_err(LogError::io("create", &fresh))?;
+    for at in (0..len).step_by(1 << 20) {
+        let piece = read_exact(&*source, path, from + at, PIECE.min(len - at))?;
+        copy.write_all_at(&[&piece], at).map_err(LogError::io("write", &fresh))?;
+    }
+    copy.sync_data().map_err(LogError::io("sync", &fresh))?;
+    storage.rename(&fresh, &aside).map_err(LogError::io("rename", &fresh))?;
+    let dir = path.parent().unwrap_or(Path::new("."));
+    storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    Ok(Some(aside))
+}
+
+/// `<path>.torn`, or with a number if that is taken: what was set aside once is never written over.
+fn free_name(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    let mut name = with_suffix(path, TORN);
+    let mut number = 0_u32;
+    while storage.exists(&name).map_err(LogError::io("look for", &name))? {
+        number += 1;
+        name = with_suffix(path, &format!(".{number}{TORN}"));
+    }
+    Ok(name)
+}
+
+/// Removes snapshots of offsets that the log does not reach: they would be believed once it does.
+fn remove_stale(storage: &dyn Storage, dir: &Path, listing: &Listing, decision: &Decision) -> Result<bool> {
+    let mut any = false;
+    for offset in listing.snapshots.iter().filter(|offset| **offset > decision.end) {
+        let path = dir.join(segment_file(*offset, FileKind::Snapshot));
+        storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        any = true;
+    }
+    Ok(any)
+}

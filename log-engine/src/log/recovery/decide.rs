@@ -1,0 +1,341 @@
+//! Decides what of the files is the log. Reads only.
+//!
+//! Everything below the floor was claimed to be on the disk; what is bad there is damage and stays where it is, as a
+//! hole. What is bad at the floor or above is the trace of a crash: it and all behind it is set aside. Where nothing
+//! is claimed ([`Trust::unknown`]), only the very end of the last segment may be a crash's.
+
+use super::listing::FoundSegment;
+use crate::error::{LogError, Result};
+use crate::format::CorruptReason;
+use crate::format::batch::BatchView;
+use crate::format::names::{FileKind, segment_file};
+use crate::io::Storage;
+use crate::log::damage::Damage;
+use crate::log::epochs::Epochs;
+use crate::log::mark::LastBatch;
+use crate::log::scan::{Expected, Found, Scanner};
+use crate::types::{Offset, Position, Timestamp};
+use std::path::{Path, PathBuf};
+
+/// What is believed before anything is scanned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Trust {
+    /// Index of the segment where the scan begins; those before it are believed.
+    pub(crate) first: usize,
+    /// Where in it, and the offset there.
+    pub(crate) position: Position,
+    pub(crate) offset: Offset,
+    /// The batch that ends at `position`.
+    pub(crate) last: Option<LastBatch>,
+    /// Bad bytes of offsets below this are damage.
+    pub(crate) floor: Offset,
+    /// Bad bytes at the floor or above are damage too, except at the very end.
+    pub(crate) unknown: bool,
+}
+
+/// A segment as it will be served.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) base: Offset,
+    /// Bytes of the file that belong to the log.
+    pub(crate) end: Position,
+    /// Bytes that the file has now.
+    pub(crate) len: u64,
+    /// When the file was last written, as the listing says.
+    pub(crate) modified: Option<Timestamp>,
+    /// The offset after its last record; the next segment's base if it was not scanned.
+    pub(crate) next: Offset,
+    /// The batch that ends at `end`, if it was seen.
+    pub(crate) last: Option<LastBatch>,
+    /// Whether its batches were looked at: its indexes are made anew.
+    pub(crate) scanned: bool,
+}
+
+/// What will be done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Decision {
+    pub(crate) kept: Vec<Kept>,
+    /// The end of the log: what the next record gets.
+    pub(crate) end: Offset,
+    /// Names of segments that are set aside whole.
+    pub(crate) aside: Vec<String>,
+    /// The last kept segment loses everything from its end on, and the bytes are set aside.
+    pub(crate) torn: bool,
+    pub(crate) damage: Vec<Damage>,
+    /// Appends must not go to the last kept segment.
+    pub(crate) roll: bool,
+    /// How many bytes were read and checked.
+    pub(crate) scanned_bytes: u64,
+    /// How many whole batches lie behind the first bad byte and were set aside.
+    pub(crate) batches_aside: u64,
+}
+
+/// Looks at all segments from where trust ends.
+pub(crate) fn decide(
+    storage: &dyn Storage,
+    dir: &Path,
+    segments: &[FoundSegment],
+    trust: &Trust,
+    gaps: bool,
+    epochs: Option<&Epochs>,
+) -> Result<Decision> {
+    let expected = Expected {
+        offset: trust.offset,
+        epoch: epochs
+            .filter(|_| trust.offset > Offset::ZERO)
+            .map_or(-1, |known| epoch_before(known, trust.offset)),
+        limit: None,
+        gaps,
+        epochs: epochs.filter(|known| !known.is_empty()),
+    };
+    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, out: Decision::default() };
+    for (index, segment) in segments.iter().enumerate().take(trust.first) {
+        walk.believe(segment, segments.get(index + 1).map_or(trust.offset, |next| next.base))?;
+    }
+    for index in trust.first..segments.len() {
+        if !walk.border(index) || !walk.segment(index)? {
+            break;
+        }
+    }
+    walk.finish()
+}
+
+fn epoch_before(epochs: &Epochs, offset: Offset) -> i32 {
+    let before = Offset::new(offset.get() - 1).unwrap_or_default();
+    epochs.at(before).map_or(-1, |epoch| epoch.get())
+}
+
+struct Walk<'a> {
+    storage: &'a dyn Storage,
+    dir: &'a Path,
+    segments: &'a [FoundSegment],
+    trust: &'a Trust,
+    gaps: bool,
+    expected: Expected<'a>,
+    out: Decision,
+}
+
+impl Walk<'_> {
+    fn believe(&mut self, segment: &FoundSegment, next: Offset) -> Result<()> {
+        let end = self.whole_position(&segment.name, segment.len)?;
+        let (base, len, modified) = (segment.base, segment.len, Some(segment.modified));
+        self.out.kept.push(Kept { base, end, len, modified, next, last: None, scanned: false });
+        Ok(())
+    }
+
+    /// Goes over to a segment; false if it and all behind it is set aside.
+    fn border(&mut self, index: usize) -> bool {
+        let segment = &self.segments[index];
+        self.expected.limit = self.segments.get(index + 1).map(|next| next.base);
+        if index == self.trust.first {
+            return true;
+        }
+        let missing = self.expected.offset..segment.base;
+        if missing.is_empty() || self.gaps {
+            self.expected.offset = segment.base;
+            return true;
+        }
+        if missing.start < self.trust.floor || self.trust.unknown {
+            let reason = CorruptReason::Structure("a segment is missing or ends early".to_owned());
+            let file = self.final_path(segment);
+            self.out.damage.push(Damage { file, bytes: 0..0, offsets: missing, reason });
+            self.expected.offset = segment.base;
+            return true;
+        }
+        self.set_aside_from(index);
+        false
+    }
+
+    /// Scans a segment; false if the log ends in it.
+    fn segment(&mut self, index: usize) -> Result<bool> {
+        let segment = &self.segments[index];
+        let mut scanner = Scanner::open(self.storage, &self.dir.join(&segment.name))?;
+        let first = index == self.trust.first;
+        let mut at = if first { self.trust.position.to_u64() } else { 0 };
+        let mut last = if first { self.trust.last } else { None };
+        let from = at;
+        let mut tail = Tail::Whole;
+        loop {
+            let end = self.whole_position(&segment.name, at)?;
+            match scanner.read(at, &self.expected)? {
+                Found::Batch(batch) => {
+                    last = Some(LastBatch { position: end, crc: batch.stored_crc() });
+                    at += batch.len() as u64;
+                    self.expected = self.expected.after(&batch);
+                }
+                Found::End => break,
+                Found::Bad(reason) => {
+                    self.refuse_misplaced(&mut scanner, index, at)?;
+                    if !self.is_damage(&mut scanner, index, at)? {
+                        tail = Tail::Torn;
+                        break;
+                    }
+                    match self.hole(&mut scanner, index, at, reason)? {
+                        Some(next) => at = next,
+                        None => {
+                            tail = Tail::Damaged;
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.out.scanned_bytes += at - from;
+        self.keep(index, at, last, tail, &mut scanner)
+    }
+
+    fn keep(
+        &mut self,
+        index: usize,
+        at: u64,
+        last: Option<LastBatch>,
+        tail: Tail,
+        scanner: &mut Scanner,
+    ) -> Result<bool> {
+        let segment = &self.segments[index];
+        let end = if tail == Tail::Damaged { scanner.len() } else { at };
+        let kept = Kept {
+            base: segment.base,
+            end: self.whole_position(&segment.name, end)?,
+            len: segment.len,
+            modified: Some(segment.modified),
+            next: self.expected.offset,
+            last: last.filter(|_| tail != Tail::Damaged),
+            scanned: true,
+        };
+        self.out.kept.push(kept);
+        if tail != Tail::Torn {
+            return Ok(true);
+        }
+        self.out.torn = true;
+        self.out.batches_aside += self.count_behind(scanner, at)?;
+        self.set_aside_from(index + 1);
+        Ok(false)
+    }
+
+    /// How many whole batches lie behind a bad byte: what the warning tells.
+    fn count_behind(&self, scanner: &mut Scanner, at: u64) -> Result<u64> {
+        let mut expected = self.expected;
+        let mut count = 0;
+        let mut from = at + 1;
+        while let Some((found, batch)) = scanner.resync(from, &expected)? {
+            count += 1;
+            from = found + batch.len() as u64;
+            expected = expected.after(&batch);
+        }
+        Ok(count)
+    }
+
+    fn set_aside_from(&mut self, index: usize) {
+        // Newest first: whenever this is interrupted, the same bad byte is still what the rest lies behind.
+        self.out.aside.extend(self.segments[index..].iter().rev().map(|segment| segment.name.clone()));
+    }
+
+    /// Whether bad bytes here were once known to be good.
+    fn is_damage(&self, scanner: &mut Scanner, index: usize, at: u64) -> Result<bool> {
+        if self.expected.offset < self.trust.floor {
+            return Ok(true);
+        }
+        if !self.trust.unknown {
+            return Ok(false);
+        }
+        Ok(index + 1 < self.segments.len() || self.next_good(scanner, at)?.is_some())
+    }
+
+    /// Where the log goes on behind a bad batch, if it does in this file, and with which offset.
+    fn next_good(&self, scanner: &mut Scanner, at: u64) -> Result<Option<(u64, Offset)>> {
+        let beside = |(at, batch): (u64, BatchView<'_>)| (at, batch.base_offset());
+        if let Some(len) = scanner.claimed_len(at)? {
+            // If the length leads to a batch it is sound: nothing inside is looked at, since a record may hold whole
+            // batches as its value.
+            let next = at + len;
+            let gaps = Expected { gaps: true, ..self.expected };
+            if let Found::Batch(batch) = scanner.read(next, &gaps)? {
+                return Ok(Some((next, batch.base_offset())));
+            }
+        }
+        Ok(scanner.resync(at + 1, &self.expected)?.map(beside))
+    }
+
+    /// Notes a hole that begins at a bad byte; where to go on, or `None` if it reaches to the end of the file.
+    fn hole(
+        &mut self,
+        scanner: &mut Scanner,
+        index: usize,
+        at: u64,
+        reason: CorruptReason,
+    ) -> Result<Option<u64>> {
+        let next = self.next_good(scanner, at)?;
+        let limit = self.expected.limit.unwrap_or(self.trust.floor.max(self.expected.offset));
+        let (to, resume) = next.unwrap_or((scanner.len(), limit));
+        let file = self.final_path(&self.segments[index]);
+        let offsets = self.expected.offset..resume;
+        self.out.damage.push(Damage { file, bytes: at..to, offsets, reason });
+        self.expected.offset = resume;
+        Ok(next.map(|(to, _)| to))
+    }
+
+    /// A file whose batches chain but belong somewhere else was renamed or doubled: nobody can serve it.
+    fn refuse_misplaced(&self, scanner: &mut Scanner, index: usize, at: u64) -> Result<()> {
+        let Some((base, next, len)) =
+            scanner.intact(at)?.map(|b| (b.base_offset(), b.next_offset(), b.len() as u64))
+        else {
+            return Ok(());
+        };
+        let overlaps = base == self.expected.offset && self.expected.limit.is_some_and(|limit| next > limit);
+        let moved = at == 0
+            && base != self.segments[index].base
+            && scanner.intact(at + len)?.is_some_and(|second| second.base_offset() == next);
+        let what = match (overlaps, moved) {
+            (true, _) => format!("segment goes on to offset {next} into the next one"),
+            (_, true) => {
+                format!("segment begins with offset {base}, its name says {}", self.segments[index].base)
+            }
+            _ => return Ok(()),
+        };
+        let path = self.dir.join(&self.segments[index].name);
+        let reason = CorruptReason::Structure(what);
+        Err(LogError::Corrupt { path, position: self.whole_position("", at)?, reason })
+    }
+
+    fn finish(mut self) -> Result<Decision> {
+        let found = self.expected.offset;
+        if found < self.trust.floor {
+            let file = self.segments.last().map_or(self.dir.to_owned(), |segment| self.final_path(segment));
+            let bytes = self.out.kept.last().map_or(0, |kept| kept.len);
+            let reason = CorruptReason::Structure("synced records are missing at the end".to_owned());
+            let offsets = found..self.trust.floor;
+            self.out.damage.push(Damage { file, bytes: bytes..bytes, offsets, reason });
+            self.out.roll = true;
+        }
+        self.out.end = found.max(self.trust.floor);
+        let active = self.out.kept.last().map(|kept| kept.base);
+        if let Some(segment) = self.segments.iter().find(|segment| Some(segment.base) == active) {
+            let path = self.final_path(segment);
+            self.out.roll |=
+                self.out.damage.iter().any(|damage| damage.file == path && !damage.bytes.is_empty());
+        }
+        Ok(self.out)
+    }
+
+    /// Where the file will be when the listing's steps are done.
+    fn final_path(&self, segment: &FoundSegment) -> PathBuf {
+        self.dir.join(segment_file(segment.base, FileKind::Log))
+    }
+
+    fn whole_position(&self, name: &str, at: u64) -> Result<Position> {
+        Position::new(at).ok_or_else(|| {
+            let reason =
+                CorruptReason::Structure(format!("segment of {at} bytes, at most 2147483647 are possible"));
+            LogError::Corrupt { path: self.dir.join(name), position: Position::MAX, reason }
+        })
+    }
+}
+
+/// How a segment's bytes end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Tail {
+    Whole,
+    Torn,
+    Damaged,
+}

@@ -1,0 +1,231 @@
+//! Opening a log: what of its files is the log, and what is put right.
+//!
+//! The rule, in order:
+//!
+//! 1. The synced mark is trusted by its checksum, the file's identity and the batch it names. The scan begins there.
+//! 2. A bad byte at the mark or above is the trace of a crash: the tail, valid batches behind the bad one included, is
+//!    set aside in `*.torn` files, which nobody here deletes, and cut off. An all-zero rest is a clean end.
+//! 3. A bad byte below is damage: nothing is cut, the range is a hole, what is around it is served. Appends go to a new
+//!    segment if the hole is in the last one.
+//! 4. Without a trusted mark the recovery point serves; without it all is unknown, and only the very end of the last
+//!    segment may be cut. With the clean mark of a store only the last segment is looked at.
+//! 5. Everything derived (indexes, producer state, epochs) is rebuilt if it is not good; it never keeps a log closed.
+//! 6. Nothing is written before all is decided, and every step leaves a directory for which the same is decided.
+//!
+//! What is kept is synced before it is served.
+//!
+//! # Not here
+//!
+//! Damage below the mark that no scan meets: it is found when it is read.
+
+mod apply;
+mod decide;
+mod listing;
+mod state;
+
+pub(crate) use decide::Kept;
+pub(crate) use state::{incoming_of, sound_bytes};
+
+use self::decide::{Decision, Trust};
+use self::listing::{FoundSegment, Listing};
+use super::damage::Damage;
+use super::epochs::Epochs;
+use super::mark::{LastBatch, Mark, MarkFile};
+use super::producers::Producers;
+use super::scan::Scanner;
+use crate::error::Result;
+use crate::format::CorruptReason;
+use crate::format::index_entry::TxnEntry;
+use crate::io::Storage;
+use crate::types::{Offset, Position, Timestamp};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What is known from outside of the directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) dir: PathBuf,
+    /// Whether the store was closed in order.
+    pub(crate) clean: bool,
+    pub(crate) recovery_point: Option<Offset>,
+    pub(crate) start_offset: Option<Offset>,
+    /// Whether compaction may have left gaps between batches.
+    pub(crate) gaps: bool,
+    pub(crate) now: Timestamp,
+}
+
+/// What opening a log found and did.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RecoveryReport {
+    /// Bytes that were read and checked.
+    pub scanned_bytes: u64,
+    /// Files that now hold what was cut off, and were not there before.
+    pub set_aside: Vec<PathBuf>,
+    /// How many whole batches are in them, behind the first bad byte.
+    pub batches_set_aside: u64,
+    /// How many leftover files were removed or put in place.
+    pub leftovers: usize,
+}
+
+/// A log that is whole again, or as whole as it can be.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// In order; the last one may be appended to unless `roll` says otherwise. Empty for a log without any.
+    pub(crate) segments: Vec<Kept>,
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+    /// The batch that ends the last segment.
+    pub(crate) last: Option<LastBatch>,
+    pub(crate) damage: Vec<Damage>,
+    pub(crate) roll: bool,
+    pub(crate) producers: Producers,
+    /// Where the batches begin that were read for it, and the transactions that markers from there on aborted.
+    pub(crate) replayed_from: Offset,
+    pub(crate) aborted: Vec<TxnEntry>,
+    pub(crate) epochs: Epochs,
+    pub(crate) mark: Option<Mark>,
+    pub(crate) mark_file: MarkFile,
+    pub(crate) report: RecoveryReport,
+}
+
+/// Opens a directory that exists. Writes only what the rule says.
+pub(crate) fn recover(request: &Request) -> Result<Recovered> {
+    let storage = &*request.storage;
+    let dir = &request.dir;
+    let listing = listing::list(storage, dir)?;
+    let (mark_file, mark) = MarkFile::read(storage, dir)?;
+    let epochs = Epochs::load(storage, dir);
+    let trust = trust(request, &listing, mark.as_ref())?;
+    let mut decision =
+        decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
+    let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
+    let report = apply::apply(request, &listing, &decision)?;
+    let epochs = state::epochs(request, epochs, &decision, start)?;
+    let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
+    // A scan always reaches the last segment, so its last batch was seen.
+    let last = decision.kept.last().and_then(|kept| kept.last);
+    Ok(Recovered {
+        start,
+        end: decision.end,
+        last,
+        damage: decision.damage,
+        roll: decision.roll,
+        segments: decision.kept,
+        producers: replayed.producers,
+        replayed_from: replayed.from,
+        aborted: replayed.aborted,
+        epochs,
+        mark,
+        mark_file,
+        report,
+    })
+}
+
+/// Where trust ends, by what the mark, the checkpoints and the clean mark say.
+fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Trust> {
+    let segments = &listing.segments;
+    let marked = mark.and_then(|mark| {
+        let index = segments.iter().position(|segment| segment.base == mark.segment);
+        Some((mark, index))
+    });
+    // A mark whose file is another one belongs to the directory that this one was copied from. One whose file is
+    // gone still says what there was.
+    let (mark, named) = match marked {
+        Some((mark, Some(index))) if segments[index].id == mark.file => (Some(mark), Some(index)),
+        Some((mark, None)) => (Some(mark), None),
+        _ => (None, None),
+    };
+    if let (Some(mark), Some(index)) = (mark, named) {
+        if mark_holds(request, &segments[index], mark)? {
+            return Ok(Trust {
+                first: index,
+                position: mark.position,
+                offset: mark.next_offset,
+                last: mark.last_batch,
+                floor: mark.next_offset,
+                unknown: false,
+            });
+        }
+    }
+    let claimed = mark.map_or(Offset::ZERO, |mark| mark.next_offset);
+    let from_start = |first: usize, floor: Offset, unknown: bool| {
+        let offset = segments.get(first).map_or(floor, |segment| segment.base);
+        Trust { first, position: Position::ZERO, offset, last: None, floor, unknown }
+    };
+    Ok(match request.recovery_point {
+        Some(point) => {
+            let after = segments.partition_point(|segment| segment.base <= point);
+            from_start(after.saturating_sub(1), point.max(claimed), false)
+        }
+        None if request.clean => from_start(segments.len().saturating_sub(1), claimed, mark.is_none()),
+        None => from_start(0, claimed, mark.is_none()),
+    })
+}
+
+/// Whether the batch that a mark names is there.
+fn mark_holds(request: &Request, segment: &FoundSegment, mark: &Mark) -> Result<bool> {
+    if segment.len < mark.position.to_u64() {
+        return Ok(false);
+    }
+    let Some(last) = mark.last_batch else { return Ok(mark.next_offset == segment.base) };
+    let mut scanner = Scanner::open(&*request.storage, &request.dir.join(&segment.name))?;
+    let at = last.position.to_u64();
+    let Some(batch) = scanner.intact(at)? else { return Ok(false) };
+    let ends = at + batch.len() as u64 == mark.position.to_u64();
+    Ok(ends && batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset)
+}
+
+/// The log start offset; makes the log begin anew there if all of its records lie below.
+fn settle_start(
+    request: &Request,
+    listing: &Listing,
+    mark: Option<&Mark>,
+    decision: &mut Decision,
+) -> Offset {
+    let first = decision.kept.first().map(|kept| kept.base);
+    let marked = mark.map(|mark| mark.log_start);
+    let start = [first, marked, request.start_offset].into_iter().flatten().max().unwrap_or_default();
+    if let (Some(first), Some(marked)) = (first, marked.filter(|marked| Some(*marked) < first)) {
+        let reason = CorruptReason::Structure("the first segment is missing".to_owned());
+        let file = request.dir.join(&listing.segments[0].name);
+        decision.damage.insert(0, Damage { file, bytes: 0..0, offsets: marked..first, reason });
+    }
+    if start > decision.end {
+        // A start beyond the end means that the records up to it were deleted, and that the end was lost since: the
+        // offsets between are not given again. Nothing is deleted for it: the files are set aside.
+        let kept = std::mem::take(&mut decision.kept);
+        let name =
+            |kept: &Kept| listing.segments.iter().find(|s| s.base == kept.base).map(|s| s.name.clone());
+        decision.aside.extend(kept.iter().rev().filter_map(name));
+        decision.end = start;
+        decision.torn = false;
+        decision.roll = false;
+        decision.damage.clear();
+    }
+    start
+}
+
+/// Producer state of a log that is open and was cut: segments with their lengths, and the end.
+pub(crate) fn replay_all(
+    request: &Request,
+    segments: &[(Offset, Position)],
+    damage: &[Damage],
+    start: Offset,
+    end: Offset,
+) -> Result<Producers> {
+    let next = |index: usize| segments.get(index + 1).map_or(end, |next| next.0);
+    let kept = |(index, (base, len)): (usize, &(Offset, Position))| Kept {
+        base: *base,
+        end: *len,
+        len: len.to_u64(),
+        modified: None,
+        next: next(index),
+        last: None,
+        scanned: false,
+    };
+    let kept = segments.iter().enumerate().map(kept).collect();
+    let decision = Decision { kept, end, damage: damage.to_vec(), ..Decision::default() };
+    let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
+    Ok(state::producers(request, &snapshots, &decision, start)?.producers)
+}

@@ -1,0 +1,249 @@
+//! Producer state and epochs of a recovered log: from their files where those are good, else from the batches.
+
+use super::Request;
+use super::decide::{Decision, Kept};
+use crate::error::Result;
+use crate::format::batch::BatchView;
+use crate::format::build::read_marker;
+use crate::format::index_entry::TxnEntry;
+use crate::format::names::{FileKind, segment_file};
+use crate::log::damage::Damage;
+use crate::log::epochs::Epochs;
+use crate::log::producer_file::{self, Evidence, StateFile};
+use crate::log::producers::{Closed, Incoming, Marker, Producers, REMEMBERED_BATCHES, Remembered};
+use crate::log::scan::Scanner;
+use crate::types::{Offset, ProducerId, Timestamp};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// How far back the older batches of producers are looked for when only Kafka's snapshot is there, in bytes.
+const LOOK_BACK: u64 = 64 * 1024 * 1024;
+/// A marker's record is 20 bytes or so; no codec is allowed to make more of it.
+const MARKER_CAP: usize = 4096;
+
+/// The epochs of the log; the file is written anew if it does not say the same.
+pub(super) fn epochs(
+    request: &Request,
+    found: Option<Epochs>,
+    decision: &Decision,
+    start: Offset,
+) -> Result<Epochs> {
+    let good = found.is_some();
+    let mut epochs = found.unwrap_or_default();
+    let mut changed = epochs.truncate(decision.end);
+    if epochs.is_empty() && decision.kept.iter().any(|kept| kept.end.get() > 0) {
+        epochs = from_batches(request, decision)?;
+        changed |= !epochs.is_empty();
+    }
+    changed |= epochs.raise_start(start);
+    if changed || !good && !epochs.is_empty() {
+        epochs.store(&*request.storage, &request.dir, true)?;
+    }
+    Ok(epochs)
+}
+
+/// Reads the epochs off the batches. They never fall, so a segment that begins with the same one as the next
+/// holds no other.
+fn from_batches(request: &Request, decision: &Decision) -> Result<Epochs> {
+    let mut epochs = Epochs::default();
+    let firsts = decision.kept.iter().map(|kept| first_epoch(request, kept)).collect::<Result<Vec<_>>>()?;
+    for (index, kept) in decision.kept.iter().enumerate() {
+        let next = firsts.get(index + 1).copied().flatten();
+        if next.is_some() && next == firsts[index] && epochs.latest() == next {
+            continue;
+        }
+        each_batch(request, kept, &decision.damage, 0, |_, batch| {
+            if let Some(epoch) = batch.leader_epoch() {
+                epochs.assign(epoch, batch.base_offset());
+            }
+        })?;
+    }
+    Ok(epochs)
+}
+
+fn first_epoch(request: &Request, kept: &Kept) -> Result<Option<crate::types::LeaderEpoch>> {
+    let mut scanner = Scanner::open(&*request.storage, &path_of(request, kept.base))?;
+    Ok(scanner.peek(0)?.and_then(|batch| batch.leader_epoch()))
+}
+
+/// Producer state, and what was learnt with it.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    pub(crate) producers: Producers,
+    /// Where the batches that were read begin.
+    pub(crate) from: Offset,
+    /// The transactions that markers from there on aborted.
+    pub(crate) aborted: Vec<TxnEntry>,
+}
+
+/// The state of all producers at the end of the log.
+pub(super) fn producers(
+    request: &Request,
+    snapshots: &[Offset],
+    decision: &Decision,
+    start: Offset,
+) -> Result<Replayed> {
+    if let Some(state) = good_state(request, decision)? {
+        return replay(request, decision, state.offset, state.evidence, state.producers);
+    }
+    let newest = snapshots.iter().rev().filter(|at| (start..=decision.end).contains(*at)).find_map(|at| {
+        let loaded = producer_file::load_snapshot(&*request.storage, &request.dir, *at, request.now)?;
+        Some((*at, loaded))
+    });
+    let (from, mut producers) = newest.unwrap_or_default();
+    if !producers.is_empty() {
+        complete(request, decision, from, &mut producers)?;
+    }
+    replay(request, decision, from, None, producers)
+}
+
+/// Our own file, if the batch it names is in the log.
+fn good_state(request: &Request, decision: &Decision) -> Result<Option<StateFile>> {
+    let Some(state) = StateFile::load(&*request.storage, &request.dir) else { return Ok(None) };
+    let first = decision.kept.first().map_or(decision.end, |kept| kept.base);
+    let Some(evidence) = state.evidence else {
+        return Ok((state.offset <= first).then_some(state));
+    };
+    let Some(kept) = decision.kept.iter().find(|kept| kept.base == evidence.segment) else { return Ok(None) };
+    let mut scanner = Scanner::open(&*request.storage, &path_of(request, kept.base))?;
+    let at = evidence.batch.position.to_u64();
+    let Some(batch) = scanner.intact(at)? else { return Ok(None) };
+    let same = batch.stored_crc() == evidence.batch.crc && batch.next_offset() == state.offset;
+    let kept_whole = at + batch.len() as u64 <= kept.end.to_u64();
+    Ok((same && kept_whole).then_some(state))
+}
+
+/// Takes in all batches from an offset on. `evidence` is the batch that ends there, where it is known.
+fn replay(
+    request: &Request,
+    decision: &Decision,
+    from: Offset,
+    evidence: Option<Evidence>,
+    producers: Producers,
+) -> Result<Replayed> {
+    let mut out = Replayed { producers, from, aborted: Vec::new() };
+    for kept in decision.kept.iter().filter(|kept| kept.next > from || kept.scanned) {
+        let known = evidence.filter(|evidence| evidence.segment == kept.base);
+        let at = known.map_or(0, |evidence| evidence.batch.position.to_u64());
+        each_batch(request, kept, &decision.damage, at, |_, batch| {
+            if batch.base_offset() >= from {
+                out.take(batch, request.now);
+            }
+        })?;
+    }
+    Ok(out)
+}
+
+impl Replayed {
+    fn take(&mut self, batch: &BatchView<'_>, now: Timestamp) {
+        let Some(incoming) = incoming_of(batch) else { return };
+        let closed = self.producers.replay(&incoming, batch.base_offset(), now);
+        if let Some(Closed { producer, first_offset, commit: false }) = closed {
+            let last_stable = self.producers.first_open().unwrap_or(batch.next_offset());
+            let last = batch.last_offset();
+            self.aborted.push(TxnEntry { producer, first: first_offset, last, last_stable });
+        }
+    }
+}
+
+/// What a stored batch means to the producer state.
+pub(crate) fn incoming_of(batch: &BatchView<'_>) -> Option<Incoming> {
+    Incoming::of(batch, marker_of(batch))
+}
+
+/// The end of a transaction that a control batch stands for; `None` for data and for other control records.
+pub(crate) fn marker_of(batch: &BatchView<'_>) -> Option<Marker> {
+    if !batch.attributes().is_control() {
+        return None;
+    }
+    let records = batch.records(MARKER_CAP).ok()?;
+    let record = records.iter().next()?.ok()?;
+    let (commit, coordinator_epoch) = read_marker(&record)?;
+    Some(Marker { commit, coordinator_epoch })
+}
+
+/// Finds the batches that a snapshot, which holds one per producer, left out: newest segments first, as far as
+/// [`LOOK_BACK`] goes.
+fn complete(request: &Request, decision: &Decision, at: Offset, producers: &mut Producers) -> Result<()> {
+    let mut missing: HashMap<ProducerId, Vec<Remembered>> = HashMap::new();
+    let mut read = 0;
+    for kept in decision.kept.iter().rev().filter(|kept| kept.base < at) {
+        if read >= LOOK_BACK {
+            break;
+        }
+        let mut here: HashMap<ProducerId, Vec<Remembered>> = HashMap::new();
+        each_batch(request, kept, &decision.damage, 0, |_, batch| {
+            if batch.next_offset() <= at {
+                note(&mut here, batch, producers);
+            }
+        })?;
+        read += kept.end.to_u64();
+        for (id, mut batches) in here {
+            batches.extend(missing.remove(&id).unwrap_or_default());
+            missing.insert(id, batches);
+        }
+        let full = |id: &ProducerId| missing.get(id).is_some_and(|found| found.len() > REMEMBERED_BATCHES);
+        if producers.sorted().iter().all(|(id, _)| full(id)) {
+            break;
+        }
+    }
+    for (id, batches) in &missing {
+        producers.complete(*id, batches);
+    }
+    Ok(())
+}
+
+/// Notes a data batch of a known producer and epoch.
+fn note(here: &mut HashMap<ProducerId, Vec<Remembered>>, batch: &BatchView<'_>, producers: &Producers) {
+    let Some(stamp) = batch.producer() else { return };
+    let Some(first) = stamp.base_sequence else { return };
+    if producers.get(stamp.id).is_none_or(|known| known.epoch != stamp.epoch) {
+        return;
+    }
+    here.entry(stamp.id).or_default().push(Remembered {
+        last_sequence: first.wrapping_add(batch.last_offset_delta()),
+        last_offset: batch.last_offset(),
+        offset_delta: batch.last_offset_delta(),
+        timestamp: batch.max_timestamp(),
+    });
+}
+
+/// The stretches of a segment's bytes that are not damaged.
+pub(crate) fn sound_bytes(path: &std::path::Path, end: u64, damage: &[Damage]) -> Vec<Range<u64>> {
+    let mut sound = Vec::new();
+    let mut from = 0;
+    for hole in damage.iter().filter(|hole| hole.file == path && !hole.bytes.is_empty()) {
+        sound.push(from..hole.bytes.start.min(end));
+        from = hole.bytes.end;
+    }
+    sound.push(from..end.max(from));
+    sound.retain(|range| !range.is_empty());
+    sound
+}
+
+/// Goes through the undamaged batches of a segment from a position on, which must be one's or a stretch's begin.
+fn each_batch(
+    request: &Request,
+    kept: &Kept,
+    damage: &[Damage],
+    from: u64,
+    mut visit: impl FnMut(u64, &BatchView<'_>),
+) -> Result<()> {
+    let path = path_of(request, kept.base);
+    let mut scanner = Scanner::open(&*request.storage, &path)?;
+    for stretch in sound_bytes(&path, kept.end.to_u64(), damage) {
+        let mut at = stretch.start.max(from);
+        while at < stretch.end {
+            // What is not a batch below the scan is damage that nobody has met yet; readers will.
+            let Some(batch) = scanner.peek(at)? else { break };
+            visit(at, &batch);
+            at += batch.len() as u64;
+        }
+    }
+    Ok(())
+}
+
+fn path_of(request: &Request, base: Offset) -> PathBuf {
+    request.dir.join(segment_file(base, FileKind::Log))
+}

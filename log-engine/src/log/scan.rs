@@ -1,0 +1,274 @@
+//! Reads the batches of one `.log` file and says which of them are what was written.
+//!
+//! The checksum does not cover the first 17 bytes of a batch, so a batch is only believed with its neighbours: its
+//! base offset is the end of the one before, its epoch does not fall and is the one the epoch file names.
+//!
+//! # Invariants
+//!
+//! * Only `read_exact_at` is used, never a map: a bad sector is an error here, not a signal.
+//! * At most one batch (or 256 KiB) is in memory, and no batch is longer than its file.
+//! * Nothing is written.
+//!
+//! # Not here
+//!
+//! What is done about a bad batch (`recovery`).
+
+use super::epochs::Epochs;
+use crate::error::{LogError, Result};
+use crate::format::CorruptReason;
+use crate::format::batch::{self, BatchView, HEADER_LEN, LENGTH_AT, LENGTH_OVERHEAD, MAGIC, MAGIC_AT};
+use crate::io::{OpenMode, Storage, StorageFile};
+use crate::types::Offset;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const CHUNK: usize = 256 * 1024;
+
+/// What the next batch must look like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected<'a> {
+    /// Its base offset, or the least it may be.
+    pub(crate) offset: Offset,
+    /// The epoch of the batch before, -1 for none.
+    pub(crate) epoch: i32,
+    /// Base offset of the next segment: the batch ends there or before.
+    pub(crate) limit: Option<Offset>,
+    /// Whether compaction may have left gaps between batches.
+    pub(crate) gaps: bool,
+    /// The epoch file, if there is a good one.
+    pub(crate) epochs: Option<&'a Epochs>,
+}
+
+impl Expected<'_> {
+    /// The same for the batch after `batch`.
+    pub(crate) fn after(self, batch: &BatchView<'_>) -> Self {
+        let epoch = batch.leader_epoch().map_or(self.epoch, |epoch| epoch.get());
+        Self { offset: batch.next_offset(), epoch, ..self }
+    }
+
+    /// Whether the batch may stand here, by all that its header says.
+    fn check(&self, batch: &BatchView<'_>) -> Result<(), CorruptReason> {
+        let base = batch.base_offset();
+        let order = Err(CorruptReason::OffsetOrder { expected: self.offset, found: base.get() });
+        if base < self.offset || (base > self.offset && !self.gaps) {
+            return order;
+        }
+        if self.limit.is_some_and(|limit| batch.next_offset() > limit) {
+            return order;
+        }
+        let found = batch.leader_epoch().map_or(-1, |epoch| epoch.get());
+        let named = self.epochs.and_then(|epochs| epochs.at(base));
+        if found < 0 || found < self.epoch || named.is_some_and(|epoch| epoch.get() != found) {
+            return Err(CorruptReason::EpochOrder { before: self.epoch, found });
+        }
+        Ok(())
+    }
+
+    /// Whether the header is exactly what was expected, so that no neighbour need be asked.
+    fn is_certain(&self, batch: &BatchView<'_>) -> bool {
+        let epoch = batch.leader_epoch().map_or(-1, |epoch| epoch.get());
+        let named = self.epochs.is_some_and(|epochs| epochs.at(batch.base_offset()).is_some());
+        batch.base_offset() == self.offset && (epoch == self.epoch || named)
+    }
+}
+
+/// What stands at a position.
+#[derive(Debug)]
+pub(crate) enum Found<'b> {
+    Batch(BatchView<'b>),
+    /// The file ends here, or holds nothing but zeros from here on.
+    End,
+    Bad(CorruptReason),
+}
+
+/// One file, read in pieces.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    file: Arc<dyn StorageFile>,
+    path: PathBuf,
+    len: u64,
+    buffer: Vec<u8>,
+    buffer_at: u64,
+}
+
+impl Scanner {
+    pub(crate) fn open(storage: &dyn Storage, path: &Path) -> Result<Self> {
+        let file = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
+        let len = file.len().map_err(LogError::io("measure", path))?;
+        Ok(Self { file, path: path.to_owned(), len, buffer: Vec::new(), buffer_at: 0 })
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Judges what stands at `at`.
+    pub(crate) fn read(&mut self, at: u64, expected: &Expected<'_>) -> Result<Found<'_>> {
+        if at >= self.len {
+            return Ok(Found::End);
+        }
+        match self.judge(at, expected)? {
+            Ok(len) => Ok(Found::Batch(self.reparse(at, len)?)),
+            Err(_) if self.is_zero_from(at)? => Ok(Found::End),
+            Err(reason) => Ok(Found::Bad(reason)),
+        }
+    }
+
+    /// Position and batch of the first believable batch at `at` or after; `None` if there is none up to the end.
+    ///
+    /// It may lie at any byte: a damaged length says nothing about where the next batch begins.
+    pub(crate) fn resync(
+        &mut self,
+        mut at: u64,
+        expected: &Expected<'_>,
+    ) -> Result<Option<(u64, BatchView<'_>)>> {
+        let gaps = Expected { gaps: true, epochs: expected.epochs, ..*expected };
+        while let Some(candidate) = self.next_candidate(at, &gaps)? {
+            if let Ok(len) = self.judge(candidate, &gaps)? {
+                return Ok(Some((candidate, self.reparse(candidate, len)?)));
+            }
+            at = candidate + 1;
+        }
+        Ok(None)
+    }
+
+    /// What the length field at `at` says, if a batch of that length lies in the file.
+    pub(crate) fn claimed_len(&mut self, at: u64) -> Result<Option<u64>> {
+        let rest = self.len.saturating_sub(at);
+        if rest < HEADER_LEN as u64 {
+            return Ok(None);
+        }
+        let len = batch::batch_len(self.fill(at, LENGTH_OVERHEAD)?);
+        Ok(len.map(|len| len as u64).filter(|len| *len <= rest))
+    }
+
+    /// The batch at `at`, by structure alone; `None` at the end or where there is none.
+    pub(crate) fn peek(&mut self, at: u64) -> Result<Option<BatchView<'_>>> {
+        let Ok(len) = self.load_batch(at)? else { return Ok(None) };
+        Ok(Some(self.reparse(at, len)?))
+    }
+
+    /// The batch at `at`, by structure and checksum alone.
+    pub(crate) fn intact(&mut self, at: u64) -> Result<Option<BatchView<'_>>> {
+        let Ok(len) = self.load_batch(at)? else { return Ok(None) };
+        let view = self.reparse(at, len)?;
+        Ok(view.check_crc().is_ok().then_some(view))
+    }
+
+    /// Whether there is nothing but zeros from `at` to the end of the file.
+    pub(crate) fn is_zero_from(&mut self, mut at: u64) -> Result<bool> {
+        while at < self.len {
+            let want = usize::try_from(self.len - at).unwrap_or(CHUNK).min(CHUNK);
+            if self.fill(at, want)?.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += want as u64;
+        }
+        Ok(true)
+    }
+
+    /// Length of the batch at `at` if it is what was written.
+    fn judge(&mut self, at: u64, expected: &Expected<'_>) -> Result<Result<usize, CorruptReason>> {
+        let len = match self.load_batch(at)? {
+            Ok(len) => len,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let view = self.reparse(at, len)?;
+        if let Err(reason) = expected.check(&view).and_then(|()| view.check_crc()) {
+            return Ok(Err(reason));
+        }
+        if expected.is_certain(&view) {
+            return Ok(Ok(len));
+        }
+        // A flipped bit in the base offset or the epoch looks like a gap or a new epoch: the next batch tells.
+        let (base, after) = (view.base_offset(), expected.after(&view));
+        if self.contradicts(at + len as u64, &after)? {
+            let reason = CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() };
+            return Ok(Err(reason));
+        }
+        Ok(Ok(len))
+    }
+
+    /// Whether an intact batch at `at` shows that what stands before it cannot be right.
+    fn contradicts(&mut self, at: u64, expected: &Expected<'_>) -> Result<bool> {
+        let Ok(len) = self.load_batch(at)? else { return Ok(false) };
+        let view = self.reparse(at, len)?;
+        let expected = Expected { limit: None, gaps: true, ..*expected };
+        Ok(view.check_crc().is_ok() && expected.check(&view).is_err())
+    }
+
+    /// Brings the whole batch at `at` into the buffer and checks its structure.
+    fn load_batch(&mut self, at: u64) -> Result<Result<usize, CorruptReason>> {
+        let rest = self.len.saturating_sub(at);
+        if rest < HEADER_LEN as u64 {
+            return Ok(Err(CorruptReason::Torn { needed: HEADER_LEN as u64, available: rest }));
+        }
+        let head = self.fill(at, HEADER_LEN)?;
+        let len = match batch::batch_len(head) {
+            Some(len) if len as u64 <= rest => len,
+            // Let the view say what is wrong.
+            _ => HEADER_LEN,
+        };
+        let torn = batch::batch_len(head).filter(|len| *len as u64 > rest);
+        let view = BatchView::parse(self.fill(at, len)?);
+        Ok(match (view, torn) {
+            (Ok(view), _) => Ok(view.len()),
+            (Err(CorruptReason::Torn { .. }), Some(needed)) => {
+                Err(CorruptReason::Torn { needed: needed as u64, available: rest })
+            }
+            (Err(reason), _) => Err(reason),
+        })
+    }
+
+    /// The view of a batch that [`Scanner::load_batch`] found sound.
+    fn reparse(&mut self, at: u64, len: usize) -> Result<BatchView<'_>> {
+        let position = crate::types::Position::new(at).unwrap_or(crate::types::Position::MAX);
+        let path = self.path.clone();
+        BatchView::parse(self.fill(at, len)?).map_err(|reason| LogError::Corrupt { path, position, reason })
+    }
+
+    /// The next position from `at` on whose bytes could begin a batch in the expected range of offsets.
+    fn next_candidate(&mut self, mut at: u64, expected: &Expected<'_>) -> Result<Option<u64>> {
+        while self.len.saturating_sub(at) >= HEADER_LEN as u64 {
+            let rest = self.len - at;
+            let want = usize::try_from(rest).unwrap_or(CHUNK).min(CHUNK);
+            let limit = expected.limit;
+            let floor = expected.offset;
+            let bytes = self.fill(at, want)?;
+            let possible = |head: &[u8]| could_begin(head, rest, floor, limit);
+            if let Some(found) = bytes.windows(HEADER_LEN).position(possible) {
+                return Ok(Some(at + found as u64));
+            }
+            at += (want - HEADER_LEN + 1) as u64;
+        }
+        Ok(None)
+    }
+
+    /// `len` bytes from `at`, which lie inside the file.
+    fn fill(&mut self, at: u64, len: usize) -> Result<&[u8]> {
+        let held = self.buffer_at..self.buffer_at + self.buffer.len() as u64;
+        if !held.contains(&at) || at + len as u64 > held.end {
+            let rest = usize::try_from(self.len - at).unwrap_or(usize::MAX);
+            let want = len.max(CHUNK.min(rest));
+            self.buffer.resize(want, 0);
+            self.buffer_at = at;
+            let read = self.file.read_exact_at(&mut self.buffer, at);
+            if let Err(error) = read {
+                self.buffer.clear();
+                return Err(LogError::io("read", &self.path)(error));
+            }
+        }
+        let from = usize::try_from(at - self.buffer_at).unwrap_or(usize::MAX);
+        Ok(&self.buffer[from..from + len])
+    }
+}
+
+/// A cheap sieve before the checksum: magic, a length that fits, an offset that is possible here.
+fn could_begin(head: &[u8], rest: u64, floor: Offset, limit: Option<Offset>) -> bool {
+    if head[MAGIC_AT] != MAGIC.unsigned_abs() || head[LENGTH_AT] & 0x80 != 0 {
+        return false;
+    }
+    let base = i64::from_be_bytes(std::array::from_fn(|i| head[i]));
+    let fits = batch::batch_len(&head[..LENGTH_OVERHEAD]).is_some_and(|len| len as u64 <= rest);
+    fits && base >= floor.get() && limit.is_none_or(|limit| base < limit.get())
+}

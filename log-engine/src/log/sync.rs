@@ -1,0 +1,306 @@
+//! Group commit, and the synced mark behind it.
+//!
+//! Whoever wants to be on the disk takes the turn or waits for it; who has it syncs for all that was appended when it
+//! began. A turn that is taken while another runs covers all that came meanwhile.
+//!
+//! # Invariants
+//!
+//! * A sync covers every segment from the synced end on, oldest first, and the names in the directory if they changed.
+//! * The first failed sync poisons the log: it is not tried again, and nobody who waits is told that it worked.
+//! * The mark is written after the sync that it claims, when the turn has been given back: nobody waits for it but the
+//!   one who writes it, at most once a second or each 16 MiB.
+//! * Each 16 MiB the indexes and the producer state are on the disk before the mark that passes them.
+
+use super::mark::{LastBatch, Mark, MarkFile};
+use super::producer_file::{Evidence, StateFile};
+use super::{Log, View};
+use crate::error::{LogError, Result};
+use crate::io::Storage;
+use crate::segment::Segment;
+use crate::types::{Offset, Position};
+use parking_lot::{Condvar, Mutex};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The mark follows the last sync at most by so much time...
+const MARK_AFTER: Duration = Duration::from_secs(1);
+/// ... and by so many bytes.
+const MARK_AFTER_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Whose turn it is to sync.
+#[derive(Debug, Default)]
+pub(super) struct SyncTurns {
+    taken: Mutex<bool>,
+    given_back: Condvar,
+}
+
+/// The right to sync; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn<'a>(&'a SyncTurns);
+
+impl SyncTurns {
+    /// The turn; `None` after waiting for somebody else to give it back.
+    fn take_or_wait(&self) -> Option<Turn<'_>> {
+        let mut taken = self.taken.lock();
+        if *taken {
+            self.given_back.wait(&mut taken);
+            return None;
+        }
+        *taken = true;
+        Some(Turn(self))
+    }
+
+    /// The turn, however long it takes.
+    pub(super) fn take(&self) -> Turn<'_> {
+        loop {
+            if let Some(turn) = self.take_or_wait() {
+                return turn;
+            }
+        }
+    }
+
+    pub(super) fn wake_all(&self) {
+        let _taken = self.taken.lock();
+        self.given_back.notify_all();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        *self.0.taken.lock() = false;
+        self.0.given_back.notify_all();
+    }
+}
+
+/// Everything that was appended at some moment: what a sync covers and a mark may claim.
+#[derive(Debug)]
+pub(super) struct Reached {
+    end: Offset,
+    view: Arc<View>,
+    segment: Arc<Segment>,
+    position: Position,
+    last: Option<LastBatch>,
+    written: u64,
+    truncations: u64,
+    dir_changed: bool,
+    /// Producer state, if it is time to persist it.
+    state: Option<StateFile>,
+}
+
+/// The mark's file, and what it may say next.
+#[derive(Debug)]
+pub(super) struct Marking {
+    file: MarkFile,
+    last: Mark,
+    synced: Option<Reached>,
+    /// When the last mark was written, and how much had been appended by then.
+    at: Duration,
+    written: u64,
+}
+
+impl Marking {
+    pub(super) fn new(file: MarkFile, last: Mark, at: Duration) -> Self {
+        Self { file, last, synced: None, at, written: 0 }
+    }
+
+    /// The mark that is on the disk.
+    pub(super) fn last(&self) -> &Mark {
+        &self.last
+    }
+
+    /// Writes a mark; what was to be marked before is forgotten.
+    pub(super) fn write(&mut self, storage: &dyn Storage, mark: Mark, at: Duration) -> Result<()> {
+        self.synced = None;
+        self.file.write(storage, &mark)?;
+        self.last = mark;
+        self.at = at;
+        Ok(())
+    }
+
+    pub(super) fn moved_to(&mut self, dir: &Path) {
+        self.file.moved_to(dir);
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        let behind = |reached: &Reached| {
+            now.saturating_sub(self.at) >= MARK_AFTER || reached.written - self.written >= MARK_AFTER_BYTES
+        };
+        self.synced.as_ref().is_some_and(behind)
+    }
+}
+
+impl Log {
+    /// Returns when everything that was appended before the call is on the disk; the answer is the synced end.
+    ///
+    /// Callers that come together share one sync. With nothing unsynced this costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// What the system answered to the first sync that failed; [`LogError::Poisoned`] from then on. Records that were
+    /// appended and not yet synced may or may not be there when the log is opened again. [`LogError::Closed`].
+    pub fn sync(&self) -> Result<Offset> {
+        let target = self.end.get();
+        loop {
+            let synced = self.synced.get();
+            // A log that was cut meanwhile has nothing above its end left to sync.
+            if synced >= target.min(self.end.get()) && !self.is_poisoned() {
+                return Ok(synced);
+            }
+            self.check_usable()?;
+            let Some(turn) = self.turns.take_or_wait() else { continue };
+            self.sync_in_turn(&turn)?;
+            drop(turn);
+            // A mark that cannot be written stays behind, which costs a longer scan after a crash: the next try, or the
+            // background, reports it.
+            let _ = self.write_due_mark();
+        }
+    }
+
+    /// Syncs if the log has been unsynced for longer, or with more bytes, than the settings allow, and brings the mark
+    /// up to date. To be called about once a second; true if it synced.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::sync`]; an error of writing the mark does not poison the log.
+    pub fn sync_if_due(&self) -> Result<bool> {
+        if self.is_closed() || self.is_poisoned() {
+            return Ok(false);
+        }
+        let config = self.config.load();
+        let (bytes, since) = {
+            let writer = self.writer.lock();
+            (writer.written - writer.written_synced, writer.unsynced_since)
+        };
+        let age = since.map_or(Duration::ZERO, |since| self.clock.monotonic().saturating_sub(since));
+        let limit = Duration::from_millis(
+            config.flush_ms.map_or(config.sync_after_ms, |ms| ms.min(config.sync_after_ms)),
+        );
+        let due = since.is_some() && (bytes >= config.sync_after_bytes || age >= limit);
+        if due {
+            self.sync()?;
+        }
+        self.write_due_mark()?;
+        Ok(due)
+    }
+
+    /// Bytes that were appended since the last sync.
+    #[must_use]
+    pub fn unsynced_bytes(&self) -> u64 {
+        let writer = self.writer.lock();
+        writer.written - writer.written_synced
+    }
+
+    /// Syncs if the settings ask for it after so many records.
+    pub(super) fn sync_as_configured(&self, config: &crate::config::LogConfig) -> Result<()> {
+        let Some(limit) = config.flush_messages else { return Ok(()) };
+        let unsynced = self.end.get().distance_from(self.synced.get());
+        if u64::try_from(unsynced).is_ok_and(|unsynced| unsynced >= limit) {
+            self.sync()?;
+        }
+        Ok(())
+    }
+
+    /// One sync of all that is appended by now.
+    pub(super) fn sync_in_turn(&self, _turn: &Turn<'_>) -> Result<()> {
+        let reached = self.reach();
+        if let Err(error) = self.sync_reached(&reached) {
+            self.poison(&error);
+            return Err(error);
+        }
+        self.synced.publish(reached.end);
+        self.synced.wake();
+        self.marking.lock().synced = Some(reached);
+        Ok(())
+    }
+
+    /// What is appended by now. What this notes as synced is: a failure poisons the log.
+    fn reach(&self) -> Reached {
+        let mut writer = self.writer.lock();
+        writer.written_synced = writer.written;
+        writer.unsynced_since = None;
+        let end = self.end.get();
+        let persist = writer.persist || writer.written - writer.written_persisted >= MARK_AFTER_BYTES;
+        if persist {
+            writer.written_persisted = writer.written;
+            writer.persist = false;
+        }
+        let state = persist.then(|| StateFile {
+            offset: end,
+            evidence: writer.last.map(|batch| Evidence { segment: writer.active.base_offset(), batch }),
+            producers: writer.producers.clone(),
+        });
+        Reached {
+            end,
+            view: self.view.load_full(),
+            segment: Arc::clone(&writer.active),
+            position: writer.active.len(),
+            last: writer.last,
+            written: writer.written,
+            truncations: writer.truncations,
+            dir_changed: std::mem::take(&mut writer.dir_changed),
+            // Without a batch in the active segment there is nothing to tie the state to.
+            state: state.filter(|state| state.evidence.is_some()),
+        }
+    }
+
+    fn sync_reached(&self, reached: &Reached) -> Result<()> {
+        let synced = self.synced.get();
+        let segments = &reached.view.segments;
+        for (index, segment) in segments.iter().enumerate() {
+            let ended = segments.get(index + 1).is_some_and(|next| next.base_offset() <= synced);
+            if !ended {
+                segment.sync()?;
+            }
+        }
+        if reached.dir_changed {
+            let dir = self.dir();
+            self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
+        }
+        Ok(())
+    }
+
+    fn write_due_mark(&self) -> Result<()> {
+        let Some(mut marking) = self.marking.try_lock() else { return Ok(()) };
+        if !marking.is_due(self.clock.monotonic()) {
+            return Ok(());
+        }
+        self.write_mark(&mut marking)
+    }
+
+    /// Writes the mark for the last sync.
+    pub(super) fn write_mark(&self, marking: &mut Marking) -> Result<()> {
+        let Some(reached) = marking.synced.take() else { return Ok(()) };
+        if let Some(state) = &reached.state {
+            reached.segment.flush_indexes(true)?;
+            state.store(&*self.storage, &self.dir())?;
+        }
+        let mark = Mark {
+            segment: reached.segment.base_offset(),
+            position: reached.position,
+            next_offset: reached.end,
+            log_start: self.start_offset(),
+            file: reached.segment.file_id()?,
+            last_batch: reached.last,
+            truncations: reached.truncations,
+        };
+        marking.written = reached.written;
+        marking.write(&*self.storage, mark, self.clock.monotonic())
+    }
+
+    /// Brings everything to the disk such that opening the log again reads one batch.
+    pub(super) fn flush_for_close(&self) -> Result<()> {
+        let turn = self.turns.take();
+        {
+            let mut writer = self.writer.lock();
+            writer.active.seal()?;
+            writer.dir_changed = true;
+            writer.persist = true;
+            let end = self.end.get();
+            super::producer_file::store_snapshot(&*self.storage, &self.dir(), end, &writer.producers)?;
+        }
+        self.sync_in_turn(&turn)?;
+        drop(turn);
+        self.write_mark(&mut self.marking.lock())
+    }
+}

@@ -1,0 +1,181 @@
+//! Cutting the end of a log.
+//!
+//! In this order, so that whoever stops in between is put right by recovery: the mark is lowered, durably; state of
+//! offsets beyond the cut is removed, durably; later segments go, newest first; the segment that is cut is replaced by a
+//! copy of what is kept. Readers of the old file keep it.
+
+use super::mark::{LastBatch, Mark};
+use super::producer_file::StateFile;
+use super::recovery::{self, Request};
+use super::retention::Pending;
+use super::sync::Marking;
+use super::{Log, View};
+use crate::error::{LogError, Result};
+use crate::format::batch::{CRC_AT, HEADER_LEN};
+use crate::format::names::{FileKind, SegmentFile, Stage};
+use crate::segment::Segment;
+use crate::types::{Offset, Position};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Where a log is cut.
+struct Cut {
+    index: usize,
+    position: Position,
+    offset: Offset,
+    last: Option<LastBatch>,
+}
+
+impl Log {
+    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end lower. At or above
+    /// the log end nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::OffsetOutOfRange`] below the log start; [`LogError::Corrupt`] if `to` lies in damage. If the system
+    /// refuses half-way the log is poisoned: opening it again finishes or undoes the cut.
+    pub fn truncate(&self, to: Offset) -> Result<()> {
+        let turn = self.turns.take();
+        let mut writer = self.writer.lock();
+        self.check_usable()?;
+        let (start, end) = (self.start_offset(), self.end.get());
+        if to >= end {
+            return Ok(());
+        }
+        if to < start {
+            return Err(LogError::OffsetOutOfRange { requested: to, start, end });
+        }
+        let view = self.view.load_full();
+        let cut = self.find_cut(&view, to)?;
+        let mut marking = self.marking.lock();
+        writer.truncations += 1;
+        let outcome = self.cut(&mut writer, &mut marking, &view, &cut);
+        drop(marking);
+        drop(writer);
+        drop(turn);
+        if let Err(error) = &outcome {
+            self.poison(error);
+        }
+        self.end.wake_all();
+        self.synced.wake_all();
+        outcome
+    }
+
+    fn find_cut(&self, view: &View, to: Offset) -> Result<Cut> {
+        let index = view.segment_of(to);
+        let segment = &view.segments[index];
+        if let Some(damage) = view.damage.iter().find(|damage| damage.file == segment.path()) {
+            return Err(damage.to_error());
+        }
+        let (position, offset) = match segment.locate(to)? {
+            Some(batch) => (batch.position, batch.base_offset.min(to)),
+            None => (segment.len(), to),
+        };
+        let last = match segment.walk_to(Position::ZERO, position).last().transpose()? {
+            Some(batch) => {
+                Some(LastBatch { position: batch.position, crc: crc_at(segment, batch.position)? })
+            }
+            None => None,
+        };
+        Ok(Cut { index, position, offset, last })
+    }
+
+    fn cut(
+        &self,
+        writer: &mut super::append::Writer,
+        marking: &mut Marking,
+        view: &View,
+        cut: &Cut,
+    ) -> Result<()> {
+        let dir = self.dir();
+        let now = self.clock.now();
+        let segment = &view.segments[cut.index];
+        let old = *marking.last();
+        let lowered = Mark {
+            segment: segment.base_offset(),
+            position: cut.position,
+            next_offset: cut.offset,
+            file: segment.file_id()?,
+            last_batch: cut.last,
+            ..old
+        };
+        let below = old.next_offset <= cut.offset;
+        let mark = Mark { truncations: writer.truncations, ..if below { old } else { lowered } };
+        marking.write(&*self.storage, mark, self.clock.monotonic())?;
+        self.remove_state_beyond(cut.offset)?;
+        for later in view.segments[cut.index + 1..].iter().rev() {
+            later.mark_deleted()?;
+            self.pending.lock().push(Pending { segment: Arc::clone(later), since: self.clock.monotonic() });
+        }
+        let kept = segment.cut_copy(cut.position, &self.options(), now)?;
+        kept.keep_aborted_below(cut.offset)?;
+        self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
+        if mark.segment == kept.base_offset() {
+            // The same claim about the file that now has the name.
+            let mark = Mark { file: kept.file_id()?, ..mark };
+            marking.write(&*self.storage, mark, self.clock.monotonic())?;
+        }
+        let mut segments = view.segments[..cut.index].to_vec();
+        segments.push(Arc::clone(&kept));
+        let damage: Vec<_> =
+            view.damage.iter().filter(|damage| damage.offsets.start < cut.offset).cloned().collect();
+        self.publish_cut(writer, cut, View { segments, damage }, kept)
+    }
+
+    /// Shows everybody the shorter log.
+    fn publish_cut(
+        &self,
+        writer: &mut super::append::Writer,
+        cut: &Cut,
+        view: View,
+        kept: Arc<Segment>,
+    ) -> Result<()> {
+        let mut epochs = (**self.epochs.load()).clone();
+        if epochs.truncate(cut.offset) {
+            epochs.store(&*self.storage, &self.dir(), true)?;
+            self.epochs.store(Arc::new(epochs));
+        }
+        let request = Request {
+            storage: Arc::clone(&self.storage),
+            dir: self.dir(),
+            clean: true,
+            recovery_point: None,
+            start_offset: None,
+            gaps: self.has_gaps(),
+            now: self.clock.now(),
+        };
+        let parts: Vec<_> = view.segments.iter().map(|s| (s.base_offset(), s.len())).collect();
+        writer.producers =
+            recovery::replay_all(&request, &parts, &view.damage, self.start_offset(), cut.offset)?;
+        writer.active = kept;
+        writer.last = cut.last;
+        writer.dir_changed = true;
+        // The list before the end: a reader that still has the old end finds nothing there, which it takes for the end.
+        self.view.store(Arc::new(view));
+        self.end.publish(cut.offset);
+        self.synced.publish(self.synced.get().min(cut.offset));
+        let open = writer.producers.first_open();
+        self.first_open_txn.store(open.map_or(i64::MAX, Offset::get), Ordering::Release);
+        Ok(())
+    }
+
+    /// Removes producer state that covers more than what is kept.
+    fn remove_state_beyond(&self, end: Offset) -> Result<()> {
+        let dir = self.dir();
+        StateFile::remove(&*self.storage, &dir)?;
+        for entry in self.storage.list(&dir).map_err(LogError::io("list", &dir))? {
+            let beyond = SegmentFile::parse(&entry.name)
+                .is_some_and(|f| f.kind == FileKind::Snapshot && f.stage == Stage::Live && f.base > end);
+            if beyond {
+                let path = dir.join(&entry.name);
+                self.storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
+            }
+        }
+        self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))
+    }
+}
+
+fn crc_at(segment: &Segment, position: Position) -> Result<u32> {
+    let head = segment.bytes(position, HEADER_LEN)?;
+    Ok(u32::from_be_bytes(std::array::from_fn(|i| head[CRC_AT + i])))
+}
