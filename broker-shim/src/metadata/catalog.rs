@@ -175,6 +175,9 @@ pub enum CreateTopicError {
     /// A setting that no topic takes.
     #[error(transparent)]
     Config(#[from] TopicConfigError),
+    /// A directory that one of its partitions needs is there and belongs to no topic.
+    #[error("the directory {0} is there already and belongs to no topic: move it away")]
+    Occupied(String),
     /// The disk refused; nothing was created.
     #[error("the topic could not be stored")]
     Storage(#[from] LogError),
@@ -193,7 +196,7 @@ impl CreateTopicError {
             Self::Config(_) => 40,
             Self::Reserved(_) | Self::CountsAndAssignment(_) => 42,
             Self::TooManyPartitions => 44,
-            Self::Storage(_) => 56,
+            Self::Storage(_) | Self::Occupied(_) => 56,
         }
     }
 
