@@ -1,5 +1,3 @@
-//! The seam to the engine: its log, until `log_engine::log::Log` is merged.
+//! The seam to the engine.
 
-/// Stands in for `log_engine::log::Log`.
-#[derive(Debug)]
-pub struct Log;
+pub use log_engine::log::Log;
