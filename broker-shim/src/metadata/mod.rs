@@ -7,7 +7,6 @@
 mod catalog;
 mod checks;
 mod engine;
-pub use engine::LogStore;
 mod identity;
 mod log_catalog;
 mod name;
