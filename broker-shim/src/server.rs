@@ -24,7 +24,7 @@
 mod parts;
 
 use crate::config::{BrokerConfig, ConfigError, Listener};
-use crate::metadata::{CatalogError, DirectoryError, Uuid, inspect_directories};
+use crate::metadata::{Catalog, CatalogError, DirectoryError, Uuid, inspect_directories};
 use crate::net::{BindError, Limits, ListenAddress, Listeners, Server};
 use log_engine::error::LogError;
 use log_engine::io::{Clock, RealStorage, Storage, SystemClock};
@@ -245,6 +245,12 @@ impl Broker {
         self.parts.catalog.broker_id()
     }
 
+    /// Its topics, for tests and tools in the same process.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.parts.catalog
+    }
+
     /// Stops cleanly: when this returns, the logs are closed and the next start need not check them.
     ///
     /// # Errors
@@ -280,6 +286,12 @@ impl BlockingBroker {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         self.broker().addresses()
+    }
+
+    /// Its topics.
+    #[must_use]
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        self.broker().catalog()
     }
 
     /// Stops cleanly.

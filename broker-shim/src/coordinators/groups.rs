@@ -34,7 +34,7 @@ pub use load::{LoadReport, Lowered};
 pub use settings::CoordinatorSettings;
 
 use super::group::{
-    Committer, Effects, Group, GroupError, Join, JoinRefused, JoinReply, Leaver, Now, Sync, SyncReply, Ticket,
+    Effects, Group, GroupError, Join, JoinRefused, JoinReply, Leaver, Now, Sync, SyncReply, Ticket,
 };
 use super::journal::{Journal, JournalError};
 use super::records::{self, MAX_STRING};

@@ -8,8 +8,12 @@
 //! * A commit that survives a power cut never points past data that does not: [`Journal::sync_data`] comes before
 //!   the commit's append.
 
+mod batches;
 #[cfg(test)]
 pub(crate) mod memory;
+
+#[cfg(test)]
+pub(crate) use batches::replay_batch;
 
 use log_engine::error::LogError;
 

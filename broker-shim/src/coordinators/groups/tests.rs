@@ -1,7 +1,7 @@
 //! The shell: held requests, timers, what is stored, what comes back.
 
 use super::*;
-use crate::coordinators::group::{GroupSettings, Protocol, State};
+use crate::coordinators::group::{Committer, GroupSettings, Protocol, State};
 use crate::coordinators::journal::memory::MemoryJournal;
 use bytes::Bytes;
 use log_engine::io::{ManualClock, SystemClock};
