@@ -102,7 +102,10 @@ impl StoreBuilder {
     /// Runs when the directories are locked and nothing was written yet: to look whose they are ([`super::read_meta`]) and
     /// to refuse.
     #[must_use]
-    pub fn check(mut self, check: impl FnOnce(&dyn Storage, &[PathBuf]) -> Result<()> + Send + 'static) -> Self {
+    pub fn check(
+        mut self,
+        check: impl FnOnce(&dyn Storage, &[PathBuf]) -> Result<()> + Send + 'static,
+    ) -> Self {
         self.check = Some(Box::new(check));
         self
     }
@@ -131,7 +134,8 @@ impl StoreBuilder {
         for (dir, contents) in dirs.iter().zip(&contents) {
             remove_doomed(&*storage, dir, contents)?;
         }
-        let opener = Opener { storage: &storage, clock: &clock, config: &self.config, dirs: &dirs, notes: &notes };
+        let opener =
+            Opener { storage: &storage, clock: &clock, config: &self.config, dirs: &dirs, notes: &notes };
         let opened = opener.open_all(&contents, self.threads);
         let (state, report) = sort_out(opened, &contents, notes);
         let now = clock.monotonic();
@@ -185,8 +189,11 @@ type Opened = (LogName, usize, Result<Arc<Log>>);
 
 impl Opener<'_> {
     fn open_all(&self, contents: &[Contents], threads: usize) -> Vec<Opened> {
-        let jobs: Vec<(usize, &LogName)> =
-            contents.iter().enumerate().flat_map(|(dir, c)| c.logs.iter().map(move |name| (dir, name))).collect();
+        let jobs: Vec<(usize, &LogName)> = contents
+            .iter()
+            .enumerate()
+            .flat_map(|(dir, c)| c.logs.iter().map(move |name| (dir, name)))
+            .collect();
         in_parallel(&jobs, threads, |(dir, name)| ((*name).clone(), *dir, self.open(*dir, name)))
     }
 
@@ -208,11 +215,19 @@ pub(super) fn open_log(
     path: &Path,
     config: &LogConfig,
 ) -> crate::log::LogBuilder {
-    Log::builder(path).storage(Arc::clone(storage)).clock(Arc::clone(clock)).config(config.clone()).lock(false)
+    Log::builder(path)
+        .storage(Arc::clone(storage))
+        .clock(Arc::clone(clock))
+        .config(config.clone())
+        .lock(false)
 }
 
 /// Does every job once, on so many threads; the answers come in no particular order.
-pub(super) fn in_parallel<J: Sync, T: Send>(jobs: &[J], threads: usize, work: impl Fn(&J) -> T + Sync) -> Vec<T> {
+pub(super) fn in_parallel<J: Sync, T: Send>(
+    jobs: &[J],
+    threads: usize,
+    work: impl Fn(&J) -> T + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let run = || {
         let mut done = Vec::new();

@@ -7,6 +7,7 @@ use crate::format::names::{DirState, PartitionDir};
 use crate::io::{DirEntry, DirLock, EntryKind, OpenMode, Storage};
 use crate::log::files::{read_small, replace};
 use crate::types::{Offset, Position};
+use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -25,8 +26,8 @@ const META: &str = "meta.properties";
 #[derive(Debug)]
 pub(super) struct DataDir {
     pub(super) path: PathBuf,
-    /// Held for the life of the store.
-    pub(super) lock: Option<Box<dyn DirLock>>,
+    /// Held until the store is closed or dropped.
+    lock: Mutex<Option<Box<dyn DirLock>>>,
 }
 
 /// What lies in a directory.
@@ -64,9 +65,14 @@ impl DataDir {
     pub(super) fn lock(storage: &dyn Storage, path: &Path) -> Result<Self> {
         storage.create_dir_all(path).map_err(LogError::io("create", path))?;
         match storage.lock_dir(path).map_err(LogError::io("lock", path))? {
-            Ok(lock) => Ok(Self { path: path.to_owned(), lock: Some(lock) }),
+            Ok(lock) => Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) }),
             Err(holder) => Err(LogError::Locked { dir: path.to_owned(), holder }),
         }
+    }
+
+    /// Lets go of the lock.
+    pub(super) fn unlock(&self) {
+        *self.lock.lock() = None;
     }
 
     /// Looks at the names in the directory and changes nothing.
@@ -90,7 +96,9 @@ impl DataDir {
         match (entry.kind, parsed.map(|dir| dir.state)) {
             // Plain files are ours by name or nobody's, and nobody's links lead nowhere.
             (EntryKind::File, _) | (EntryKind::Other, None) => Ok(()),
-            (EntryKind::Other, Some(_)) => foreign("has the name of a log but is a link; links are not followed".to_owned()),
+            (EntryKind::Other, Some(_)) => {
+                foreign("has the name of a log but is a link; links are not followed".to_owned())
+            }
             (EntryKind::Dir, Some(DirState::Live)) => match LogName::parse(&entry.name) {
                 Ok(name) => {
                     contents.logs.push(name);

@@ -141,7 +141,8 @@ impl LogStore {
         let now = self.clock.monotonic();
         let due: Vec<PathBuf> = {
             let mut state = self.state.lock();
-            let (due, rest) = std::mem::take(&mut state.doomed).into_iter().partition(|doomed| doomed.due <= now);
+            let (due, rest) =
+                std::mem::take(&mut state.doomed).into_iter().partition(|doomed| doomed.due <= now);
             state.doomed = rest;
             Vec::from_iter(due).into_iter().map(|doomed| doomed.path).collect()
         };
@@ -221,7 +222,12 @@ fn numbers_of(name: &LogName, log: &Log) -> Checkpointed {
     let synced = log.synced_end();
     let start = log.start_offset();
     let first = log.first_base();
-    Checkpointed { name: name.clone(), synced, end: log.end_offset(), start: (start > first).then_some(start) }
+    Checkpointed {
+        name: name.clone(),
+        synced,
+        end: log.end_offset(),
+        start: (start > first).then_some(start),
+    }
 }
 
 impl MaintenanceReport {

@@ -250,8 +250,8 @@ impl LogStore {
         write_meta(&*self.storage, dir, meta)
     }
 
-    /// Closes all logs, writes the checkpoints and leaves each directory marked as in order, if all its logs are. Then the
-    /// locks are let go of when the store is dropped. A second call does nothing.
+    /// Closes all logs, writes the checkpoints and leaves each directory marked as in order, if all its logs are. Lets go of
+    /// the locks. A second call does nothing.
     ///
     /// # Errors
     ///
@@ -274,11 +274,14 @@ impl LogStore {
             in_order[dir] &= closed.is_ok() && !poisoned;
             outcome = outcome.and(closed);
         }
-        self.checkpoint()?;
+        let checkpointed = self.checkpoint();
+        let all_written = checkpointed.is_ok();
+        outcome = outcome.and(checkpointed);
         for (dir, in_order) in self.dirs.iter().zip(in_order) {
-            if in_order {
+            if in_order && all_written {
                 outcome = outcome.and(dir.mark_clean(&*self.storage));
             }
+            dir.unlock();
         }
         outcome
     }

@@ -14,6 +14,7 @@ use kafka_wire::messages::produce_response::PartitionProduceResponse;
 use kafka_wire::{ErrorCode, Message, Request, Uuid, concat, request_frame};
 use log_engine::format::build::{BatchBuilder, NewRecord};
 use log_engine::io::{Clock, RealStorage, SystemClock};
+use log_engine::store::LogStore;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,7 +68,7 @@ impl Rig {
 fn state(config: Arc<BrokerConfig>) -> BrokerState {
     let storage = RealStorage::default();
     let known = inspect_directories(&storage, &config).unwrap();
-    let store = Arc::new(crate::metadata::LogStore::default());
+    let store = LogStore::builder(config.storage.log_dirs.iter().cloned()).open().unwrap();
     let catalog =
         Arc::new(LogCatalog::open(Arc::clone(&store), &storage, Arc::clone(&config), known).unwrap());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
