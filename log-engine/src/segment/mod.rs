@@ -8,9 +8,9 @@
 //!  +-------+-------+--------+--------------------+------------+
 //! ```
 //!
-//! A segment is made with [`Segment::create`] or [`Segment::open`]; the latter does no I/O, so that thousands of
-//! sealed ones cost no descriptors. Until it is [activated](Segment::activate) it is read only. One thread at a time
-//! (the log's writer) activates, appends, publishes, seals; any number read at the same time.
+//! A segment is made with [`Segment::create`] or [`Segment::open`]. Until it is [activated](Segment::activate) it is
+//! read only. Neither opening nor activating does any I/O: thousands of logs cost no descriptors before they are used.
+//! One thread at a time (the log's writer) activates, appends, publishes, seals; any number read at the same time.
 //!
 //! # Invariants
 //!
@@ -69,15 +69,28 @@ pub struct Segment {
     open: RwLock<Opened>,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
-    writer: Mutex<Option<Writer>>,
+    role: Mutex<Role>,
     /// When the file last changed, as far as it was told: the time given to `open`, then that of appends.
     modified: Mutex<Option<Timestamp>>,
+}
+
+/// Whether the segment is written.
+#[derive(Debug, Default)]
+enum Role {
+    /// No.
+    #[default]
+    Sealed,
+    /// Yes, but nobody has asked for anything that costs I/O.
+    Waiting(SegmentOptions, Timestamp),
+    /// Yes.
+    Writing(Box<Writer>),
 }
 
 /// What is open of a segment.
 #[derive(Debug, Default)]
 struct Opened {
     file: Option<Arc<dyn StorageFile>>,
+    writable: bool,
     map: Option<MappedFile>,
 }
 
@@ -148,7 +161,7 @@ impl Segment {
             open: RwLock::default(),
             indexes: RwLock::default(),
             txns: RwLock::default(),
-            writer: Mutex::default(),
+            role: Mutex::default(),
             modified: Mutex::new(modified),
         }
     }

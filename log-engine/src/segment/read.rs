@@ -154,6 +154,18 @@ impl Segment {
         Ok(file)
     }
 
+    /// The open file, opened for writing if it is not.
+    pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
+        let mut open = self.open.write();
+        if let Some(file) = open.file.as_ref().filter(|_| open.writable) {
+            return Ok(Arc::clone(file));
+        }
+        let file = self.open_file(OpenMode::ReadWrite)?;
+        open.file = Some(Arc::clone(&file));
+        open.writable = true;
+        Ok(file)
+    }
+
     fn bytes_of(&self, file: &Arc<dyn StorageFile>, position: Position, len: usize) -> io::Result<Bytes> {
         let end = position.to_u64() + len as u64;
         if let Some(mapped) = self.mapped(file, end)? {

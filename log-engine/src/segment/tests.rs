@@ -142,7 +142,7 @@ fn what_was_appended_is_found_before_and_after_sealing_and_reopening() {
         all_is_found(&segment, 40);
         all_is_found(&bench.reopen(100), 40);
         let active = bench.reopen(100);
-        active.activate(&options(), time(T0)).unwrap();
+        active.activate(&options(), time(T0));
         all_is_found(&active, 40);
         append(&active, 220, &[T0 + 1200, T0 + 1210, T0 + 1220]);
         all_is_found(&active, 41);
@@ -191,9 +191,17 @@ fn opening_costs_nothing_until_it_is_read() {
     let len = Position::new(entry.len).unwrap();
     let segment = Segment::open(Arc::clone(&bench.storage), &bench.dir, base, len, Some(entry.modified));
     assert_eq!(segment.modified().unwrap(), time(T0));
+    let active = Segment::open(Arc::clone(&bench.storage), &bench.dir, base, len, Some(entry.modified));
+    active.activate(&options(), time(T0));
+    active.set_options(&options());
+    assert!(active.is_active());
     assert_eq!(bench.counts.total_calls(), 0);
     assert!(segment.locate(offset(100)).unwrap().is_some());
     assert_eq!(bench.counts.calls(Op::Open), 3, "the batches and two indexes");
+    bench.counts.reset();
+    active.seal().unwrap();
+    let written = [Op::Write, Op::Set, Op::Name].map(|op| bench.counts.calls(op));
+    assert_eq!(written, [0; 3], "nothing was appended, nothing is written");
 }
 
 #[test]
@@ -272,11 +280,13 @@ fn a_slice_is_sent_to_a_socket_in_pieces() {
 fn release_waits_for_the_sync() {
     let bench = memory();
     let segment = bench.filled(2);
-    segment.sync().unwrap();
-    assert!(!segment.release(), "active");
-    append(&segment, 106, &[T0]);
-    segment.seal().unwrap();
     assert!(!segment.release(), "unsynced bytes");
+    segment.sync().unwrap();
+    assert!(segment.release(), "an idle active segment is closed too");
+    append(&segment, 106, &[T0]);
+    assert!(!segment.release());
+    segment.seal().unwrap();
+    assert!(!segment.release());
     segment.sync().unwrap();
     assert!(segment.release());
     assert!(segment.locate(offset(106)).unwrap().is_some());
@@ -308,7 +318,7 @@ fn time_rolls_at_more_than_segment_ms_after_the_first_batch() {
     // And it still does after a restart.
     third.seal().unwrap();
     let third = bench.reopen(3);
-    third.activate(&hour, time(T0)).unwrap();
+    third.activate(&hour, time(T0));
     assert!(!rolls(&third, &[T0 + 10 * HOUR]));
     assert!(rolls(&third, &[T0 + 10 * HOUR + 1]));
 }
@@ -432,7 +442,7 @@ fn replaying_a_tail_gives_the_indexes_of_appending_it() {
     let tail: Vec<_> = whole.walk(front).map(Result::unwrap).collect();
 
     let again = Segment::open(Arc::clone(&bench.storage), &bench.dir, offset(100), front, None);
-    again.activate(&options(), time(T0)).unwrap();
+    again.activate(&options(), time(T0));
     assert_eq!(again.file_len().unwrap(), whole.len().to_u64() + 12);
     for at in tail {
         let mut head = [0; 61];
@@ -442,7 +452,7 @@ fn replaying_a_tail_gives_the_indexes_of_appending_it() {
             max_timestamp: at.max_timestamp,
             len: at.len as usize,
         };
-        let placed = again.replay(&meta);
+        let placed = again.replay(&meta).unwrap();
         assert_eq!(placed.start, at.position);
         again.publish(placed.end);
     }
@@ -470,7 +480,7 @@ fn missing_or_broken_index_files_are_made_anew() {
             // A sealed segment's is made at Kafka's default interval, an active one's at the log's.
             bench.overwrite(100, *kind, damage);
             let active = bench.reopen(100);
-            active.activate(&options(), time(T0)).unwrap();
+            active.activate(&options(), time(T0));
             all_is_found(&active, 40);
             active.seal().unwrap();
             assert_eq!(bench.read(100, *kind), *sound, "{kind:?} after {} bytes", damage.len());
