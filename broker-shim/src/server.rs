@@ -24,6 +24,7 @@
 mod parts;
 
 use crate::config::{BrokerConfig, ConfigError, Listener};
+use crate::coordinators::journal::JournalError;
 use crate::metadata::{Catalog, CatalogError, DirectoryError, Uuid, inspect_directories};
 use crate::net::{BindError, Limits, ListenAddress, Listeners, Server};
 use log_engine::error::LogError;
@@ -58,6 +59,9 @@ pub enum StartError {
     /// The logs cannot be opened.
     #[error("the logs cannot be opened")]
     Log(#[source] LogError),
+    /// The committed offsets cannot be read.
+    #[error("the committed offsets cannot be read; restore the __consumer_offsets directories from a backup")]
+    Groups(#[source] JournalError),
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -242,13 +246,13 @@ impl Broker {
     /// Its number.
     #[must_use]
     pub fn id(&self) -> i32 {
-        self.parts.catalog.broker_id()
+        self.parts.state.catalog.broker_id()
     }
 
     /// Its topics, for tests and tools in the same process.
     #[must_use]
     pub fn catalog(&self) -> &Arc<dyn Catalog> {
-        &self.parts.catalog
+        &self.parts.state.catalog
     }
 
     /// Stops cleanly: when this returns, the logs are closed and the next start need not check them.

@@ -11,9 +11,11 @@
 mod batches;
 #[cfg(test)]
 pub(crate) mod memory;
+mod topic;
 
 #[cfg(test)]
 pub(crate) use batches::replay_batch;
+pub use topic::TopicJournal;
 
 use log_engine::error::LogError;
 

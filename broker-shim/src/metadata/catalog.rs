@@ -3,11 +3,11 @@
 //! A refusal carries the code of Kafka 4 and the texts of Kafka 4 and 2.2; which of the texts, and whether the code
 //! is too young for the request's version, is decided where versions are known (`handlers`).
 
-use super::engine::Log;
 use super::name::{TopicName, TopicNameError};
 use super::uuid::Uuid;
 use crate::config::TopicConfigError;
 use log_engine::error::LogError;
+use log_engine::log::Log;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -1,77 +1,83 @@
-//! The seam to the engine.
+//! The little that the catalog needs of the engine: logs by name, and the metadata log's records.
 
-use log_engine::config::LogConfig;
+use super::name::TopicName;
+use log_engine::config::{CleanupPolicy, LogConfig};
 use log_engine::error::LogError;
-use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use log_engine::format::build::NewRecord;
+use log_engine::log::Log;
+use log_engine::store::{LogName, LogStore};
+use log_engine::types::Offset;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-pub use crate::seam::Log;
-
-/// Stands in for `log_engine::store::LogStore`.
-#[derive(Debug, Default)]
-pub struct LogStore {
-    logs: Mutex<BTreeMap<String, Arc<Log>>>,
-    pub(super) fail_creates_after: AtomicUsize,
-}
-
-impl LogStore {
-    pub(super) fn get(&self, name: &str) -> Option<Arc<Log>> {
-        self.logs.lock().get(name).cloned()
-    }
-    pub(super) fn create(&self, name: &str, _config: &LogConfig) -> Result<Arc<Log>, LogError> {
-        if self.fail_creates_after.fetch_sub(1, Ordering::SeqCst) == 0 {
-            return Err(LogError::NoSpace { path: name.into(), needed: 1 });
-        }
-        Ok(Arc::clone(self.logs.lock().entry(name.to_owned()).or_default()))
-    }
-    pub(super) fn delete(&self, name: &str) -> Result<(), LogError> {
-        self.logs.lock().remove(name);
-        Ok(())
-    }
-}
 
 /// A record of the metadata log.
 pub(super) struct Stored {
-    pub offset: i64,
-    pub value: Vec<u8>,
+    pub(super) offset: i64,
+    pub(super) value: Vec<u8>,
 }
 
+/// The settings of the metadata log: nothing in it ever gets old.
 pub(super) fn journal_config() -> LogConfig {
-    LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() }
+    LogConfig {
+        cleanup_policy: CleanupPolicy { delete: true, compact: false },
+        retention_ms: None,
+        retention_bytes: None,
+        // A start reads all of it, and a small broker should not reserve much for it.
+        segment_bytes: 16 * 1024 * 1024,
+        ..LogConfig::default()
+    }
 }
 
-pub(super) fn open_or_create(store: &LogStore, name: &str, config: LogConfig) -> Result<Arc<Log>, LogError> {
+/// The log of the metadata.
+pub(super) fn journal_name() -> LogName {
+    LogName::new("__corrente_metadata", 0).expect("the name is valid")
+}
+
+/// The log of a partition.
+///
+/// # Errors
+///
+/// The directory's name would be too long.
+pub(super) fn log_name(topic: &TopicName, partition: i32) -> Result<LogName, LogError> {
+    LogName::new(topic.as_str(), partition)
+}
+
+/// The log of this name with these settings; made if it is not there.
+pub(super) fn open_or_create(
+    store: &LogStore,
+    name: &LogName,
+    config: &LogConfig,
+) -> Result<Arc<Log>, LogError> {
     match store.get(name) {
-        Some(log) => Ok(log),
-        None => store.create(name, &config),
+        Some(log) => {
+            log.set_config(config.clone())?;
+            Ok(log)
+        }
+        None => store.create(name, config),
     }
 }
 
-pub(super) fn append(log: &Log, _key: &[u8], value: &[u8]) -> Result<(), LogError> {
-    log.values.lock().push(value.to_vec());
-    Ok(())
+/// Appends one record and waits until it survives a power cut.
+pub(super) fn append(log: &Log, key: &[u8], value: &[u8]) -> Result<(), LogError> {
+    log.append_synced(&[NewRecord::keyed(key, value)]).map(drop)
 }
 
+/// All records. Damage anywhere is an error: a fact that is missing is not to be guessed.
 pub(super) fn values(log: &Log) -> Result<Vec<Stored>, LogError> {
-    Ok((0..).zip(log.values.lock().iter().cloned()).map(|(offset, value)| Stored { offset, value }).collect())
+    let mut all = Vec::new();
+    let start = log.start_offset();
+    for batch in log.records(start) {
+        let batch = batch?;
+        let corrupt = |reason| LogError::Corrupt { path: log.dir(), position: Default::default(), reason };
+        for record in &batch.records().map_err(corrupt)? {
+            let record = record.map_err(corrupt)?;
+            let value = record.value.unwrap_or_default().to_vec();
+            all.push(Stored { offset: record.offset.get(), value });
+        }
+    }
+    Ok(all)
 }
 
-pub(super) fn names(store: &LogStore) -> Vec<String> {
-    store.logs.lock().keys().cloned().collect()
-}
-
-#[cfg(test)]
-pub(super) mod testing {
-    use super::*;
-    use log_engine::io::{MemStorage, Storage};
-    use std::path::Path;
-    pub(in crate::metadata) fn open(storage: &Arc<MemStorage>, dir: &Path) -> Arc<LogStore> {
-        storage.create_dir_all(&dir.join("__corrente_metadata-0")).unwrap();
-        Arc::new(LogStore { fail_creates_after: AtomicUsize::new(usize::MAX), ..LogStore::default() })
-    }
-    pub(in crate::metadata) fn reopen(_: &Arc<MemStorage>, store: Arc<LogStore>, _: &Path) -> Arc<LogStore> {
-        store
-    }
+/// The first offset of a log that never lost its beginning.
+pub(super) fn is_whole(log: &Log) -> bool {
+    log.start_offset() == Offset::ZERO && log.damage().is_empty()
 }

@@ -22,7 +22,7 @@ use super::catalog::{
     Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
 use super::checks::{self, Surroundings};
-use super::engine::{self, Log, LogStore};
+use super::engine;
 use super::identity::{self, DirectoryError, Identity, METADATA_LOG};
 use super::name::TopicName;
 use super::record::Fact;
@@ -30,6 +30,8 @@ use super::uuid::Uuid;
 use crate::config::{BrokerConfig, log_config};
 use log_engine::error::LogError;
 use log_engine::io::Storage;
+use log_engine::log::Log;
+use log_engine::store::{LogName, LogStore};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -129,7 +131,7 @@ impl LogCatalog {
         config: Arc<BrokerConfig>,
         known: KnownDirectories,
     ) -> Result<Self, CatalogError> {
-        let journal = engine::open_or_create(&store, METADATA_LOG, engine::journal_config())?;
+        let journal = engine::open_or_create(&store, &engine::journal_name(), &engine::journal_config())?;
         let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity)?;
         identity::claim(storage, &config.storage.log_dirs, identity)?;
@@ -161,10 +163,11 @@ impl LogCatalog {
     /// Creates what was planned; the caller is the one writer.
     fn make(&self, journal: &Log, plan: TopicPlan) -> Result<Arc<Topic>, CreateTopicError> {
         let TopicPlan { name, partitions, overrides } = plan;
-        if let Some(dir) =
-            (0..partitions).map(|p| name.partition_dir(p)).find(|d| self.store.get(d).is_some())
-        {
-            return Err(CreateTopicError::Occupied(dir));
+        for partition in 0..partitions {
+            let dir = engine::log_name(&name, partition)?;
+            if self.store.get(&dir).is_some() {
+                return Err(CreateTopicError::Occupied(dir.to_string()));
+            }
         }
         let id = Uuid::random();
         let fact = Fact::Topic { id, name: name.clone(), partitions, overrides: overrides.clone() };
@@ -275,6 +278,10 @@ impl Catalog for LogCatalog {
 /// Puts all facts together.
 fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
     let mut all = Replayed::default();
+    if !engine::is_whole(journal) {
+        let problem = "and others cannot be read".to_owned();
+        return Err(CatalogError::Damaged { offset: journal.start_offset().get(), problem });
+    }
     for record in engine::values(journal)? {
         let damaged = |problem: String| CatalogError::Damaged { offset: record.offset, problem };
         let fact = Fact::decode(&record.value).map_err(damaged)?;
@@ -353,34 +360,36 @@ fn open_logs(
     overrides: &BTreeMap<String, String>,
 ) -> Result<Vec<Arc<Log>>, LogError> {
     let settings = log_config(config, overrides);
-    (0..partitions).map(|p| engine::open_or_create(store, &name.partition_dir(p), settings.clone())).collect()
+    (0..partitions)
+        .map(|partition| engine::open_or_create(store, &engine::log_name(name, partition)?, &settings))
+        .collect()
 }
 
 /// Removes the logs of a topic that is gone. What cannot be removed now is removed at the next start.
 fn remove_logs(store: &LogStore, name: &TopicName, partitions: i32) {
-    for dir in (0..partitions).map(|p| name.partition_dir(p)) {
-        if store.get(&dir).is_none() {
-            continue;
+    for dir in (0..partitions).filter_map(|partition| engine::log_name(name, partition).ok()) {
+        if store.get(&dir).is_some() {
+            remove_log(store, &dir);
         }
-        if let Err(error) = store.delete(&dir) {
-            tracing::error!(%dir, %error, "a deleted partition stays on disk until the next start");
-        }
+    }
+}
+
+fn remove_log(store: &LogStore, dir: &LogName) {
+    if let Err(error) = store.delete(dir) {
+        tracing::error!(%dir, %error, "a deleted partition stays on disk until the next start");
     }
 }
 
 /// Compares the directories that are there with the topics: finishes deletions, and names what nobody knows.
 fn settle(store: &LogStore, topics: &Topics, gone: &BTreeSet<TopicName>) {
-    for dir in engine::names(store) {
-        let Some((topic, partition)) = dir.rsplit_once('-') else { continue };
-        let known = |t: &Arc<Topic>| partition.parse().ok().and_then(|p| t.partition(p)).is_some();
-        if dir == METADATA_LOG || topics.by_name.get(topic).is_some_and(known) {
+    for (dir, _) in store.logs() {
+        let known = topics.by_name.get(dir.topic()).is_some_and(|t| t.partition(dir.partition()).is_some());
+        if known || dir == engine::journal_name() {
             continue;
         }
-        if gone.contains(topic) {
+        if gone.contains(dir.topic()) {
             tracing::info!(%dir, "finishing the deletion of a partition");
-            if let Err(error) = store.delete(&dir) {
-                tracing::error!(%dir, %error, "a deleted partition stays on disk until the next start");
-            }
+            remove_log(store, &dir);
         } else {
             tracing::warn!(%dir, "this directory belongs to no topic; it is left alone");
         }

@@ -7,7 +7,6 @@
 mod catalog;
 mod checks;
 mod engine;
-pub use engine::LogStore;
 mod identity;
 mod log_catalog;
 mod name;
@@ -18,7 +17,6 @@ pub use catalog::{
     Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
 pub use checks::MAX_PARTITIONS;
-pub use engine::LogStore;
 pub use identity::DirectoryError;
 pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_directories};
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};

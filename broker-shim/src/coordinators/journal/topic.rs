@@ -49,6 +49,10 @@ fn is_synced(log: &Log, up_to: i64) -> bool {
     synced >= up_to || synced >= log.end_offset().get()
 }
 
+fn new_record((key, value): &JournalRecord) -> NewRecord<'_> {
+    NewRecord { key: Some(key), value: value.as_deref(), ..NewRecord::default() }
+}
+
 impl Journal for TopicJournal {
     fn open(&self) -> Result<i32, JournalError> {
         if self.topic().is_none() {
@@ -64,12 +68,7 @@ impl Journal for TopicJournal {
     }
 
     fn append(&self, partition: i32, records: &[JournalRecord]) -> Result<(), JournalError> {
-        let record = |(key, value): &'_ JournalRecord| NewRecord {
-            key: Some(key),
-            value: value.as_deref(),
-            ..NewRecord::default()
-        };
-        let batch: Vec<NewRecord<'_>> = records.iter().map(record).collect();
+        let batch: Vec<NewRecord<'_>> = records.iter().map(new_record).collect();
         match self.partition(partition)?.append(&batch) {
             Ok(_) => Ok(()),
             Err(LogError::Rejected(Rejected::TooLarge { .. } | Rejected::LargerThanSegment { .. })) => {
@@ -130,3 +129,6 @@ fn replay_from(log: &Log, from: Offset, visit: &mut dyn FnMut(Replayed<'_>)) -> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,16 @@ fn config(pairs: &[(&str, &str)]) -> Arc<BrokerConfig> {
     Arc::new(builder.build().unwrap())
 }
 
+fn open_store(storage: &Arc<MemStorage>) -> Arc<LogStore> {
+    let storage: Arc<dyn Storage> = Arc::<MemStorage>::clone(storage);
+    LogStore::builder([DIR]).storage(storage).threads(1).open().unwrap()
+}
+
+/// Makes the directory of a log that no fact is about.
+fn make_dir(store: &LogStore, name: &str) {
+    store.create(&LogName::parse(name).unwrap(), &engine::journal_config()).unwrap();
+}
+
 fn try_open(
     storage: &Arc<MemStorage>,
     store: &Arc<LogStore>,
@@ -35,7 +45,7 @@ impl Rig {
 
     fn with(pairs: &[(&str, &str)]) -> Self {
         let storage = Arc::new(MemStorage::new());
-        let store = engine::testing::open(&storage, Path::new(DIR));
+        let store = open_store(&storage);
         let catalog = try_open(&storage, &store, pairs).unwrap();
         Self { storage, store, catalog }
     }
@@ -44,7 +54,9 @@ impl Rig {
     fn restart(self, pairs: &[(&str, &str)]) -> Self {
         let Self { storage, store, catalog } = self;
         drop(catalog);
-        let store = engine::testing::reopen(&storage, store, Path::new(DIR));
+        store.close().unwrap();
+        drop(store);
+        let store = open_store(&storage);
         let catalog = try_open(&storage, &store, pairs).unwrap();
         Self { storage, store, catalog }
     }
@@ -59,7 +71,7 @@ impl Rig {
     }
 
     fn dirs(&self) -> Vec<String> {
-        engine::names(&self.store)
+        self.store.logs().iter().map(|(name, _)| name.to_string()).collect()
     }
 }
 
@@ -163,7 +175,7 @@ fn the_offsets_topic_is_made_once_as_configured() {
 fn a_directory_that_was_not_made_before_the_crash_is_made_at_start() {
     let rig = Rig::new();
     rig.create("t", 3);
-    rig.store.delete("t-1").unwrap();
+    rig.store.delete(&LogName::parse("t-1").unwrap()).unwrap();
     let rig = rig.restart(&[]);
     assert!(rig.dirs().contains(&"t-1".to_owned()));
     assert_eq!(rig.catalog.topic("t").unwrap().partition_count(), 3);
@@ -174,14 +186,14 @@ fn a_deletion_that_the_crash_cut_short_is_finished_at_start() {
     let rig = Rig::new();
     rig.create("t", 2);
     rig.catalog.delete("t").unwrap();
-    engine::open_or_create(&rig.store, "t-1", engine::journal_config()).unwrap();
+    make_dir(&rig.store, "t-1");
     assert_eq!(rig.restart(&[]).dirs(), [METADATA_LOG]);
 }
 
 #[test]
 fn a_directory_that_nobody_knows_is_left_alone_and_not_built_upon() {
     let rig = Rig::new();
-    engine::open_or_create(&rig.store, "stranger-0", engine::journal_config()).unwrap();
+    make_dir(&rig.store, "stranger-0");
     let rig = rig.restart(&[]);
     assert!(rig.dirs().contains(&"stranger-0".to_owned()));
     assert!(rig.names().is_empty());
@@ -192,7 +204,7 @@ fn a_directory_that_nobody_knows_is_left_alone_and_not_built_upon() {
     );
     // More partitions than a topic has are strangers, too.
     rig.create("t", 1);
-    engine::open_or_create(&rig.store, "t-1", engine::journal_config()).unwrap();
+    make_dir(&rig.store, "t-1");
     let rig = rig.restart(&[]);
     assert!(rig.dirs().contains(&"t-1".to_owned()));
     assert_eq!(rig.catalog.topic("t").unwrap().partition_count(), 1);
@@ -245,4 +257,19 @@ fn a_record_that_is_none_of_ours_stops_the_start() {
         "__corrente_metadata-0: the record at offset 1 has version 9, this release knows 1; restore the directory \
          from a backup"
     );
+}
+
+/// A full disk while the directories are made: the fact is taken back, and the topic is not there after a start either.
+#[test]
+fn a_topic_whose_logs_cannot_be_made_is_taken_back() {
+    let rig = Rig::new();
+    // The metadata log has its blocks; the next directory gets none.
+    rig.storage.set_capacity(0);
+    let error = rig.catalog.create(&CreateTopic::named("t")).unwrap_err();
+    assert_eq!(error.code(), 56, "{error}");
+    assert!(rig.names().is_empty());
+    rig.storage.set_capacity(u64::MAX);
+    let rig = rig.restart(&[]);
+    assert!(rig.names().is_empty(), "{:?}", rig.names());
+    rig.create("t", 1);
 }
