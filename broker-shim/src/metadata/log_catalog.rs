@@ -163,10 +163,11 @@ impl LogCatalog {
     /// Creates what was planned; the caller is the one writer.
     fn make(&self, journal: &Log, plan: TopicPlan) -> Result<Arc<Topic>, CreateTopicError> {
         let TopicPlan { name, partitions, overrides } = plan;
-        if let Some(dir) =
-            (0..partitions).map(|p| name.partition_dir(p)).find(|d| self.store.get(d).is_some())
-        {
-            return Err(CreateTopicError::Occupied(dir));
+        for partition in 0..partitions {
+            let dir = engine::log_name(&name, partition)?;
+            if self.store.get(&dir).is_some() {
+                return Err(CreateTopicError::Occupied(dir.to_string()));
+            }
         }
         let id = Uuid::random();
         let fact = Fact::Topic { id, name: name.clone(), partitions, overrides: overrides.clone() };
