@@ -2,11 +2,11 @@
 
 use crate::commits::Commits;
 use crate::config::{BrokerConfig, Durability};
+use crate::coordinators::GroupCoordinator;
 use crate::metadata::Catalog;
-use crate::metadata::LogStore;
 use crate::net::ConnectionContext;
-use crate::seam::GroupCoordinator;
 use log_engine::io::Clock;
+use log_engine::store::LogStore;
 use std::fmt;
 use std::sync::Arc;
 

@@ -8,8 +8,8 @@
 //! Syncs run on the blocking pool: a connection's task only waits to be woken ([`Log::poll_synced`]). A sync that
 //! fails poisons the log, which wakes the waiters with the error; nothing is tried again here.
 
-use crate::seam::{Log, WaitSlot};
 use log_engine::error::Result;
+use log_engine::log::{Log, WaitSlot};
 use log_engine::types::Offset;
 use parking_lot::Mutex;
 use std::collections::HashMap;

@@ -10,5 +10,4 @@ pub mod handlers;
 pub mod metadata;
 pub mod net;
 mod purgatory;
-pub mod seam;
 pub mod server;

@@ -7,7 +7,7 @@
 //!
 //! Whether what is new is enough (`handlers::fetch`), and for how long to wait.
 
-use crate::seam::{Log, WaitSlot};
+use log_engine::log::{Log, WaitSlot};
 use log_engine::types::Offset;
 use std::future::Future;
 use std::pin::Pin;

@@ -10,6 +10,7 @@
 //!
 //! All of 2, 6 and 56 make a client try again, so a full disk is survived by whoever waits for space.
 
+use crate::convert::DownConvertError;
 use kafka_wire::{ApiKey, ErrorCode};
 use log_engine::error::LogError;
 use log_engine::format::validate::Rejected;
@@ -47,6 +48,7 @@ pub(super) fn of_rejected(rejected: &Rejected) -> ErrorCode {
         Rejected::Empty(_)
         | Rejected::MoreThanOneBatch
         | Rejected::Invalid(_)
+        | Rejected::Records(_)
         | Rejected::MissingKey { .. } => ErrorCode::InvalidRecord,
         // Data that cannot be read: -1 in all versions.
         _ => ErrorCode::UnknownServerError,
@@ -63,8 +65,11 @@ fn of_producer(error: &ProducerError) -> ErrorCode {
 }
 
 /// The code for records that cannot be given to an old client.
-pub(super) fn of_conversion(_: ()) -> ErrorCode {
-    ErrorCode::UnsupportedCompressionType
+pub(super) fn of_conversion(error: &DownConvertError) -> ErrorCode {
+    match error {
+        DownConvertError::Zstd => ErrorCode::UnsupportedCompressionType,
+        DownConvertError::Corrupt(_) => ErrorCode::CorruptMessage,
+    }
 }
 
 /// The code that a request of this version knows.

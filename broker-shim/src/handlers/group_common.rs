@@ -4,6 +4,7 @@ use crate::coordinators::group::GroupError;
 use crate::metadata::{self, Catalog};
 use kafka_wire::{ErrorCode, Uuid};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The code that a client is told.
 pub(super) fn code(error: GroupError) -> ErrorCode {
@@ -56,7 +57,7 @@ pub(super) trait TopicView {
     fn id_of(&self, topic: &str) -> Uuid;
 }
 
-impl TopicView for dyn Catalog {
+impl TopicView for Arc<dyn Catalog> {
     fn exists(&self, topic: &str, partition: i32) -> bool {
         self.topic(topic).is_some_and(|topic| topic.partition(partition).is_some())
     }

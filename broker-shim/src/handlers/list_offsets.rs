@@ -12,11 +12,11 @@
 
 use super::{RequestContext, errors, topics};
 use crate::broker::BrokerState;
-use crate::seam::Log;
 use kafka_wire::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 use kafka_wire::{ErrorCode, Uuid};
+use log_engine::log::Log;
 use log_engine::types::{Offset, Timestamp};
 use std::collections::HashMap;
 

@@ -162,7 +162,7 @@ fn topic_answer(own: i32, found: Found, topic_authorized_operations: i32) -> Met
     }
 }
 
-fn partition(own: i32, number: i32, log: &crate::seam::Log) -> MetadataResponsePartition {
+fn partition(own: i32, number: i32, log: &log_engine::log::Log) -> MetadataResponsePartition {
     MetadataResponsePartition {
         error_code: ErrorCode::None.into(),
         partition_index: number,

@@ -18,15 +18,28 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_groups;
 mod errors;
 mod fetch;
+mod find_coordinator;
+mod group_common;
+mod groups;
+mod heartbeat;
 mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
 mod list_offsets;
 mod metadata;
+mod offset_commit;
+mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod sync_group;
 mod topics;
 
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod tests;
 
@@ -36,6 +49,7 @@ use bytes::Bytes;
 use kafka_wire::{
     AdvertisedApi, ApiKey, DecodeError, Message, Request, RequestHeader, Response, Segment, response_frame,
 };
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,6 +59,15 @@ pub static SERVED: &[AdvertisedApi] = &[
     AdvertisedApi::new(ApiKey::Fetch, 0, 18),
     AdvertisedApi::new(ApiKey::ListOffsets, 0, 11),
     AdvertisedApi::new(ApiKey::Metadata, 0, 13),
+    AdvertisedApi::new(ApiKey::OffsetCommit, 0, 10),
+    AdvertisedApi::new(ApiKey::OffsetFetch, 0, 10),
+    AdvertisedApi::new(ApiKey::FindCoordinator, 0, 6),
+    AdvertisedApi::new(ApiKey::JoinGroup, 0, 9),
+    AdvertisedApi::new(ApiKey::Heartbeat, 0, 4),
+    AdvertisedApi::new(ApiKey::LeaveGroup, 0, 5),
+    AdvertisedApi::new(ApiKey::SyncGroup, 0, 5),
+    AdvertisedApi::new(ApiKey::DescribeGroups, 0, 6),
+    AdvertisedApi::new(ApiKey::ListGroups, 0, 5),
     AdvertisedApi::new(ApiKey::ApiVersions, 0, 4),
     AdvertisedApi::new(ApiKey::CreateTopics, 0, 7),
     AdvertisedApi::new(ApiKey::DeleteTopics, 0, 6),
@@ -137,8 +160,7 @@ fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result
         ApiKey::CreateTopics => blocking(state, cx, body, create_topics::handle)?,
         ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
         ApiKey::InitProducerId => blocking(state, cx, body, init_producer_id::handle)?,
-        // Not in `SERVED`.
-        _ => close(&format!("{} is not served", cx.key)),
+        _ => return groups::dispatch(state, cx, body),
     })
 }
 
@@ -163,6 +185,23 @@ fn blocking<R: Request + Send + 'static>(
     let request = R::from_body(body, cx.version)?;
     let state = Arc::clone(state);
     Ok(Call::Pending(Box::pin(on_blocking_pool(move || respond(&cx, &handle(&state, &cx, request))))))
+}
+
+/// A handler that waits for others, or for the disk on the blocking pool.
+fn later<R, F>(
+    state: &Arc<BrokerState>,
+    cx: RequestContext,
+    body: Bytes,
+    handle: impl FnOnce(Arc<BrokerState>, Arc<RequestContext>, R) -> F,
+) -> Result<Call, DecodeError>
+where
+    R: Request,
+    F: Future<Output = R::Response> + Send + 'static,
+{
+    let request = R::from_body(body, cx.version)?;
+    let cx = Arc::new(cx);
+    let answer = handle(Arc::clone(state), Arc::clone(&cx), request);
+    Ok(Call::Pending(Box::pin(async move { respond(&cx, &answer.await) })))
 }
 
 /// Runs what may wait for the disk. A panic in it is passed on.

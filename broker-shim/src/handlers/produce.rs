@@ -10,9 +10,9 @@
 use super::{RequestContext, errors, respond, topics};
 use crate::broker::BrokerState;
 use crate::commits::SyncWait;
+use crate::convert::{UpRules, first_magic, up_convert};
 use crate::metadata::Topic;
 use crate::net::{Call, CloseReason, Outcome};
-use crate::seam::{Appended, Log, Origin};
 use bytes::Bytes;
 use kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_wire::messages::produce_response::{
@@ -21,8 +21,9 @@ use kafka_wire::messages::produce_response::{
 use kafka_wire::messages::{ProduceRequest, ProduceResponse};
 use kafka_wire::{ApiKey, ErrorCode};
 use log_engine::error::LogError;
-use log_engine::format::batch::{ATTRIBUTES_AT, Codec, MAGIC_AT};
+use log_engine::format::batch::{ATTRIBUTES_AT, Codec};
 use log_engine::format::validate::Rejected;
+use log_engine::log::{Appended, Log, Origin};
 use log_engine::types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ use std::time::Duration;
 const ONE_FORMAT_SINCE: i16 = 3;
 /// The first version that may carry zstd.
 const ZSTD_SINCE: i16 = 7;
+/// The first version to which the limit on times ahead of the clock applies: older clients never knew one.
+const FUTURE_LIMIT_SINCE: i16 = 8;
 /// The first version that names topics by id.
 const IDS_SINCE: i16 = 13;
 /// A client's timeout is meant for replicas that lag; a disk gets at least this long.
@@ -153,7 +156,8 @@ fn append<'a>(
     let log = topics::partition(topic, data.index).map_err(unknown)?;
     let records = data.records.clone().unwrap_or_default();
     let batch = ready_batch(cx, request, log, records)?;
-    let appended = log.append_batch(&batch, Origin::Client)?;
+    let origin = if cx.version < FUTURE_LIMIT_SINCE { Origin::OldClient } else { Origin::Client };
+    let appended = log.append_batch(&batch, origin)?;
     Ok((log, appended))
 }
 
@@ -164,7 +168,7 @@ fn ready_batch(
     log: &Log,
     records: Bytes,
 ) -> Result<Bytes, Refusal> {
-    let old = records.get(MAGIC_AT).is_some_and(|magic| *magic < 2);
+    let old = first_magic(&records).is_some_and(|magic| magic < 2);
     if old && cx.version >= ONE_FORMAT_SINCE {
         let text = format!(
             "Produce requests with version {} are only allowed to contain record batches with magic version 2",
@@ -173,7 +177,13 @@ fn ready_batch(
         return Err(Refusal::new(ErrorCode::InvalidRecord, text));
     }
     if old {
-        return Ok(Bytes::from(crate::seam::convert::up_convert(&records, log)?));
+        let config = log.config();
+        let rules = UpRules {
+            max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX),
+            decompressed_cap: config.decompressed_cap(),
+            codec: config.compression,
+        };
+        return Ok(up_convert(&records, &rules).map_err(LogError::from)?.into());
     }
     let attributes = records.get(ATTRIBUTES_AT + 1).copied().unwrap_or(0);
     if cx.version < ZSTD_SINCE && attributes & 7 == Codec::Zstd.id() {

@@ -3,8 +3,8 @@
 use super::RequestContext;
 use crate::broker::BrokerState;
 use crate::metadata::{Topic, Uuid};
-use crate::seam::Log;
 use kafka_wire::ErrorCode;
+use log_engine::log::Log;
 use log_engine::types::LeaderEpoch;
 use std::sync::Arc;
 

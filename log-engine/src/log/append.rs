@@ -26,6 +26,9 @@ use std::time::Duration;
 pub enum Origin {
     /// A client: everything about it is checked.
     Client,
+    /// A client from a time without a limit on how far ahead of the clock a record's time may be: everything else is
+    /// checked.
+    OldClient,
     /// This program: markers and other control batches are allowed, only structure and checksum are checked.
     Coordinator,
 }
@@ -64,6 +67,8 @@ pub(super) struct Writer {
     pub(super) written_persisted: u64,
     /// They are to be persisted by the next sync, however little was appended.
     pub(super) persist: bool,
+    /// The active segment is damaged: what comes goes to a new one.
+    pub(super) must_roll: bool,
     /// How often the log was cut, for readers in other processes.
     pub(super) truncations: u64,
 }
@@ -86,6 +91,7 @@ impl Writer {
             dir_changed: false,
             written_persisted: 0,
             persist: false,
+            must_roll: false,
             truncations,
         }
     }
@@ -177,8 +183,11 @@ impl Log {
                 check_size(view.len(), usize::MAX, &config)?;
                 self.commit(&Prepared::trusted(view), &config, now)
             }
-            Origin::Client => {
-                let rules = client_rules(&config, now);
+            Origin::Client | Origin::OldClient => {
+                let mut rules = client_rules(&config, now);
+                if origin == Origin::OldClient {
+                    rules.after_max_ms = i64::MAX;
+                }
                 let valid = validate_client_batch(data, &rules)?;
                 let codec = valid.view().attributes().codec().unwrap_or_default();
                 let wanted = config.compression.unwrap_or(codec);
@@ -207,7 +216,7 @@ impl Log {
         let last_offset = base.checked_add(delta).ok_or_else(used_up)?;
         let next = last_offset.next().ok_or_else(used_up)?;
         let meta = AppendedBatch { last_offset, max_timestamp: batch.max_timestamp, len: batch.view.len() };
-        if writer.active.needs_roll(&meta, &self.options(), now) {
+        if writer.must_roll || writer.active.needs_roll(&meta, &self.options(), now) {
             self.roll(&mut writer, base, now)?;
         }
         let epoch = self.assign_epoch(base)?;
@@ -319,6 +328,7 @@ impl Log {
         self.view.store(Arc::new(View { segments, damage: view.damage.clone() }));
         writer.active = fresh;
         writer.last = None;
+        writer.must_roll = false;
         Ok(())
     }
 

@@ -156,10 +156,14 @@ impl Segment {
 
     /// The open file, opened for writing if it is not.
     pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
-        let mut open = self.open.write();
-        if let Some(file) = open.file.as_ref().filter(|_| open.writable) {
-            return Ok(Arc::clone(file));
+        {
+            let open = self.open.read();
+            if let Some(file) = open.file.as_ref().filter(|_| open.writable) {
+                return Ok(Arc::clone(file));
+            }
         }
+        // Nobody else opens it for writing: that is the writer's alone.
+        let mut open = self.open.write();
         let file = self.open_file(OpenMode::ReadWrite)?;
         open.file = Some(Arc::clone(&file));
         open.writable = true;

@@ -5,10 +5,14 @@ use super::WHOLE_BATCH_SINCE;
 use super::read::Collected;
 use crate::broker::BrokerState;
 use crate::config::TopicSettings;
+use crate::convert::{DownRules, OldMagic, down_convert};
 use crate::net::FileSlice;
 use bytes::{Bytes, BytesMut};
 use kafka_wire::messages::FetchRequest;
+use kafka_wire::messages::fetch_request::FetchPartition;
 use kafka_wire::{ErrorCode, Payload};
+use log_engine::config::LogConfig;
+use log_engine::types::Offset;
 
 /// The first version with message format 1.
 const MAGIC_1_SINCE: i16 = 2;
@@ -26,9 +30,8 @@ pub(super) fn to_old_format(
             let Payload::Gap { slot, .. } = partition.records else { continue };
             let slot = usize::try_from(slot).unwrap_or(usize::MAX);
             let slices = collected.files.get_mut(slot).map(std::mem::take).unwrap_or_default();
-            let limit = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
             let converted =
-                if allowed { convert(cx, &slices, limit) } else { Err(ErrorCode::UnsupportedVersion) };
+                if allowed { convert(cx, asked, &slices) } else { Err(ErrorCode::UnsupportedVersion) };
             partition.records = Payload::Bytes(converted.unwrap_or_else(|code| {
                 partition.error_code = errors::in_version(code, cx.key, cx.version).into();
                 partition.high_watermark = -1;
@@ -44,17 +47,17 @@ fn is_allowed(state: &BrokerState, topic: &str) -> bool {
     })
 }
 
-fn convert(cx: &RequestContext, slices: &[FileSlice], limit: usize) -> Result<Bytes, ErrorCode> {
-    let magic = if cx.version < MAGIC_1_SINCE { 0 } else { 1 };
-    let mut bytes = contiguous(slices).map_err(|_| ErrorCode::KafkaStorageError)?;
-    let converted =
-        crate::seam::convert::down_convert(&bytes, magic, true, limit).map_err(errors::of_conversion)?;
-    bytes = Bytes::from(converted);
-    if cx.version < WHOLE_BATCH_SINCE {
-        // A client that gets a cut message only asks again with a greater limit.
-        bytes.truncate(limit);
-    }
-    Ok(bytes)
+fn convert(cx: &RequestContext, asked: &FetchPartition, slices: &[FileSlice]) -> Result<Bytes, ErrorCode> {
+    let rules = DownRules {
+        magic: if cx.version < MAGIC_1_SINCE { OldMagic::V0 } else { OldMagic::V1 },
+        from: Offset::new(asked.fetch_offset).unwrap_or_default(),
+        max_bytes: usize::try_from(asked.partition_max_bytes).unwrap_or(0),
+        first_whole: cx.version >= WHOLE_BATCH_SINCE,
+        decompressed_cap: LogConfig::default().decompressed_cap(),
+    };
+    let batches = contiguous(slices).map_err(|_| ErrorCode::KafkaStorageError)?;
+    let converted = down_convert(&batches, &rules).map_err(|e| errors::of_conversion(&e))?;
+    Ok(converted.bytes.into())
 }
 
 fn contiguous(slices: &[FileSlice]) -> std::io::Result<Bytes> {

@@ -6,7 +6,6 @@ use super::{IDS_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
 use crate::broker::BrokerState;
 use crate::metadata::Topic;
 use crate::net::FileSlice;
-use crate::seam::{Log, ReadLimits, ReadSlices};
 use bytes::Bytes;
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -14,6 +13,7 @@ use kafka_wire::messages::fetch_response::{EpochEndOffset, FetchableTopicRespons
 use kafka_wire::{ErrorCode, Payload};
 use log_engine::error::LogError;
 use log_engine::format::batch::{ATTRIBUTES_AT, Codec};
+use log_engine::log::{Log, ReadLimits, ReadSlices};
 use log_engine::types::{LeaderEpoch, Offset};
 use std::sync::Arc;
 

@@ -286,7 +286,11 @@ async fn settings_of_a_broker_are_asked_by_its_number() {
 }
 
 async fn list(rig: &Rig, version: i16, timestamp: i64) -> ListOffsetsPartitionResponse {
-    let partition = ListOffsetsPartition { timestamp, max_num_offsets: 5, ..ListOffsetsPartition::default() };
+    let partition = ListOffsetsPartition {
+        timestamp,
+        max_num_offsets: if version == 0 { 5 } else { 1 },
+        ..ListOffsetsPartition::default()
+    };
     let topics = vec![ListOffsetsTopic { name: "t".to_owned(), partitions: vec![partition] }];
     let request = ListOffsetsRequest { replica_id: -1, topics, ..ListOffsetsRequest::default() };
     rig.client().await.call(version, &request).await.topics[0].partitions[0].clone()

@@ -3,6 +3,8 @@
 use super::super::Dispatcher;
 use crate::broker::BrokerState;
 use crate::config::BrokerConfig;
+use crate::coordinators::journal::memory::MemoryJournal;
+use crate::coordinators::{CoordinatorSettings, GroupCoordinator};
 use crate::metadata::{CreateTopic, LogCatalog, Topic, inspect_directories};
 use crate::net::{Limits, ListenAddress, Listeners, Server};
 use bytes::Bytes;
@@ -11,7 +13,8 @@ use kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceDa
 use kafka_wire::messages::produce_response::PartitionProduceResponse;
 use kafka_wire::{ErrorCode, Message, Request, Uuid, concat, request_frame};
 use log_engine::format::build::{BatchBuilder, NewRecord};
-use log_engine::io::{RealStorage, SystemClock};
+use log_engine::io::{Clock, RealStorage, SystemClock};
+use log_engine::store::LogStore;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,11 +68,13 @@ impl Rig {
 fn state(config: Arc<BrokerConfig>) -> BrokerState {
     let storage = RealStorage::default();
     let known = inspect_directories(&storage, &config).unwrap();
-    let store = Arc::new(crate::metadata::LogStore::default());
+    let store = LogStore::builder(config.storage.log_dirs.iter().cloned()).open().unwrap();
     let catalog =
         Arc::new(LogCatalog::open(Arc::clone(&store), &storage, Arc::clone(&config), known).unwrap());
-    let groups = Arc::new(crate::seam::GroupCoordinator);
-    BrokerState::new(config, store, catalog, groups, Arc::new(SystemClock::default()))
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let journal = Arc::new(MemoryJournal::default());
+    let groups = GroupCoordinator::new(CoordinatorSettings::default(), journal, Arc::clone(&clock));
+    BrokerState::new(config, store, catalog, Arc::new(groups), clock)
 }
 
 /// One connection.

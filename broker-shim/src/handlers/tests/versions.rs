@@ -4,8 +4,10 @@ use super::super::SERVED;
 use super::rig::{Client, Rig, error};
 use kafka_wire::messages::{
     ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetForLeaderEpochRequest, ProduceRequest,
+    DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
+    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
+    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
+    SyncGroupRequest,
 };
 use kafka_wire::{ApiKey, ErrorCode, Request};
 
@@ -16,6 +18,15 @@ async fn answers<R: Request>(client: &mut Client, request: &R) -> ApiKey {
         client.call(version, request).await;
     }
     R::KEY
+}
+
+/// Its topics moved into groups in version 8.
+async fn offset_fetch(client: &mut Client) -> ApiKey {
+    for version in 0..=10 {
+        let topics = (version < 8).then(Vec::new);
+        client.call(version, &OffsetFetchRequest { topics, ..OffsetFetchRequest::default() }).await;
+    }
+    ApiKey::OffsetFetch
 }
 
 #[tokio::test]
@@ -43,6 +54,15 @@ async fn every_advertised_version_is_answered() {
         answers(c, &OffsetForLeaderEpochRequest { replica_id: -2, ..OffsetForLeaderEpochRequest::default() })
             .await,
         answers(c, &DescribeConfigsRequest::default()).await,
+        answers(c, &OffsetCommitRequest::default()).await,
+        offset_fetch(c).await,
+        answers(c, &FindCoordinatorRequest::default()).await,
+        answers(c, &JoinGroupRequest::default()).await,
+        answers(c, &SyncGroupRequest::default()).await,
+        answers(c, &HeartbeatRequest::default()).await,
+        answers(c, &LeaveGroupRequest::default()).await,
+        answers(c, &DescribeGroupsRequest::default()).await,
+        answers(c, &ListGroupsRequest::default()).await,
         answers(c, &DescribeClusterRequest { endpoint_type: 1, ..DescribeClusterRequest::default() }).await,
     ];
     for api in SERVED {
