@@ -569,6 +569,12 @@ fn a_copied_front_replaces_the_file_and_leaves_old_slices_alone() {
         append(&cut, 148, &[T0 + 480, T0 + 490, T0 + 500]);
         assert_eq!(old.bytes().unwrap(), before);
         assert_eq!(&before[..to.to_usize()], &cut.bytes(Position::ZERO, to.to_usize()).unwrap()[..]);
+        // The old one never opens the file that has its name now.
+        segment.sync().unwrap();
+        assert!(segment.release());
+        assert!(segment.locate(offset(100)).is_err());
+        segment.remove_files().unwrap();
+        assert!(bench.storage.exists(&bench.path(100, FileKind::Log)).unwrap());
     }
 }
 
@@ -604,6 +610,18 @@ fn a_damaged_header_is_reported_where_it_is_and_what_the_index_knows_behind_it_i
     }
     assert!(segment.locate(offset(130)).unwrap().is_some());
     assert!(segment.locate(offset(200)).unwrap().is_some());
+}
+
+#[test]
+fn a_file_that_somebody_shortened_is_not_mapped() {
+    let bench = real();
+    let segment = bench.filled(40);
+    segment.seal().unwrap();
+    let file = bench.storage.open(&bench.path(100, FileKind::Log), OpenMode::ReadWrite).unwrap();
+    let reopened = bench.reopen(100);
+    file.set_len(50).unwrap();
+    assert!(matches!(reopened.locate(offset(200)), Err(LogError::Corrupt { .. })));
+    assert!(reopened.slice(Position::ZERO, 10).is_err());
 }
 
 #[test]
