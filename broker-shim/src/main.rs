@@ -1,2 +1,7 @@
-//! Entry.
-fn main() {}
+//! The `corrente` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    broker_shim::cli::run()
+}

@@ -62,6 +62,14 @@ pub enum LogError {
         /// Who holds it, as far as it can be told: `process 4711`.
         holder: String,
     },
+    /// What lies in a directory of the store keeps it from being opened; nothing was changed.
+    #[error("{path}: {problem}", path = .path.display())]
+    Directory {
+        /// What is in the way.
+        path: PathBuf,
+        /// Why.
+        problem: String,
+    },
     /// Bytes on disk are not what was written. Offsets outside the damaged range are served.
     #[error("{path}: {reason} at position {position}", path = .path.display())]
     Corrupt {

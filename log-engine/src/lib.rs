@@ -6,4 +6,5 @@ pub mod index;
 pub mod io;
 pub mod log;
 pub mod segment;
+pub mod store;
 pub mod types;

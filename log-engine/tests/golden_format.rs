@@ -1,5 +1,7 @@
 //! Kafka's own files, read with the format layer alone: record by record, entry by entry, byte for byte.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod common;
 
 use common::{Expected, ExpectedRecord, VERSIONS, expected, files, golden, partitions};
@@ -13,7 +15,7 @@ use log_engine::format::index_entry::{OffsetEntry, TimeEntry, TxnEntry};
 use log_engine::format::names::{FileKind, PartitionDir, SegmentFile};
 use log_engine::format::record::Record;
 use log_engine::format::snapshot;
-use log_engine::types::Timestamp;
+use log_engine::types::{LeaderEpoch, Timestamp};
 use std::path::Path;
 
 const CAP: usize = 1 << 20;
@@ -44,7 +46,7 @@ fn batches(log: &[u8]) -> Vec<(usize, BatchView<'_>)> {
 fn assert_same(record: &Record<'_>, batch: &BatchView<'_>, expected: &ExpectedRecord) {
     assert_eq!(record.offset.get(), expected.offset);
     assert_eq!(Timestamp::to_raw(record.timestamp), expected.timestamp, "time of {}", expected.offset);
-    assert_eq!(batch.leader_epoch().map(|e| e.get()), expected.epoch, "epoch of {}", expected.offset);
+    assert_eq!(batch.leader_epoch().map(LeaderEpoch::get), expected.epoch, "epoch of {}", expected.offset);
     let by_log = batch.attributes().timestamp_type() == TimestampType::LogAppendTime;
     assert_eq!(by_log, expected.timestamp_type == "LogAppendTime");
     assert!(expected.key.is(record.key), "key of {}: {:?}", expected.offset, expected.key);

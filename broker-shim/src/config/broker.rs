@@ -209,7 +209,7 @@ impl BrokerConfigBuilder {
             settings.add_env(env)?;
         }
         for (key, value) in self.overrides {
-            settings.set(&key, value, Source::Override)?;
+            settings.set(&key, &value, Source::Override)?;
         }
         let open_to_all = self.file.is_some() || self.env.is_some();
         typed(settings, open_to_all)
@@ -253,10 +253,17 @@ fn one_replica_only(settings: &mut Settings) {
 
 fn all_listeners(s: &Settings, open_to_all: bool) -> Result<Listeners, ConfigError> {
     let at = |key: &'static str| move |error: ListenerError| s.error(key, error.0);
-    let bind = match s.text("listeners") {
-        Some(text) => listeners::parse_bind(text).map_err(at("listeners"))?,
-        None => vec![unnamed_listener(s, open_to_all)],
+    let mut bind = match (s.text("listeners"), derived_listeners(s)) {
+        (Some(text), _) => listeners::parse_bind(text).map_err(at("listeners"))?,
+        (None, Some(text)) => listeners::parse_bind(&text).map_err(at("advertised.listeners"))?,
+        (None, None) => vec![unnamed_listener(s, open_to_all)],
     };
+    // A file for KRaft has a listener for its controller, which is not there and not ours to imitate.
+    let controllers = split_list(s.text("controller.listener.names").unwrap_or_default());
+    let is_controller = |name: &str| controllers.iter().any(|c| c.eq_ignore_ascii_case(name));
+    if bind.iter().any(|listener| !is_controller(&listener.name)) {
+        bind.retain(|listener| !is_controller(&listener.name));
+    }
     let map = s.text("listener.security.protocol.map").unwrap_or_default();
     // The map is rarely the culprit: the listener that it is applied to is.
     let key = if s.get("listeners").is_some() { "listeners" } else { "listener.security.protocol.map" };
@@ -269,8 +276,27 @@ fn all_listeners(s: &Settings, open_to_all: bool) -> Result<Listeners, ConfigErr
         }
         _ => String::new(),
     };
-    let advertised = listeners::parse_advertised(&advertised, &bind).map_err(at("advertised.listeners"))?;
+    let ours: Vec<String> = split_list(&advertised)
+        .into_iter()
+        .filter(|item| !item.split_once("://").is_some_and(|(name, _)| is_controller(name)))
+        .collect();
+    let advertised =
+        listeners::parse_advertised(&ours.join(","), &bind).map_err(at("advertised.listeners"))?;
     Ok(Listeners { bind, advertised })
+}
+
+/// As the container image does it: advertised listeners from the environment without listeners are listened on, on
+/// all interfaces.
+fn derived_listeners(s: &Settings) -> Option<String> {
+    let advertised = s.get("advertised.listeners")?;
+    if !matches!(advertised.source, Source::Env { .. }) || advertised.value.is_empty() {
+        return None;
+    }
+    let open = |item: String| match (item.split_once("://"), item.rsplit_once(':')) {
+        (Some((name, _)), Some((_, port))) => format!("{name}://:{port}"),
+        _ => item,
+    };
+    Some(split_list(&advertised.value).into_iter().map(open).collect::<Vec<_>>().join(","))
 }
 
 /// The listener when `listeners` is not set: for this machine only, unless something says that others will come.
@@ -292,8 +318,8 @@ fn network(s: &Settings) -> Result<NetworkConfig, ConfigError> {
         max_connections_per_ip_overrides: ip_overrides(s)?,
         connections_max_idle: limit(s, "connections.max.idle.ms").map(Duration::from_millis),
         socket_request_max_bytes: count(s, "socket.request.max.bytes"),
-        socket_send_buffer_bytes: limit(s, "socket.send.buffer.bytes").map(to_usize),
-        socket_receive_buffer_bytes: limit(s, "socket.receive.buffer.bytes").map(to_usize),
+        socket_send_buffer_bytes: buffer(s, "socket.send.buffer.bytes"),
+        socket_receive_buffer_bytes: buffer(s, "socket.receive.buffer.bytes"),
         listen_backlog: to_i32(known(s, "socket.listen.backlog.size")),
         queued_max_requests: count(s, "queued.max.requests"),
         queued_max_request_bytes: limit(s, "queued.max.request.bytes").map(to_usize),
@@ -360,6 +386,13 @@ fn millis(s: &Settings, key: &str) -> Duration {
 /// A number where a negative one means "no limit".
 fn limit(s: &Settings, key: &str) -> Option<u64> {
     u64::try_from(known(s, key)).ok()
+}
+
+/// A socket buffer. Kafka's default is fixed and small; the system's grows with the connection, so only a size that
+/// somebody set has an effect.
+fn buffer(s: &Settings, key: &str) -> Option<usize> {
+    s.get(key)?;
+    limit(s, key).map(to_usize)
 }
 
 fn count(s: &Settings, key: &str) -> usize {

@@ -50,7 +50,7 @@ impl fmt::Display for Source {
 #[non_exhaustive]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read {file}: {source}; expected a Java properties file", file = .file.display())]
+    #[error("cannot read {file}, expected a Java properties file", file = .file.display())]
     Unreadable {
         /// The file.
         file: PathBuf,

@@ -20,6 +20,7 @@ mod entry;
 mod error;
 mod keys;
 mod listeners;
+mod log_config;
 mod properties;
 mod settings;
 mod topic;
@@ -32,8 +33,17 @@ pub use entry::{ConfigEntry, ConfigSource, Synonym};
 pub use error::{ConfigError, Escaped, Source};
 pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};
 pub use listeners::{Advertised, BindHost, DEFAULT_PORT, Listener, Listeners};
+pub use log_config::log_config;
 pub use settings::{Setting, Settings};
 pub use topic::{
     TOPIC_KEYS, TopicConfigError, TopicKey, TopicSettings, topic_key, validate as validate_topic,
 };
 pub use value::{Kind, Value};
+
+/// Keys and values of a small properties file of our own; where a key comes twice the last counts.
+pub(crate) fn parse_properties(
+    file: &std::path::Path,
+    content: &[u8],
+) -> Result<Vec<(String, String)>, ConfigError> {
+    Ok(properties::parse(file, content)?.into_iter().map(|p| (p.key, p.value)).collect())
+}

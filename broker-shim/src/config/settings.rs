@@ -71,7 +71,7 @@ impl Settings {
                 "log.dirs" | "log.dir" => resolve_all(path, &property.value),
                 _ => property.value,
             };
-            self.set(&property.key, value, source)?;
+            self.set(&property.key, &value, source)?;
         }
         Ok(())
     }
@@ -84,7 +84,7 @@ impl Settings {
     pub fn add_env(&mut self, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
         for (variable, value) in variables {
             if let Some(key) = env_key(variable, value) {
-                self.set(&key, value.clone(), Source::Env { variable: variable.clone() })?;
+                self.set(&key, value, Source::Env { variable: variable.clone() })?;
             }
         }
         Ok(())
@@ -95,10 +95,9 @@ impl Settings {
     /// # Errors
     ///
     /// [`ConfigError::Value`] if the key does not take the value.
-    pub fn set(&mut self, key: &str, value: String, source: Source) -> Result<(), ConfigError> {
+    pub fn set(&mut self, key: &str, value: &str, source: Source) -> Result<(), ConfigError> {
         if let Some(row) = keys::broker_key(key) {
-            // An empty number is "not set" in many copied files: only text and lists may be empty.
-            row.kind.parse(&value).map_err(|_| value_error(key, &value, &source, row.kind.to_string()))?;
+            row.kind.parse(value).map_err(|_| value_error(key, value, &source, row.kind.to_string()))?;
         }
         if !self.set.contains_key(key) {
             self.note(key, &source);
@@ -240,10 +239,10 @@ mod tests {
     fn notes_come_once_a_key_and_name_the_place() {
         let mut settings = Settings::default();
         let source = |line| Source::File { path: Arc::new("a.properties".into()), line };
-        settings.set("zookeeper.connect", "localhost:2181".into(), source(3)).unwrap();
-        settings.set("zookeeper.connect", "other:2181".into(), source(4)).unwrap();
-        settings.set("num.partition", "3".into(), source(5)).unwrap();
-        settings.set("replica.lag.time.max.ms", "3".into(), source(6)).unwrap();
+        settings.set("zookeeper.connect", "localhost:2181", source(3)).unwrap();
+        settings.set("zookeeper.connect", "other:2181", source(4)).unwrap();
+        settings.set("num.partition", "3", source(5)).unwrap();
+        settings.set("replica.lag.time.max.ms", "3", source(6)).unwrap();
         assert_eq!(
             settings.warnings,
             [

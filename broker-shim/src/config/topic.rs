@@ -50,6 +50,9 @@ const I64: i64 = i64::MAX;
 const FOREVER: &str = "9223372036854775807";
 const OFF: Kind = Kind::Choice(&["false"]);
 
+/// The longest value of an override, bytes.
+const MAX_VALUE_LEN: usize = 32_767;
+
 /// All rows, sorted by name.
 #[rustfmt::skip]
 pub static TOPIC_KEYS: &[TopicKey] = &[
@@ -123,6 +126,9 @@ pub fn validate(overrides: &BTreeMap<String, String>) -> Result<(), TopicConfigE
         let problem = match row.kind.parse(value) {
             Ok(Value::List(list)) if list.is_empty() && *name == "cleanup.policy" => {
                 Some("String must be one of: compact, delete".to_owned())
+            }
+            Ok(_) if value.len() > MAX_VALUE_LEN => {
+                Some(format!("Value must have at most {MAX_VALUE_LEN} bytes"))
             }
             Ok(_) => None,
             Err(problem) => Some(problem),

@@ -3,11 +3,11 @@
 //! A refusal carries the code of Kafka 4 and the texts of Kafka 4 and 2.2; which of the texts, and whether the code
 //! is too young for the request's version, is decided where versions are known (`handlers`).
 
-use super::engine::Log;
 use super::name::{TopicName, TopicNameError};
 use super::uuid::Uuid;
 use crate::config::TopicConfigError;
 use log_engine::error::LogError;
+use log_engine::log::Log;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -175,6 +175,9 @@ pub enum CreateTopicError {
     /// A setting that no topic takes.
     #[error(transparent)]
     Config(#[from] TopicConfigError),
+    /// A directory that one of its partitions needs is there and belongs to no topic.
+    #[error("the directory {0} is there already and belongs to no topic: move it away")]
+    Occupied(String),
     /// The disk refused; nothing was created.
     #[error("the topic could not be stored")]
     Storage(#[from] LogError),
@@ -193,7 +196,7 @@ impl CreateTopicError {
             Self::Config(_) => 40,
             Self::Reserved(_) | Self::CountsAndAssignment(_) => 42,
             Self::TooManyPartitions => 44,
-            Self::Storage(_) => 56,
+            Self::Storage(_) | Self::Occupied(_) => 56,
         }
     }
 

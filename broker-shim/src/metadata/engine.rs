@@ -1,5 +1,83 @@
-//! The seam to the engine: its log, until `log_engine::log::Log` is merged.
+//! The little that the catalog needs of the engine: logs by name, and the metadata log's records.
 
-/// Stands in for `log_engine::log::Log`.
-#[derive(Debug)]
-pub struct Log;
+use super::name::TopicName;
+use log_engine::config::{CleanupPolicy, LogConfig};
+use log_engine::error::LogError;
+use log_engine::format::build::NewRecord;
+use log_engine::log::Log;
+use log_engine::store::{LogName, LogStore};
+use log_engine::types::Offset;
+use std::sync::Arc;
+
+/// A record of the metadata log.
+pub(super) struct Stored {
+    pub(super) offset: i64,
+    pub(super) value: Vec<u8>,
+}
+
+/// The settings of the metadata log: nothing in it ever gets old.
+pub(super) fn journal_config() -> LogConfig {
+    LogConfig {
+        cleanup_policy: CleanupPolicy { delete: true, compact: false },
+        retention_ms: None,
+        retention_bytes: None,
+        // A start reads all of it, and a small broker should not reserve much for it.
+        segment_bytes: 16 * 1024 * 1024,
+        ..LogConfig::default()
+    }
+}
+
+/// The log of the metadata.
+pub(super) fn journal_name() -> LogName {
+    LogName::new("__corrente_metadata", 0).expect("the name is valid")
+}
+
+/// The log of a partition.
+///
+/// # Errors
+///
+/// The directory's name would be too long.
+pub(super) fn log_name(topic: &TopicName, partition: i32) -> Result<LogName, LogError> {
+    LogName::new(topic.as_str(), partition)
+}
+
+/// The log of this name with these settings; made if it is not there.
+pub(super) fn open_or_create(
+    store: &LogStore,
+    name: &LogName,
+    config: &LogConfig,
+) -> Result<Arc<Log>, LogError> {
+    match store.get(name) {
+        Some(log) => {
+            log.set_config(config.clone())?;
+            Ok(log)
+        }
+        None => store.create(name, config),
+    }
+}
+
+/// Appends one record and waits until it survives a power cut.
+pub(super) fn append(log: &Log, key: &[u8], value: &[u8]) -> Result<(), LogError> {
+    log.append_synced(&[NewRecord::keyed(key, value)]).map(drop)
+}
+
+/// All records. Damage anywhere is an error: a fact that is missing is not to be guessed.
+pub(super) fn values(log: &Log) -> Result<Vec<Stored>, LogError> {
+    let mut all = Vec::new();
+    let start = log.start_offset();
+    for batch in log.records(start) {
+        let batch = batch?;
+        let corrupt = |reason| LogError::Corrupt { path: log.dir(), position: Default::default(), reason };
+        for record in &batch.records().map_err(corrupt)? {
+            let record = record.map_err(corrupt)?;
+            let value = record.value.unwrap_or_default().to_vec();
+            all.push(Stored { offset: record.offset.get(), value });
+        }
+    }
+    Ok(all)
+}
+
+/// The first offset of a log that never lost its beginning.
+pub(super) fn is_whole(log: &Log) -> bool {
+    log.start_offset() == Offset::ZERO && log.damage().is_empty()
+}

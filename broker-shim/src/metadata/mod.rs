@@ -5,13 +5,20 @@
 //! Which versions of the protocol see what (`handlers`); the records of a topic (`log_engine`).
 
 mod catalog;
+mod checks;
 mod engine;
+mod identity;
+mod log_catalog;
 mod name;
+mod record;
 mod uuid;
 
 pub use catalog::{
     Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
+pub use checks::MAX_PARTITIONS;
+pub use identity::DirectoryError;
+pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_directories};
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use uuid::Uuid;
 

@@ -65,12 +65,6 @@ impl TopicName {
         let unified = |c: u8| if c == b'.' { b'_' } else { c };
         self.0.bytes().map(unified).eq(other.0.bytes().map(unified))
     }
-
-    /// The directory of a partition: `name-3`.
-    #[must_use]
-    pub fn partition_dir(&self, partition: i32) -> String {
-        format!("{}-{partition}", self.0)
-    }
 }
 
 impl fmt::Display for TopicName {

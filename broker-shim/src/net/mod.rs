@@ -30,7 +30,6 @@ mod frame;
 mod limits;
 mod listener;
 mod reply;
-mod seam;
 
 use bytes::Bytes;
 use std::future::Future;
@@ -42,8 +41,8 @@ use std::time::Duration;
 pub use close::{CloseReason, Escaped, SHOWN};
 pub use limits::ConnectionCounts;
 pub use listener::{BindError, ListenAddress, Listeners, Server};
+pub use log_engine::segment::FileSlice;
 pub use reply::{Part, Reply, SENDFILE_FROM, Traffic};
-pub use seam::FileSlice;
 
 /// Produces of one connection that may wait for their sync together.
 pub const MAX_PIPELINED: usize = 5;

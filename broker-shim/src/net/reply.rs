@@ -144,7 +144,7 @@ pub(crate) async fn write(
 fn map_small(parts: &mut VecDeque<Part>) -> io::Result<()> {
     for part in parts {
         let Part::File(slice) = part else { continue };
-        if slice.len() < SENDFILE_FROM || !slice.has_descriptor() {
+        if slice.len() < SENDFILE_FROM {
             *part = Part::Bytes(slice.bytes()?);
         }
     }

@@ -38,7 +38,7 @@ impl Versions {
 }
 
 /// A message: the body of a request or response, or data that travels inside one.
-pub trait Message: Default + Sized {
+pub trait Message: Clone + std::fmt::Debug + Default + PartialEq {
     /// Kafka's name of it.
     const NAME: &'static str;
     /// The versions that the codec knows.
@@ -98,6 +98,8 @@ pub struct MessageInfo {
     pub check: fn(Bytes, i16) -> Result<(), DecodeError>,
     /// Reads a body and writes it again, in the same version.
     pub recode: fn(Bytes, i16) -> Result<Result<Bytes, EncodeError>, DecodeError>,
+    /// Reads a body and gives its debug form.
+    pub debug: fn(Bytes, i16) -> Result<String, DecodeError>,
     /// Writes the message in which every field has its default.
     pub default_body: fn(i16) -> Result<Bytes, EncodeError>,
 }
@@ -111,6 +113,7 @@ impl MessageInfo {
             versions: M::VERSIONS,
             check: |body, version| M::from_body(body, version).map(drop),
             recode: |body, version| Ok(M::from_body(body, version)?.to_body(version)),
+            debug: |body, version| M::from_body(body, version).map(|message| format!("{message:?}")),
             default_body: |version| M::default().to_body(version),
         }
     }

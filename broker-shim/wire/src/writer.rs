@@ -57,7 +57,7 @@ impl Segment {
 /// Record data of a response.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Payload {
-    /// Null.
+    /// Null. Towards clients an empty [`Payload::Bytes`] is what brokers send for "no records".
     #[default]
     None,
     /// These bytes, passed on without a copy.

@@ -129,6 +129,7 @@ fn take_header<'a>(bytes: &mut &'a [u8]) -> Option<Header<'a>> {
 
 /// A length and as many bytes: `None` if they are not there, `Some(None)` for null. A length below -1 is null, as
 /// in Kafka's reader.
+#[inline]
 fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
     let len = take_varint(bytes)?;
     let Ok(len) = usize::try_from(len) else {
@@ -217,6 +218,17 @@ pub struct RecordIter<'a> {
 }
 
 impl<'a> RecordIter<'a> {
+    /// The error, once.
+    #[cold]
+    fn fail(&mut self, problem: &'static str) -> Option<Result<Record<'a>, CorruptReason>> {
+        if self.failed {
+            return None;
+        }
+        self.failed = true;
+        Some(Err(CorruptReason::Record { index: self.index, problem }))
+    }
+
+    #[inline]
     fn read(&mut self) -> Result<Record<'a>, &'static str> {
         let len = take_varint(&mut self.rest).ok_or("its length does not end")?;
         let len = usize::try_from(len).map_err(|_| "its length is negative")?;
@@ -226,6 +238,7 @@ impl<'a> RecordIter<'a> {
         if bytes.is_empty() { Ok(record) } else { Err("its parts are shorter than its length") }
     }
 
+    #[inline]
     fn decode(&self, bytes: &mut &'a [u8]) -> Result<Record<'a>, &'static str> {
         const SHORT: &str = "its parts are longer than its length";
         let (_attributes, rest) = bytes.split_first().ok_or(SHORT)?;
@@ -240,6 +253,7 @@ impl<'a> RecordIter<'a> {
         Ok(Record { offset, timestamp, key, value, headers })
     }
 
+    #[inline]
     fn timestamp(&self, delta: i64) -> Option<Timestamp> {
         match self.frame.append_time {
             Some(time) => time,
@@ -248,6 +262,7 @@ impl<'a> RecordIter<'a> {
         }
     }
 
+    #[inline]
     fn offset(&self, delta: i32) -> Result<Offset, &'static str> {
         u32::try_from(delta)
             .ok()
@@ -260,26 +275,18 @@ impl<'a> RecordIter<'a> {
 impl<'a> Iterator for RecordIter<'a> {
     type Item = Result<Record<'a>, CorruptReason>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.failed {
-            return None;
-        }
-        let index = self.index;
-        let problem = if index < self.frame.count {
+        if self.index < self.frame.count && !self.failed {
             match self.read() {
                 Ok(record) => {
                     self.index += 1;
                     return Some(Ok(record));
                 }
-                Err(problem) => problem,
+                Err(problem) => return self.fail(problem),
             }
-        } else if self.rest.is_empty() {
-            return None;
-        } else {
-            "bytes follow the last record"
-        };
-        self.failed = true;
-        Some(Err(CorruptReason::Record { index, problem }))
+        }
+        if self.rest.is_empty() { None } else { self.fail("bytes follow the last record") }
     }
 }
 

@@ -14,24 +14,35 @@ pub const MAX_VARINT: usize = 5;
 pub const MAX_VARLONG: usize = 10;
 
 /// Takes a 32 bit number off the front; `None` if the bytes end inside it or it is too long.
+#[inline]
 pub fn take_varint(bytes: &mut &[u8]) -> Option<i32> {
-    // Lengths and deltas below 64 are one byte: most of what is read.
-    if let [first, rest @ ..] = *bytes
-        && *first < 0x80
-    {
-        *bytes = rest;
-        return Some(unfold32(u32::from(*first)));
-    }
-    let (raw, used) = decode(bytes, MAX_VARINT)?;
-    *bytes = &bytes[used..];
-    Some(low32(raw))
+    take(bytes, MAX_VARINT).map(low32)
 }
 
 /// Takes a 64 bit number off the front; `None` if the bytes end inside it or it is too long.
+#[inline]
 pub fn take_varlong(bytes: &mut &[u8]) -> Option<i64> {
-    let (raw, used) = decode(bytes, MAX_VARLONG)?;
-    *bytes = &bytes[used..];
-    Some(unfold64(raw))
+    take(bytes, MAX_VARLONG).map(unfold64)
+}
+
+#[inline]
+fn take(bytes: &mut &[u8], max: usize) -> Option<u64> {
+    // Lengths and deltas below 8192 are one byte or two: nearly all that is read.
+    match **bytes {
+        [first, ref rest @ ..] if first < 0x80 => {
+            *bytes = rest;
+            Some(u64::from(first))
+        }
+        [first, second, ref rest @ ..] if second < 0x80 => {
+            *bytes = rest;
+            Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+        }
+        _ => {
+            let (raw, used) = decode(bytes, max)?;
+            *bytes = &bytes[used..];
+            Some(raw)
+        }
+    }
 }
 
 /// The raw number at the front of `bytes` and its size, reading at most `max` bytes.
@@ -47,6 +58,7 @@ pub(crate) fn decode(bytes: &[u8], max: usize) -> Option<(u64, usize)> {
 }
 
 /// A decoded number as 32 bits, what lies above dropped.
+#[inline]
 #[expect(clippy::cast_possible_truncation, reason = "bits beyond the width are dropped, as Kafka does")]
 pub(crate) fn low32(raw: u64) -> i32 {
     unfold32(raw as u32)
@@ -57,6 +69,7 @@ const fn unfold32(raw: u32) -> i32 {
 }
 
 /// A decoded number as 64 bits.
+#[inline]
 pub(crate) const fn unfold64(raw: u64) -> i64 {
     ((raw >> 1) ^ (raw & 1).wrapping_neg()).cast_signed()
 }

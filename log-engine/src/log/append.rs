@@ -26,6 +26,9 @@ use std::time::Duration;
 pub enum Origin {
     /// A client: everything about it is checked.
     Client,
+    /// A client from a time without a limit on how far ahead of the clock a record's time may be: everything else is
+    /// checked.
+    OldClient,
     /// This program: markers and other control batches are allowed, only structure and checksum are checked.
     Coordinator,
 }
@@ -180,8 +183,11 @@ impl Log {
                 check_size(view.len(), usize::MAX, &config)?;
                 self.commit(&Prepared::trusted(view), &config, now)
             }
-            Origin::Client => {
-                let rules = client_rules(&config, now);
+            Origin::Client | Origin::OldClient => {
+                let mut rules = client_rules(&config, now);
+                if origin == Origin::OldClient {
+                    rules.after_max_ms = i64::MAX;
+                }
                 let valid = validate_client_batch(data, &rules)?;
                 let codec = valid.view().attributes().codec().unwrap_or_default();
                 let wanted = config.compression.unwrap_or(codec);

@@ -208,7 +208,7 @@ fn open_segments(
         storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
         segments.push(segment);
     } else if let Some(last) = segments.last() {
-        last.activate(options, now)?;
+        last.activate(options, now);
     }
     restore_aborted(&segments, recovered)?;
     Ok((segments, fresh))

@@ -25,7 +25,7 @@ mod builder;
 mod damage;
 mod end;
 mod epochs;
-mod files;
+pub(crate) mod files;
 mod follow;
 mod mark;
 mod producer_file;
@@ -180,6 +180,11 @@ impl Log {
         let view = self.view.load();
         let time = |segment: &Arc<Segment>| segment.modified().unwrap_or_default();
         view.segments.iter().map(|segment| (segment.base_offset(), time(segment))).collect()
+    }
+
+    /// Base offset of the oldest segment: below the log start after records were deleted.
+    pub(crate) fn first_base(&self) -> Offset {
+        self.view.load().segments.first().map_or(Offset::ZERO, |segment| segment.base_offset())
     }
 
     /// The epoch that appends are written under.

@@ -1,6 +1,7 @@
 //! The files of a segment: their names, index files written and read, renaming, removal, the copy of a front.
 
-use super::{Opened, Segment, SegmentOptions};
+use super::write::Writer;
+use super::{Opened, Role, Segment, SegmentOptions};
 use crate::error::{LogError, Result};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, SegmentFile, Stage};
@@ -92,18 +93,24 @@ impl Segment {
         read().map(Some).map_err(LogError::io("read", &path))
     }
 
+    /// Syncs those of the derived files that are there.
+    pub(super) fn sync_derived(&self, kinds: &[FileKind]) -> Result<()> {
+        for kind in kinds {
+            let path = self.names.lock().path(*kind);
+            let sync = || self.storage.open(&path, OpenMode::ReadWrite)?.sync_data();
+            unless_missing(sync()).map_err(LogError::io("sync", &path))?;
+        }
+        Ok(())
+    }
+
     /// Appends to a derived file from `at` on, which is made if need be.
-    pub(super) fn extend_derived(&self, kind: FileKind, bytes: &[u8], at: u64, sync: bool) -> Result<()> {
+    pub(super) fn extend_derived(&self, kind: FileKind, bytes: &[u8], at: u64) -> Result<()> {
         let path = self.names.lock().path(kind);
         let open = || match self.storage.open(&path, OpenMode::ReadWrite) {
             Err(e) if e.kind() == ErrorKind::NotFound => self.storage.open(&path, OpenMode::CreateNew),
             other => other,
         };
-        let write = || {
-            let file = open()?;
-            file.write_all_at(&[bytes], at)?;
-            if sync { file.sync_data() } else { Ok(()) }
-        };
+        let write = || open()?.write_all_at(&[bytes], at);
         write().map_err(LogError::io("write", &path))
     }
 
@@ -166,15 +173,19 @@ impl Segment {
         dir.clone_into(&mut self.names.lock().dir);
     }
 
-    /// Closes the file, lets go of the map and forgets the indexes: all come back when they are needed. Does nothing
-    /// and answers `false` while the segment is active or has bytes that were not synced.
+    /// Closes the file, lets go of the map and, if it is sealed, forgets the indexes: all come back when they are needed.
+    /// Does nothing and answers `false` while there are bytes that were not synced.
     pub fn release(&self) -> bool {
-        if self.writer.lock().is_some() || self.synced.load(Ordering::Acquire) < self.len().get() {
+        let role = self.role.lock();
+        let end = role.writer().map_or_else(|| self.len(), Writer::end);
+        if self.synced.load(Ordering::Acquire) < end.get() {
             return false;
         }
         *self.open.write() = Opened::default();
-        *self.indexes.write() = None;
-        *self.txns.write() = None;
+        if role.writer().is_none() {
+            *self.indexes.write() = None;
+            *self.txns.write() = None;
+        }
         true
     }
 
@@ -201,12 +212,17 @@ impl Segment {
         drop(file);
         // The copy is complete: from here on the old segment only reads.
         let modified = self.modified().ok();
-        *self.writer.lock() = None;
+        *self.role.lock() = Role::Sealed;
         self.remove_kinds(&OFFSET_INDEXES)?;
         self.storage.rename(&fresh, &path).map_err(LogError::io("rename", &fresh))?;
-        let dir = self.names.lock().dir.clone();
+        let dir = {
+            let mut names = self.names.lock();
+            // The name is another file's now: should somebody open this one again, there is none.
+            names.stage = Stage::Deleted;
+            names.dir.clone()
+        };
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, to, modified);
-        cut.activate(options, now)?;
+        cut.activate(options, now);
         Ok(cut)
     }
 
@@ -242,7 +258,7 @@ impl Segment {
         if !added {
             return Ok(());
         }
-        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64, false)
+        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)
     }
 
     /// Forgets aborted transactions whose markers lie at `end` or above, and replaces the file if there were any or if

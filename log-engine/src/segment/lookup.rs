@@ -18,8 +18,8 @@ pub(super) struct Loaded {
     pub(super) indexes: Indexes,
     /// The greatest time, also if it has no entry yet.
     pub(super) max: Option<(Timestamp, Offset)>,
-    /// Entries that are in the index files.
-    pub(super) in_files: (usize, usize),
+    /// Entries that are in the index files; `None` if there are no files.
+    pub(super) in_files: Option<(usize, usize)>,
     /// The files hold something else.
     pub(super) replace_files: bool,
 }
@@ -84,10 +84,12 @@ impl Segment {
         let entry = self.with_indexes(|indexes| indexes.offsets.last())?;
         let from = entry.map_or(Position::ZERO, |entry| entry.position);
         match self.walk(from).last().transpose() {
-            Err(LogError::Corrupt { .. }) | Ok(None) if from > Position::ZERO => {
+            Err(LogError::Corrupt { .. }) if from > Position::ZERO => {
                 self.rebuild_indexes()?;
                 self.walk(Position::ZERO).last().transpose()
             }
+            // The entry is of a batch that is not published yet.
+            Ok(None) if from > Position::ZERO => self.walk(Position::ZERO).last().transpose(),
             found => found,
         }
     }
@@ -136,8 +138,10 @@ impl Segment {
             let entry = self.with_indexes(|indexes| indexes.times.lookup(time))?;
             let Some(entry) = entry else { return Ok(Some(None)) };
             let Some(offset) = entry.offset.from_base(base) else { return Ok(None) };
-            let found = self.locate(offset)?.filter(|batch| batch.max_timestamp == Some(entry.timestamp));
-            Ok::<_, LogError>(found.map(|batch| Some(batch.position)))
+            // A batch that is not published yet: everything that is lies before it.
+            let Some(batch) = self.locate(offset)? else { return Ok(Some(Some(self.len()))) };
+            let holds = batch.max_timestamp == Some(entry.timestamp);
+            Ok::<_, LogError>(holds.then_some(Some(batch.position)))
         };
         if let Some(found) = lookup()? {
             return Ok(found);
@@ -173,9 +177,12 @@ impl Segment {
         if let Some(indexes) = self.indexes.read().as_ref() {
             return Ok(look(indexes));
         }
+        if self.writer(&mut self.role.lock())?.is_some() {
+            return Ok(look(self.indexes.read().as_ref().expect("a written segment has its indexes")));
+        }
         let mut loaded = self.load_indexes(INTERVAL, true)?;
         loaded.indexes.push_time(loaded.max);
-        if loaded.replace_files {
+        if loaded.replace_files || loaded.in_files.is_none() && !self.is_empty() {
             self.write_back_indexes(&loaded.indexes);
         }
         // Another thread may have been as fast: both have the same.
@@ -189,8 +196,8 @@ impl Segment {
     ///
     /// If the file cannot be read. Damage ends the indexes silently.
     pub fn rebuild_indexes(&self) -> Result<()> {
-        let mut guard = self.writer.lock();
-        let Some(writer) = guard.as_mut() else {
+        let mut role = self.role.lock();
+        let Some(writer) = self.writer(&mut role)? else {
             let mut filler = Filler::new(self.base, INTERVAL);
             filler.walk(self, Position::ZERO)?;
             filler.indexes.push_time(filler.max);
@@ -198,13 +205,10 @@ impl Segment {
             *self.indexes.write() = Some(filler.indexes);
             return Ok(());
         };
-        let (end, interval) = Self::written_end(writer);
-        let mut filler = Filler::new(self.base, interval);
+        let mut filler = Filler::new(self.base, writer.interval());
+        // What is written and not published yet gets no entry: lookups walk over it.
         filler.walk(self, Position::ZERO)?;
-        // What is written and not published yet is at most the one batch that the writer is about to show: a lookup
-        // walks over it.
-        debug_assert!(self.len() <= end, "published {} of {end}", self.len());
-        Self::indexes_replaced(writer, &filler.indexes);
+        writer.indexes_replaced(&filler.indexes);
         *self.indexes.write() = Some(filler.indexes);
         Ok(())
     }
@@ -219,7 +223,6 @@ impl Segment {
     /// Reads both index files and completes them from the headers behind the last entry; makes them anew if a file is
     /// missing, unsound, or contradicts the batches where it ends.
     pub(super) fn load_indexes(&self, interval: u32, may_map: bool) -> Result<Loaded> {
-        let end = self.len();
         let files = (
             self.read_derived(FileKind::OffsetIndex, may_map)?,
             self.read_derived(FileKind::TimeIndex, may_map)?,
@@ -231,8 +234,8 @@ impl Segment {
         }
         let mut filler = Filler::new(self.base, interval);
         filler.walk(self, Position::ZERO)?;
-        let replace_files = end > Position::ZERO || files.0.is_some() || files.1.is_some();
-        Ok(Loaded { indexes: filler.indexes, max: filler.max, in_files: (0, 0), replace_files })
+        let replace_files = files.0.is_some() || files.1.is_some();
+        Ok(Loaded { indexes: filler.indexes, max: filler.max, in_files: None, replace_files })
     }
 
     /// Indexes from sound files; `None` if they are not, or if the batches contradict their last entries.
@@ -264,7 +267,7 @@ impl Segment {
             return Ok(None);
         }
         let replace_files = in_log < in_files.0 || indexes.times.len() < in_files.1;
-        Ok(Some(Loaded { indexes, max, in_files, replace_files }))
+        Ok(Some(Loaded { indexes, max, in_files: Some(in_files), replace_files }))
     }
 
     /// Whether a batch begins at `from` that keeps the promise of an entry of `last_offset`.

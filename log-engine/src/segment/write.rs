@@ -1,11 +1,11 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
-use super::{Indexes, Segment};
+use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result};
 use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
-use crate::io::{OpenMode, StorageFile};
+use crate::io::StorageFile;
 use crate::types::{Offset, Position, Timestamp};
 use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
@@ -71,7 +71,6 @@ pub struct Placed {
 #[derive(Debug)]
 pub(super) struct Writer {
     options: SegmentOptions,
-    file: Arc<dyn StorageFile>,
     /// Where the next batch goes.
     end: Position,
     /// Blocks are reserved up to here.
@@ -89,66 +88,98 @@ pub(super) struct Writer {
     created: Timestamp,
     /// Takes its part of the jitter.
     jitter_seed: u64,
-    /// Entries that are in the index files.
-    flushed: (usize, usize),
-    /// The index files hold something else and must be replaced.
-    replace_files: bool,
+    files: IndexFiles,
+    /// Something was appended by this process.
+    appended: bool,
+}
+
+/// What is known of the index files.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum IndexFiles {
+    /// There are none.
+    Missing,
+    /// They hold the first so many entries and nothing else.
+    Hold(usize, usize),
+    /// They hold something else and must be replaced.
+    Unsound,
+}
+
+impl Role {
+    pub(super) fn writer(&self) -> Option<&Writer> {
+        match self {
+            Self::Writing(writer) => Some(writer),
+            Self::Sealed | Self::Waiting(..) => None,
+        }
+    }
 }
 
 impl Segment {
-    /// Makes the segment the one that is appended to: opens the file for writing and completes its indexes, by walking
-    /// the headers after the last sound entry. The walk ends silently at damage.
+    /// Makes the segment the one that is appended to. No I/O happens before something is asked of it.
     ///
-    /// # Errors
-    ///
-    /// If the file cannot be opened or read.
-    pub fn activate(&self, options: &SegmentOptions, now: Timestamp) -> Result<()> {
-        let modified = self.modified()?;
+    /// The first time, its indexes are completed by walking the headers behind their last sound entry; the walk ends
+    /// silently at damage. The file is opened for writing by the first append.
+    pub fn activate(&self, options: &SegmentOptions, now: Timestamp) {
+        let mut role = self.role.lock();
         self.capacity.store(options.segment_bytes, Ordering::Relaxed);
-        let file = self.open_file(OpenMode::ReadWrite)?;
-        {
-            let mut open = self.open.write();
-            open.file = Some(Arc::clone(&file));
-            open.map = None;
-        }
-        let loaded = self.load_indexes(options.index_interval_bytes, false)?;
-        let first = self.walk(Position::ZERO).next().and_then(Result::ok);
-        let mut indexes = loaded.indexes;
-        indexes.offsets.make_growable();
-        indexes.times.make_growable();
-        let mut writer = Writer::new(options, file, self.len(), now);
-        writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
-        writer.max = loaded.max;
-        writer.first_timestamp = first.and_then(|batch| batch.max_timestamp);
-        writer.flushed = loaded.in_files;
-        writer.replace_files = loaded.replace_files;
-        let mut slot = self.writer.lock();
-        *self.indexes.write() = Some(indexes);
-        *slot = Some(writer);
-        *self.modified.lock() = Some(modified);
-        Ok(())
+        *role = Role::Waiting(*options, now);
+        // What a sealed segment had was mapped, and had a last time entry.
+        *self.indexes.write() = None;
     }
 
     /// Starts writing a file that was just made.
     pub(super) fn start_empty(&self, file: Arc<dyn StorageFile>, options: &SegmentOptions, now: Timestamp) {
         self.capacity.store(options.segment_bytes, Ordering::Relaxed);
-        self.open.write().file = Some(Arc::clone(&file));
+        {
+            let mut open = self.open.write();
+            open.file = Some(file);
+            open.writable = true;
+        }
         *self.indexes.write() =
             Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
         *self.modified.lock() = Some(now);
-        *self.writer.lock() = Some(Writer::new(options, file, Position::ZERO, now));
+        *self.role.lock() = Role::Writing(Box::new(Writer::new(options, Position::ZERO, now)));
+    }
+
+    /// The state of writing, made ready if need be; `None` for a sealed segment.
+    pub(super) fn writer<'a>(&self, role: &'a mut Role) -> Result<Option<&'a mut Writer>> {
+        if let Role::Waiting(options, now) = *role {
+            // Before anything is written: appends and trims change the file's own time.
+            self.modified()?;
+            let loaded = self.load_indexes(options.index_interval_bytes, false)?;
+            let first = self.walk(Position::ZERO).next().and_then(Result::ok);
+            let mut indexes = loaded.indexes;
+            indexes.offsets.make_growable();
+            indexes.times.make_growable();
+            let mut writer = Writer::new(&options, self.len(), now);
+            writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
+            writer.max = loaded.max;
+            writer.first_timestamp = first.and_then(|batch| batch.max_timestamp);
+            writer.files = match loaded.in_files {
+                _ if loaded.replace_files => IndexFiles::Unsound,
+                Some((offsets, times)) => IndexFiles::Hold(offsets, times),
+                None => IndexFiles::Missing,
+            };
+            *self.indexes.write() = Some(indexes);
+            *role = Role::Writing(Box::new(writer));
+        }
+        match role {
+            Role::Writing(writer) => Ok(Some(writer)),
+            Role::Sealed | Role::Waiting(..) => Ok(None),
+        }
     }
 
     /// Whether it can be appended to.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.writer.lock().is_some()
+        !matches!(*self.role.lock(), Role::Sealed)
     }
 
     /// New settings for what is appended from now on.
     pub fn set_options(&self, options: &SegmentOptions) {
-        if let Some(writer) = self.writer.lock().as_mut() {
-            writer.options = *options;
+        match &mut *self.role.lock() {
+            Role::Sealed => {}
+            Role::Waiting(old, _) => *old = *options,
+            Role::Writing(writer) => writer.options = *options,
         }
     }
 
@@ -156,11 +187,13 @@ impl Segment {
     ///
     /// It must if the size would pass the limit, if the time between the first batch and `incoming` does (without a
     /// time in the first batch: since this process began to write the segment), if an index is full, or if an index
-    /// entry could not hold the offset. Never for a segment without batches, but for the last reason.
+    /// entry could not hold the offset. Never for a segment without batches, but for the last reason. A segment that
+    /// cannot be read does not roll: the append reports why.
     #[must_use]
     pub fn needs_roll(&self, incoming: &AppendedBatch, options: &SegmentOptions, now: Timestamp) -> bool {
-        let guard = self.writer.lock();
-        let Some(writer) = guard.as_ref() else { return true };
+        let mut role = self.role.lock();
+        let Ok(found) = self.writer(&mut role) else { return false };
+        let Some(writer) = found else { return true };
         if incoming.last_offset.relative_to(self.base).is_none() {
             return true;
         }
@@ -187,30 +220,36 @@ impl Segment {
     /// If the segment is not active, `parts` are not `batch.len` long, or the batch does not fit (see
     /// [`Segment::needs_roll`]).
     pub fn append(&self, parts: &[&[u8]], batch: &AppendedBatch, now: Timestamp) -> Result<Placed> {
-        let mut guard = self.writer.lock();
-        let writer = guard.as_mut().expect("only the active segment is appended to");
         assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
+        let mut role = self.role.lock();
+        let writer = self.writer(&mut role)?.expect("only the active segment is appended to");
+        let file = self.writable_file()?;
         let place = writer.place(batch.len);
-        if let Err(source) = writer.write(parts, place) {
+        if let Err(source) = writer.write(&*file, parts, place) {
             return Err(self.append_failed(source, batch.len));
         }
         self.account(writer, batch, place);
-        writer.start_write_back();
+        writer.appended = true;
+        writer.start_write_back(&*file);
         *self.modified.lock() = Some(now);
         Ok(place)
     }
 
     /// Takes a batch that is already in the file behind the last, as recovery finds it.
     ///
+    /// # Errors
+    ///
+    /// If the indexes must be read and cannot.
+    ///
     /// # Panics
     ///
     /// If the segment is not active or could not have been given the batch.
-    pub fn replay(&self, batch: &AppendedBatch) -> Placed {
-        let mut guard = self.writer.lock();
-        let writer = guard.as_mut().expect("only the active segment is replayed to");
+    pub fn replay(&self, batch: &AppendedBatch) -> Result<Placed> {
+        let mut role = self.role.lock();
+        let writer = self.writer(&mut role)?.expect("only the active segment is replayed to");
         let place = writer.place(batch.len);
         self.account(writer, batch, place);
-        place
+        Ok(place)
     }
 
     /// Index entries by Kafka's rule: an offset entry for the first batch that begins more than the interval after
@@ -247,7 +286,7 @@ impl Segment {
     ///
     /// If the indexes must be read and cannot.
     pub fn max_timestamp(&self) -> Result<Option<(Timestamp, Offset)>> {
-        if let Some(writer) = self.writer.lock().as_ref() {
+        if let Some(writer) = self.writer(&mut self.role.lock())? {
             return Ok(writer.max);
         }
         self.with_indexes(|indexes| indexes.last_time(self.base))
@@ -259,7 +298,7 @@ impl Segment {
     ///
     /// [`LogError::Io`]. The next call may succeed although data are lost: the caller never relies on it.
     pub fn sync(&self) -> Result<()> {
-        let end = self.writer.lock().as_ref().map_or_else(|| self.len(), |writer| writer.end);
+        let end = self.role.lock().writer().map_or_else(|| self.len(), |writer| writer.end);
         self.file()?.sync_data().map_err(self.io("sync"))?;
         self.synced.fetch_max(end.get(), Ordering::AcqRel);
         Ok(())
@@ -271,58 +310,57 @@ impl Segment {
     ///
     /// [`LogError::Io`]; the files are then made anew by the next call.
     pub fn flush_indexes(&self, sync: bool) -> Result<()> {
-        let mut guard = self.writer.lock();
-        let Some(writer) = guard.as_mut() else { return Ok(()) };
-        self.flush_of(writer, sync)
+        match &mut *self.role.lock() {
+            Role::Writing(writer) => self.flush_of(writer)?,
+            Role::Sealed | Role::Waiting(..) => {}
+        }
+        if sync { self.sync_derived(&[FileKind::OffsetIndex, FileKind::TimeIndex]) } else { Ok(()) }
     }
 
-    fn flush_of(&self, writer: &mut Writer, sync: bool) -> Result<()> {
-        if writer.replace_files {
-            self.replace_derived(FileKind::OffsetIndex, &[])?;
-            self.replace_derived(FileKind::TimeIndex, &[])?;
-            writer.flushed = (0, 0);
-            writer.replace_files = false;
+    fn flush_of(&self, writer: &mut Writer) -> Result<()> {
+        let guard = self.indexes.read();
+        let indexes = guard.as_ref().expect("a written segment has its indexes");
+        let all = IndexFiles::Hold(indexes.offsets.len(), indexes.times.len());
+        if writer.files == all {
+            return Ok(());
         }
-        let (offsets, times) = writer.flushed;
-        let (index, time_index, lens) = {
-            let guard = self.indexes.read();
-            let indexes = guard.as_ref().expect("the active segment has its indexes");
-            let lens = (indexes.offsets.len(), indexes.times.len());
-            (indexes.offsets.encode_from(offsets), indexes.times.encode_from(times), lens)
+        let (offsets, times) = match std::mem::replace(&mut writer.files, IndexFiles::Unsound) {
+            IndexFiles::Hold(offsets, times) => (offsets, times),
+            IndexFiles::Missing => (0, 0),
+            IndexFiles::Unsound => {
+                self.replace_derived(FileKind::OffsetIndex, &[])?;
+                self.replace_derived(FileKind::TimeIndex, &[])?;
+                (0, 0)
+            }
         };
         let at = (offsets * OffsetIndex::ENTRY_LEN, times * TimeIndex::ENTRY_LEN);
-        // Until both are written nobody knows what the files hold.
-        writer.replace_files = true;
-        self.extend_derived(FileKind::OffsetIndex, &index, at.0 as u64, sync)?;
-        self.extend_derived(FileKind::TimeIndex, &time_index, at.1 as u64, sync)?;
-        writer.flushed = lens;
-        writer.replace_files = false;
+        self.extend_derived(FileKind::OffsetIndex, &indexes.offsets.encode_from(offsets), at.0 as u64)?;
+        self.extend_derived(FileKind::TimeIndex, &indexes.times.encode_from(times), at.1 as u64)?;
+        writer.files = all;
         Ok(())
     }
 
     /// Ends the writing, at a roll or a clean close: the last time entry, the index files, the file cut at its published
     /// end, its time set to that of the last append. Syncs nothing: indexes are checked when they are read.
     ///
-    /// A sealed segment can be activated again. Does nothing to one that is not active.
+    /// A sealed segment can be activated again. Does nothing to one that is not active, and only looks at one that
+    /// nothing was appended to.
     ///
     /// # Errors
     ///
     /// [`LogError::Io`]; the segment stays active.
     pub fn seal(&self) -> Result<()> {
-        let mut guard = self.writer.lock();
-        let Some(writer) = guard.as_mut() else { return Ok(()) };
+        let mut role = self.role.lock();
+        let Some(writer) = self.writer(&mut role)? else { return Ok(()) };
+        assert_eq!(self.len(), writer.end, "a segment is sealed with all its batches published");
         if let Some(indexes) = self.indexes.write().as_mut() {
             indexes.push_time(writer.max);
         }
-        self.flush_of(writer, false)?;
-        let end = self.len();
-        assert_eq!(end, writer.end, "a segment is sealed with all its batches published");
-        // Also gives back the blocks that were reserved behind the end.
-        writer.file.set_len(end.to_u64()).map_err(self.io("trim"))?;
-        if let Some(time) = *self.modified.lock() {
-            writer.file.set_modified(time).map_err(self.io("set the time of"))?;
+        self.flush_of(writer)?;
+        if writer.appended || self.file_len()? != writer.end.to_u64() {
+            self.cut_at(writer)?;
         }
-        *guard = None;
+        *role = Role::Sealed;
         self.capacity.store(0, Ordering::Relaxed);
         Ok(())
     }
@@ -332,33 +370,37 @@ impl Segment {
     /// # Errors
     ///
     /// [`LogError::Io`].
+    ///
+    /// # Panics
+    ///
+    /// If the segment is not active.
     pub fn trim(&self) -> Result<()> {
-        let guard = self.writer.lock();
-        let writer = guard.as_ref().expect("only the active segment is trimmed");
-        writer.file.set_len(self.len().to_u64()).map_err(self.io("trim"))
+        let mut role = self.role.lock();
+        let writer = self.writer(&mut role)?.expect("only the active segment is trimmed");
+        self.cut_at(writer)
+    }
+
+    /// Also gives back the blocks that were reserved behind the end.
+    fn cut_at(&self, writer: &mut Writer) -> Result<()> {
+        let file = self.writable_file()?;
+        file.set_len(writer.end.to_u64()).map_err(self.io("trim"))?;
+        writer.reserved = writer.end.to_u64();
+        match *self.modified.lock() {
+            Some(time) => file.set_modified(time).map_err(self.io("set the time of")),
+            None => Ok(()),
+        }
     }
 
     /// How long the map is made: for the whole life of the segment.
     pub(super) fn map_len(&self) -> u64 {
         u64::from(self.capacity.load(Ordering::Relaxed)).max(self.len().to_u64())
     }
-
-    /// Notes that the indexes were made anew up to `end`.
-    pub(super) fn indexes_replaced(writer: &mut Writer, indexes: &Indexes) {
-        writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
-        writer.replace_files = true;
-    }
-
-    pub(super) fn written_end(writer: &Writer) -> (Position, u32) {
-        (writer.end, writer.options.index_interval_bytes)
-    }
 }
 
 impl Writer {
-    fn new(options: &SegmentOptions, file: Arc<dyn StorageFile>, end: Position, now: Timestamp) -> Self {
+    fn new(options: &SegmentOptions, end: Position, now: Timestamp) -> Self {
         Self {
             options: *options,
-            file,
             end,
             reserved: end.to_u64(),
             next_reserve: FIRST_RESERVE,
@@ -368,9 +410,25 @@ impl Writer {
             first_timestamp: None,
             created: now,
             jitter_seed: RandomState::new().hash_one(0),
-            flushed: (0, 0),
-            replace_files: false,
+            files: IndexFiles::Missing,
+            appended: false,
         }
+    }
+
+    /// Where the next batch goes.
+    pub(super) const fn end(&self) -> Position {
+        self.end
+    }
+
+    /// Bytes of log for each index entry.
+    pub(super) const fn interval(&self) -> u32 {
+        self.options.index_interval_bytes
+    }
+
+    /// Notes that the indexes were made anew.
+    pub(super) fn indexes_replaced(&mut self, indexes: &Indexes) {
+        self.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
+        self.files = IndexFiles::Unsound;
     }
 
     fn place(&self, len: usize) -> Placed {
@@ -378,27 +436,26 @@ impl Writer {
         Placed { start: self.end, end }
     }
 
-    fn write(&mut self, parts: &[&[u8]], place: Placed) -> std::io::Result<()> {
-        let written = self
-            .reserve(place.end.to_u64())
-            .and_then(|()| self.file.write_all_at(parts, place.start.to_u64()));
+    fn write(&mut self, file: &dyn StorageFile, parts: &[&[u8]], place: Placed) -> std::io::Result<()> {
+        let reserved = self.reserve(file, place.end.to_u64());
+        let written = reserved.and_then(|()| file.write_all_at(parts, place.start.to_u64()));
         if written.is_err() {
             // A part may be there: cut it, so that no later, shorter batch leaves its rest behind. If that fails too,
             // recovery finds an unpublished tail.
-            let _ = self.file.set_len(self.end.to_u64());
+            let _ = file.set_len(self.end.to_u64());
             self.reserved = self.end.to_u64();
         }
         written
     }
 
     /// Sees to it that there are blocks up to `end`, in growing steps within the size of the segment.
-    fn reserve(&mut self, end: u64) -> std::io::Result<()> {
+    fn reserve(&mut self, file: &dyn StorageFile, end: u64) -> std::io::Result<()> {
         if end <= self.reserved {
             return Ok(());
         }
         let limit = u64::from(self.options.segment_bytes).max(end);
         let wanted = (self.reserved + self.next_reserve).clamp(end, limit);
-        match self.file.reserve(self.reserved, wanted - self.reserved) {
+        match file.reserve(self.reserved, wanted - self.reserved) {
             Ok(()) => {
                 self.reserved = wanted;
                 self.next_reserve = (self.next_reserve * 2).min(LAST_RESERVE);
@@ -407,7 +464,7 @@ impl Writer {
             Err(e) if e.kind() == ErrorKind::StorageFull && wanted > end => {
                 // The whole step does not fit; this batch alone may.
                 self.next_reserve = FIRST_RESERVE;
-                self.file.reserve(self.reserved, end - self.reserved)?;
+                file.reserve(self.reserved, end - self.reserved)?;
                 self.reserved = end;
                 Ok(())
             }
@@ -415,11 +472,11 @@ impl Writer {
         }
     }
 
-    fn start_write_back(&mut self) {
+    fn start_write_back(&mut self, file: &dyn StorageFile) {
         let end = self.end.to_u64();
         if end - self.write_back >= WRITE_BACK {
             // A hint: what went wrong is told by the sync.
-            let _ = self.file.start_write_back(self.write_back, end - self.write_back);
+            let _ = file.start_write_back(self.write_back, end - self.write_back);
             self.write_back = end;
         }
     }

@@ -1,7 +1,7 @@
 //! The golden directories (see `golden/README.md`) and the lists of what is in them, for any test of the workspace:
 //! `#[path = "../../log-engine/tests/common/mod.rs"] mod common;` from another crate.
 
-#![allow(dead_code, unreachable_pub, reason = "each test uses what it needs")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses what it needs")]
 
 mod sha256;
 

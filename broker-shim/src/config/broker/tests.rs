@@ -32,6 +32,7 @@ fn without_any_source_only_this_machine_is_served() {
     assert_eq!(config.groups.offsets_partitions, 50);
     assert_eq!(config.network.socket_request_max_bytes, 104_857_600);
     assert_eq!(config.network.queued_max_request_bytes, None);
+    assert_eq!(config.network.socket_send_buffer_bytes, None);
     assert_eq!(config.node_id, None);
     assert!(config.auto_create_topics);
     assert!(config.warnings.is_empty());
@@ -142,8 +143,9 @@ fn refusals_of_other_sources_name_them() {
     );
     let error = BrokerConfig::builder().set_pair("=3").unwrap_err();
     assert_eq!(error.to_string(), "--override =3: expected key=value");
-    let error = BrokerConfig::builder().file("/no/such/file").build().unwrap_err().to_string();
-    assert!(error.starts_with("cannot read /no/such/file: No such file"), "{error}");
+    let error = BrokerConfig::builder().file("/no/such/file").build().unwrap_err();
+    assert_eq!(error.to_string(), "cannot read /no/such/file, expected a Java properties file");
+    assert!(std::error::Error::source(&error).is_some_and(|e| e.to_string().starts_with("No such file")));
 }
 
 #[test]
@@ -195,5 +197,67 @@ fn entries_know_source_type_and_synonyms() {
     for secret in ["ssl.key.password", "foo.bar"] {
         assert_eq!((entry(secret).sensitive, entry(secret).value.clone()), (true, None), "{secret}");
         assert!(entry(secret).synonyms.iter().all(|s| s.value.is_none()));
+    }
+}
+
+/// The keys that the sample files of Kafka 2.2 and of 4.x set, with their values: both must simply work.
+#[test]
+fn kafka_s_own_sample_files_work() {
+    let old = from_file(
+        "broker.id=0\nnum.network.threads=3\nnum.io.threads=8\nsocket.send.buffer.bytes=102400\n\
+         socket.receive.buffer.bytes=102400\nsocket.request.max.bytes=104857600\nlog.dirs=/tmp/kafka-logs\n\
+         num.partitions=1\nnum.recovery.threads.per.data.dir=1\noffsets.topic.replication.factor=1\n\
+         transaction.state.log.replication.factor=1\ntransaction.state.log.min.isr=1\nlog.retention.hours=168\n\
+         log.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\nzookeeper.connect=localhost:2181\n\
+         zookeeper.connection.timeout.ms=6000\ngroup.initial.rebalance.delay.ms=0\n",
+    );
+    assert_eq!(old.warnings.len(), 1, "{:?}", old.warnings);
+    assert_eq!(old.network.socket_send_buffer_bytes, Some(102_400));
+    let new = from_file(
+        "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n\
+         listeners=PLAINTEXT://:9092,CONTROLLER://:9093\ninter.broker.listener.name=PLAINTEXT\n\
+         advertised.listeners=PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093\n\
+         controller.listener.names=CONTROLLER\n\
+         listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL\n\
+         share.coordinator.state.topic.replication.factor=1\nshare.coordinator.state.topic.min.isr=1\n",
+    );
+    assert!(new.warnings.is_empty(), "{:?}", new.warnings);
+    assert_eq!(new.node_id, Some(1));
+    let names: Vec<&str> = new.listeners.bind.iter().map(|l| l.name.as_str()).collect();
+    assert_eq!(names, ["PLAINTEXT"]);
+    assert_eq!(new.listeners.advertised.len(), 1);
+}
+
+#[test]
+fn advertised_listeners_of_the_environment_are_listened_on() {
+    let env = [
+        ("KAFKA_ADVERTISED_LISTENERS", "PLAINTEXT://localhost:9092,EXT://k.example:19092"),
+        ("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP", "PLAINTEXT:PLAINTEXT,EXT:PLAINTEXT"),
+    ];
+    let config = BrokerConfig::builder().env(env.map(|(k, v)| (k.to_owned(), v.to_owned()))).build().unwrap();
+    let bind: Vec<_> =
+        config.listeners.bind.iter().map(|l| (l.name.as_str(), l.host.clone(), l.port)).collect();
+    assert_eq!(bind, [("PLAINTEXT", BindHost::Any, 9092), ("EXT", BindHost::Any, 19092)]);
+    assert_eq!(config.listeners.advertised[1].host, "k.example");
+}
+
+#[test]
+fn the_sample_file_of_the_repository_works_and_shows_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/server.properties");
+    let text = fs::read_to_string(&path).unwrap();
+    let line = text.lines().nth(35).unwrap();
+    assert!(
+        line.starts_with("#advertised.listeners="),
+        "line 36 is {line:?}, and people look for the key there"
+    );
+    let config = BrokerConfig::builder().file(&path).build().unwrap();
+    assert!(config.warnings.is_empty());
+    // Each commented key exists and its value is the default, but for the address that nobody can guess.
+    for line in text.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' ')) {
+        let Some((key, value)) = line.split_once('=') else { continue };
+        let row = crate::config::broker_key(key).expect(key);
+        if !matches!(key, "advertised.listeners" | "listeners" | "listener.security.protocol.map") {
+            assert_eq!(row.default, Some(value), "{key}");
+        }
     }
 }

@@ -21,26 +21,26 @@ use std::collections::BTreeMap;
 
 /// Versions, both ends inclusive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Range {
+pub struct Range {
     /// The first.
-    pub(crate) min: i16,
+    pub min: i16,
     /// The last.
-    pub(crate) max: i16,
+    pub max: i16,
 }
 
 impl Range {
     /// Whether all of `other` is in this range.
-    pub(crate) fn covers(self, other: Self) -> bool {
+    pub fn covers(self, other: Self) -> bool {
         self.min <= other.min && other.max <= self.max
     }
 
     /// What both have; may be empty (`min > max`).
-    pub(crate) fn meet(self, other: Self) -> Self {
+    pub fn meet(self, other: Self) -> Self {
         Self { min: self.min.max(other.min), max: self.max.min(other.max) }
     }
 
     /// Whether `version` is in the range.
-    pub(crate) fn contains(self, version: i16) -> bool {
+    pub fn contains(self, version: i16) -> bool {
         self.min <= version && version <= self.max
     }
 
@@ -51,7 +51,7 @@ impl Range {
 
 /// What a message is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Sent by clients.
     Request,
     /// The answer.
@@ -62,59 +62,59 @@ pub(crate) enum Kind {
 
 /// One message in one direction.
 #[derive(Debug)]
-pub(crate) struct Message {
+pub struct Message {
     /// The schema file, for the generated file's first line.
-    pub(crate) source: String,
+    pub source: String,
     /// What it is for.
-    pub(crate) kind: Kind,
+    pub kind: Kind,
     /// `ProduceRequest`.
-    pub(crate) name: String,
+    pub name: String,
     /// The API's key and name, if it has one.
-    pub(crate) api: Option<(i16, String)>,
+    pub api: Option<(i16, String)>,
     /// Versions known.
-    pub(crate) versions: Range,
+    pub versions: Range,
     /// First flexible one, `i16::MAX` for none.
-    pub(crate) first_flexible: i16,
+    pub first_flexible: i16,
     /// The structs; the first is the message itself.
-    pub(crate) structs: Vec<Struct>,
+    pub structs: Vec<Struct>,
 }
 
 /// A struct of a message.
 #[derive(Debug)]
-pub(crate) struct Struct {
+pub struct Struct {
     /// Kafka's name.
-    pub(crate) name: String,
+    pub name: String,
     /// The versions in which it occurs.
-    pub(crate) versions: Range,
+    pub versions: Range,
     /// Its fields in wire order.
-    pub(crate) fields: Vec<Field>,
+    pub fields: Vec<Field>,
 }
 
 /// A field.
 #[derive(Clone, Debug)]
-pub(crate) struct Field {
+pub struct Field {
     /// Kafka's name in snake case.
-    pub(crate) name: String,
+    pub name: String,
     /// Whether it is an array of its type.
-    pub(crate) array: bool,
+    pub array: bool,
     /// Its type, or that of its elements.
-    pub(crate) base: Base,
+    pub base: Base,
     /// The versions in which it may be null.
-    pub(crate) nullable: Option<Range>,
+    pub nullable: Option<Range>,
     /// The versions which have it.
-    pub(crate) versions: Range,
+    pub versions: Range,
     /// Its number in the tag section.
-    pub(crate) tag: Option<u32>,
+    pub tag: Option<u32>,
     /// Its default, where it is not zero, empty or false.
-    pub(crate) default: Option<String>,
+    pub default: Option<String>,
     /// Whether a value may be dropped where the version lacks the field.
-    pub(crate) ignorable: bool,
+    pub ignorable: bool,
 }
 
 /// A type that is not an array.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[allow(missing_docs)]
-pub(crate) enum Base {
+pub enum Base {
     Bool,
     I8,
     I16,
@@ -130,17 +130,17 @@ pub(crate) enum Base {
 
 /// An API key without messages here.
 #[derive(Debug)]
-pub(crate) struct BareKey {
+pub struct BareKey {
     /// The key.
-    pub(crate) key: i16,
+    pub key: i16,
     /// Kafka's name.
-    pub(crate) name: String,
+    pub name: String,
     /// First flexible version, `i16::MAX` for none.
-    pub(crate) first_flexible: i16,
+    pub first_flexible: i16,
 }
 
 /// Parses `keys.txt`.
-pub(crate) fn parse_keys(text: &str) -> Result<Vec<BareKey>, String> {
+pub fn parse_keys(text: &str) -> Result<Vec<BareKey>, String> {
     let line = |line: &str| -> Option<BareKey> {
         let mut words = line.split_whitespace();
         let key = words.next()?.parse().ok()?;
@@ -158,7 +158,7 @@ pub(crate) fn parse_keys(text: &str) -> Result<Vec<BareKey>, String> {
 }
 
 /// Parses one schema file.
-pub(crate) fn parse(source: &str, text: &str) -> Result<Vec<Message>, String> {
+pub fn parse(source: &str, text: &str) -> Result<Vec<Message>, String> {
     let mut parser = Parser { source, api: None, messages: Vec::new(), stack: Vec::new() };
     for (number, line) in text.lines().enumerate() {
         if !line.trim().is_empty() {

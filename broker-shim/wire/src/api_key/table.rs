@@ -5,13 +5,13 @@
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u16)]
 pub enum ApiKey {
-    /// Versions 0 to 13 are known.
+    /// Versions 0 to 13.
     Produce = 0,
-    /// Versions 0 to 18 are known.
+    /// Versions 0 to 18.
     Fetch = 1,
-    /// Versions 0 to 11 are known.
+    /// Versions 0 to 11.
     ListOffsets = 2,
-    /// Versions 0 to 13 are known.
+    /// Versions 0 to 13.
     Metadata = 3,
     /// No messages here.
     LeaderAndIsr = 4,
@@ -21,93 +21,93 @@ pub enum ApiKey {
     UpdateMetadata = 6,
     /// No messages here.
     ControlledShutdown = 7,
-    /// Versions 0 to 10 are known.
+    /// Versions 0 to 10.
     OffsetCommit = 8,
-    /// Versions 0 to 10 are known.
+    /// Versions 0 to 10.
     OffsetFetch = 9,
-    /// Versions 0 to 6 are known.
+    /// Versions 0 to 6.
     FindCoordinator = 10,
-    /// Versions 0 to 9 are known.
+    /// Versions 0 to 9.
     JoinGroup = 11,
-    /// Versions 0 to 4 are known.
+    /// Versions 0 to 4.
     Heartbeat = 12,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     LeaveGroup = 13,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     SyncGroup = 14,
-    /// Versions 0 to 6 are known.
+    /// Versions 0 to 6.
     DescribeGroups = 15,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     ListGroups = 16,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     SaslHandshake = 17,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     ApiVersions = 18,
-    /// Versions 0 to 7 are known.
+    /// Versions 0 to 7.
     CreateTopics = 19,
-    /// Versions 0 to 6 are known.
+    /// Versions 0 to 6.
     DeleteTopics = 20,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     DeleteRecords = 21,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     InitProducerId = 22,
-    /// Versions 0 to 4 are known.
+    /// Versions 0 to 4.
     OffsetForLeaderEpoch = 23,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     AddPartitionsToTxn = 24,
-    /// Versions 0 to 4 are known.
+    /// Versions 0 to 4.
     AddOffsetsToTxn = 25,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     EndTxn = 26,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     WriteTxnMarkers = 27,
-    /// Versions 0 to 6 are known.
+    /// Versions 0 to 6.
     TxnOffsetCommit = 28,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     DescribeAcls = 29,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     CreateAcls = 30,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     DeleteAcls = 31,
-    /// Versions 0 to 4 are known.
+    /// Versions 0 to 4.
     DescribeConfigs = 32,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     AlterConfigs = 33,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     AlterReplicaLogDirs = 34,
-    /// Versions 0 to 5 are known.
+    /// Versions 0 to 5.
     DescribeLogDirs = 35,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     SaslAuthenticate = 36,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     CreatePartitions = 37,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     CreateDelegationToken = 38,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     RenewDelegationToken = 39,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     ExpireDelegationToken = 40,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     DescribeDelegationToken = 41,
-    /// Versions 0 to 3 are known.
+    /// Versions 0 to 3.
     DeleteGroups = 42,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     ElectLeaders = 43,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     IncrementalAlterConfigs = 44,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     AlterPartitionReassignments = 45,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     ListPartitionReassignments = 46,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     OffsetDelete = 47,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     DescribeClientQuotas = 48,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     AlterClientQuotas = 49,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     DescribeUserScramCredentials = 50,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     AlterUserScramCredentials = 51,
     /// No messages here.
     Vote = 52,
@@ -119,15 +119,15 @@ pub enum ApiKey {
     DescribeQuorum = 55,
     /// No messages here.
     AlterPartition = 56,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     UpdateFeatures = 57,
     /// No messages here.
     Envelope = 58,
     /// No messages here.
     FetchSnapshot = 59,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     DescribeCluster = 60,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     DescribeProducers = 61,
     /// No messages here.
     BrokerRegistration = 62,
@@ -135,15 +135,15 @@ pub enum ApiKey {
     BrokerHeartbeat = 63,
     /// No messages here.
     UnregisterBroker = 64,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     DescribeTransactions = 65,
-    /// Versions 0 to 2 are known.
+    /// Versions 0 to 2.
     ListTransactions = 66,
     /// No messages here.
     AllocateProducerIds = 67,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     ConsumerGroupHeartbeat = 68,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     ConsumerGroupDescribe = 69,
     /// No messages here.
     ControllerRegistration = 70,
@@ -153,9 +153,9 @@ pub enum ApiKey {
     PushTelemetry = 72,
     /// No messages here.
     AssignReplicasToDirs = 73,
-    /// Versions 0 to 1 are known.
+    /// Versions 0 to 1.
     ListConfigResources = 74,
-    /// Versions 0 to 0 are known.
+    /// Version 0.
     DescribeTopicPartitions = 75,
     /// No messages here.
     ShareGroupHeartbeat = 76,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to AddOffsetsToTxn (key 25).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddOffsetsToTxnResponse {
     /// All versions.
     pub throttle_time_ms: i32,

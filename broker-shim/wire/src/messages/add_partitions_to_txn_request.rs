@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request AddPartitionsToTxn (key 24).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnRequest {
     /// Versions 4+.
     pub transactions: Vec<AddPartitionsToTxnTransaction>,
@@ -82,7 +82,7 @@ impl AddPartitionsToTxnRequest {
 }
 
 /// An element of [`AddPartitionsToTxnRequest::transactions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnTransaction {
     /// All versions.
     pub transactional_id: String,
@@ -122,7 +122,7 @@ impl AddPartitionsToTxnTransaction {
 }
 
 /// An element of [`AddPartitionsToTxnRequest::v3_and_below_topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnTopic {
     /// All versions.
     pub name: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to AddPartitionsToTxn (key 24).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -64,7 +64,7 @@ impl AddPartitionsToTxnResponse {
 }
 
 /// An element of [`AddPartitionsToTxnResponse::results_by_transaction`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnResult {
     /// All versions.
     pub transactional_id: String,
@@ -100,7 +100,7 @@ impl AddPartitionsToTxnResult {
 }
 
 /// An element of [`AddPartitionsToTxnResponse::results_by_topic_v3_and_below`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnTopicResult {
     /// All versions.
     pub name: String,
@@ -136,7 +136,7 @@ impl AddPartitionsToTxnTopicResult {
 }
 
 /// An element of [`AddPartitionsToTxnTopicResult::results_by_partition`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AddPartitionsToTxnPartitionResult {
     /// All versions.
     pub partition_index: i32,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request AlterClientQuotas (key 49).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterClientQuotasRequest {
     /// All versions.
     pub entries: Vec<EntryData>,
@@ -38,7 +38,7 @@ impl AlterClientQuotasRequest {
 }
 
 /// An element of [`AlterClientQuotasRequest::entries`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryData {
     /// All versions.
     pub entity: Vec<EntityData>,
@@ -66,7 +66,7 @@ impl EntryData {
 }
 
 /// An element of [`EntryData::entity`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntityData {
     /// All versions.
     pub entity_type: String,
@@ -94,7 +94,7 @@ impl EntityData {
 }
 
 /// An element of [`EntryData::ops`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OpData {
     /// All versions.
     pub key: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to AlterClientQuotas (key 49).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterClientQuotasResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl AlterClientQuotasResponse {
 }
 
 /// An element of [`AlterClientQuotasResponse::entries`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryData {
     /// All versions.
     pub error_code: i16,
@@ -70,7 +70,7 @@ impl EntryData {
 }
 
 /// An element of [`EntryData::entity`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntityData {
     /// All versions.
     pub entity_type: String,

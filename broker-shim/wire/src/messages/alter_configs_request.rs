@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request AlterConfigs (key 33).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsRequest {
     /// All versions.
     pub resources: Vec<AlterConfigsResource>,
@@ -38,7 +38,7 @@ impl AlterConfigsRequest {
 }
 
 /// An element of [`AlterConfigsRequest::resources`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsResource {
     /// All versions.
     pub resource_type: i8,
@@ -70,7 +70,7 @@ impl AlterConfigsResource {
 }
 
 /// An element of [`AlterConfigsResource::configs`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterableConfig {
     /// All versions.
     pub name: String,

@@ -56,7 +56,7 @@ impl AlterPartitionReassignmentsRequest {
 }
 
 /// An element of [`AlterPartitionReassignmentsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignableTopic {
     /// All versions.
     pub name: String,
@@ -84,7 +84,7 @@ impl ReassignableTopic {
 }
 
 /// An element of [`ReassignableTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignablePartition {
     /// All versions.
     pub partition_index: i32,

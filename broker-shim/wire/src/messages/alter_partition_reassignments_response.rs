@@ -68,7 +68,7 @@ impl AlterPartitionReassignmentsResponse {
 }
 
 /// An element of [`AlterPartitionReassignmentsResponse::responses`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignableTopicResponse {
     /// All versions.
     pub name: String,
@@ -104,7 +104,7 @@ impl ReassignableTopicResponse {
 }
 
 /// An element of [`ReassignableTopicResponse::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReassignablePartitionResponse {
     /// All versions.
     pub partition_index: i32,

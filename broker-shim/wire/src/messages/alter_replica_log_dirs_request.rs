@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request AlterReplicaLogDirs (key 34).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirsRequest {
     /// All versions.
     pub dirs: Vec<AlterReplicaLogDir>,
@@ -32,7 +32,7 @@ impl AlterReplicaLogDirsRequest {
 }
 
 /// An element of [`AlterReplicaLogDirsRequest::dirs`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDir {
     /// All versions.
     pub path: String,
@@ -60,7 +60,7 @@ impl AlterReplicaLogDir {
 }
 
 /// An element of [`AlterReplicaLogDir::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirTopic {
     /// All versions.
     pub name: String,

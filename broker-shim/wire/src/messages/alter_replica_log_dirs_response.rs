@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to AlterReplicaLogDirs (key 34).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl AlterReplicaLogDirsResponse {
 }
 
 /// An element of [`AlterReplicaLogDirsResponse::results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirTopicResult {
     /// All versions.
     pub topic_name: String,
@@ -74,7 +74,7 @@ impl AlterReplicaLogDirTopicResult {
 }
 
 /// An element of [`AlterReplicaLogDirTopicResult::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterReplicaLogDirPartitionResult {
     /// All versions.
     pub partition_index: i32,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to ApiVersions (key 18).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ApiVersionsResponse {
     /// All versions.
     pub error_code: i16,
@@ -107,7 +107,7 @@ impl ApiVersionsResponse {
 }
 
 /// An element of [`ApiVersionsResponse::api_keys`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ApiVersion {
     /// All versions.
     pub api_key: i16,
@@ -139,7 +139,7 @@ impl ApiVersion {
 }
 
 /// An element of [`ApiVersionsResponse::supported_features`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SupportedFeatureKey {
     /// All versions.
     pub name: String,
@@ -171,7 +171,7 @@ impl SupportedFeatureKey {
 }
 
 /// An element of [`ApiVersionsResponse::finalized_features`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FinalizedFeatureKey {
     /// All versions.
     pub name: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request ConsumerGroupDescribe (key 69).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupDescribeRequest {
     /// All versions.
     pub group_ids: Vec<String>,

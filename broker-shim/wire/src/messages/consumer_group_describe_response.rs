@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to ConsumerGroupDescribe (key 69).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupDescribeResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -111,7 +111,7 @@ impl DescribedGroup {
 }
 
 /// An element of [`DescribedGroup::members`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Member {
     /// All versions.
     pub member_id: String,
@@ -177,7 +177,7 @@ impl Member {
 }
 
 /// The content of [`Member::assignment`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
     /// All versions.
     pub topic_partitions: Vec<TopicPartitions>,
@@ -200,7 +200,7 @@ impl Assignment {
 }
 
 /// An element of [`Assignment::topic_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
     /// All versions.
     pub topic_id: Uuid,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of a request ConsumerGroupHeartbeat (key 68).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupHeartbeatRequest {
     /// All versions.
     pub group_id: String,
@@ -83,7 +83,7 @@ impl ConsumerGroupHeartbeatRequest {
 }
 
 /// An element of [`ConsumerGroupHeartbeatRequest::topic_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
     /// All versions.
     pub topic_id: Uuid,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to ConsumerGroupHeartbeat (key 68).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerGroupHeartbeatResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -62,7 +62,7 @@ impl ConsumerGroupHeartbeatResponse {
 }
 
 /// The content of [`ConsumerGroupHeartbeatResponse::assignment`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
     /// All versions.
     pub topic_partitions: Vec<TopicPartitions>,
@@ -85,7 +85,7 @@ impl Assignment {
 }
 
 /// An element of [`Assignment::topic_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
     /// All versions.
     pub topic_id: Uuid,

@@ -8,7 +8,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// Data that travels or is stored inside something else.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerProtocolAssignment {
     /// All versions.
     pub assigned_partitions: Vec<TopicPartition>,
@@ -35,7 +35,7 @@ impl ConsumerProtocolAssignment {
 }
 
 /// An element of [`ConsumerProtocolAssignment::assigned_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartition {
     /// All versions.
     pub topic: String,

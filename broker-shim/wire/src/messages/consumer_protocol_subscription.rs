@@ -8,7 +8,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// Data that travels or is stored inside something else.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ConsumerProtocolSubscription {
     /// All versions.
     pub topics: Vec<String>,
@@ -57,7 +57,7 @@ impl ConsumerProtocolSubscription {
 }
 
 /// An element of [`ConsumerProtocolSubscription::owned_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartition {
     /// All versions.
     pub topic: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to CreateAcls (key 30).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateAclsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl CreateAclsResponse {
 }
 
 /// An element of [`CreateAclsResponse::results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AclCreationResult {
     /// All versions.
     pub error_code: i16,

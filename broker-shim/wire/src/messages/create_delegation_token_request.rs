@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request CreateDelegationToken (key 38).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateDelegationTokenRequest {
     /// Versions 3+, nullable.
     pub owner_principal_type: Option<String>,
@@ -62,7 +62,7 @@ impl CreateDelegationTokenRequest {
 }
 
 /// An element of [`CreateDelegationTokenRequest::renewers`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableRenewers {
     /// All versions.
     pub principal_type: String,

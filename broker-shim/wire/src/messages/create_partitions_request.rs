@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request CreatePartitions (key 37).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsRequest {
     /// All versions.
     pub topics: Vec<CreatePartitionsTopic>,
@@ -42,7 +42,7 @@ impl CreatePartitionsRequest {
 }
 
 /// An element of [`CreatePartitionsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsTopic {
     /// All versions.
     pub name: String,
@@ -82,7 +82,7 @@ impl CreatePartitionsTopic {
 }
 
 /// An element of [`CreatePartitionsTopic::assignments`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsAssignment {
     /// All versions.
     pub broker_ids: Vec<i32>,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to CreatePartitions (key 37).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl CreatePartitionsResponse {
 }
 
 /// An element of [`CreatePartitionsResponse::results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatePartitionsTopicResult {
     /// All versions.
     pub name: String,

@@ -52,7 +52,7 @@ impl CreateTopicsRequest {
 }
 
 /// An element of [`CreateTopicsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableTopic {
     /// All versions.
     pub name: String,
@@ -92,7 +92,7 @@ impl CreatableTopic {
 }
 
 /// An element of [`CreatableTopic::assignments`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableReplicaAssignment {
     /// All versions.
     pub partition_index: i32,
@@ -120,7 +120,7 @@ impl CreatableReplicaAssignment {
 }
 
 /// An element of [`CreatableTopic::configs`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableTopicConfig {
     /// All versions.
     pub name: String,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to CreateTopics (key 19).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreateTopicsResponse {
     /// Versions 2+.
     pub throttle_time_ms: i32,
@@ -41,7 +41,7 @@ impl CreateTopicsResponse {
 }
 
 /// An element of [`CreateTopicsResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableTopicResult {
     /// All versions.
     pub name: String,
@@ -139,7 +139,7 @@ impl CreatableTopicResult {
 }
 
 /// An element of [`CreatableTopicResult::configs`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CreatableTopicConfigs {
     /// All versions.
     pub name: String,

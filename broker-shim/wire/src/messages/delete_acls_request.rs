@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request DeleteAcls (key 31).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAclsRequest {
     /// All versions.
     pub filters: Vec<DeleteAclsFilter>,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to DeleteAcls (key 31).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAclsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl DeleteAclsResponse {
 }
 
 /// An element of [`DeleteAclsResponse::filter_results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteAclsFilterResult {
     /// All versions.
     pub error_code: i16,

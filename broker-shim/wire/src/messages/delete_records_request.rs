@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request DeleteRecords (key 21).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsRequest {
     /// All versions.
     pub topics: Vec<DeleteRecordsTopic>,
@@ -38,7 +38,7 @@ impl DeleteRecordsRequest {
 }
 
 /// An element of [`DeleteRecordsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsTopic {
     /// All versions.
     pub name: String,
@@ -66,7 +66,7 @@ impl DeleteRecordsTopic {
 }
 
 /// An element of [`DeleteRecordsTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsPartition {
     /// All versions.
     pub partition_index: i32,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to DeleteRecords (key 21).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl DeleteRecordsResponse {
 }
 
 /// An element of [`DeleteRecordsResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsTopicResult {
     /// All versions.
     pub name: String,
@@ -74,7 +74,7 @@ impl DeleteRecordsTopicResult {
 }
 
 /// An element of [`DeleteRecordsTopicResult::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteRecordsPartitionResult {
     /// All versions.
     pub partition_index: i32,

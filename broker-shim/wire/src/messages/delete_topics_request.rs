@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of a request DeleteTopics (key 20).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicsRequest {
     /// Versions 6+.
     pub topics: Vec<DeleteTopicState>,
@@ -53,7 +53,7 @@ impl DeleteTopicsRequest {
 }
 
 /// An element of [`DeleteTopicsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicState {
     /// All versions, nullable.
     pub name: Option<String>,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to DeleteTopics (key 20).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeleteTopicsResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,
@@ -41,7 +41,7 @@ impl DeleteTopicsResponse {
 }
 
 /// An element of [`DeleteTopicsResponse::responses`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DeletableTopicResult {
     /// All versions, nullable in versions 6+.
     pub name: Option<String>,

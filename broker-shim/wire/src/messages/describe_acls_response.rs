@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to DescribeAcls (key 29).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeAclsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -90,7 +90,7 @@ impl DescribeAclsResource {
 }
 
 /// An element of [`DescribeAclsResource::acls`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AclDescription {
     /// All versions.
     pub principal: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request DescribeClientQuotas (key 48).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeClientQuotasRequest {
     /// All versions.
     pub components: Vec<ComponentData>,
@@ -36,7 +36,7 @@ impl DescribeClientQuotasRequest {
 }
 
 /// An element of [`DescribeClientQuotasRequest::components`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ComponentData {
     /// All versions.
     pub entity_type: String,

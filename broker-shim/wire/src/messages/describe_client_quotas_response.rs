@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to DescribeClientQuotas (key 48).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeClientQuotasResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -46,7 +46,7 @@ impl DescribeClientQuotasResponse {
 }
 
 /// An element of [`DescribeClientQuotasResponse::entries`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntryData {
     /// All versions.
     pub entity: Vec<EntityData>,
@@ -74,7 +74,7 @@ impl EntryData {
 }
 
 /// An element of [`EntryData::entity`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EntityData {
     /// All versions.
     pub entity_type: String,
@@ -102,7 +102,7 @@ impl EntityData {
 }
 
 /// An element of [`EntryData::values`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ValueData {
     /// All versions.
     pub key: String,

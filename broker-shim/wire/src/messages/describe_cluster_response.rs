@@ -79,7 +79,7 @@ impl DescribeClusterResponse {
 }
 
 /// An element of [`DescribeClusterResponse::brokers`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeClusterBroker {
     /// All versions.
     pub broker_id: i32,

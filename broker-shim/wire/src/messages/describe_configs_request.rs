@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request DescribeConfigs (key 32).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsRequest {
     /// All versions.
     pub resources: Vec<DescribeConfigsResource>,
@@ -50,7 +50,7 @@ impl DescribeConfigsRequest {
 }
 
 /// An element of [`DescribeConfigsRequest::resources`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsResource {
     /// All versions.
     pub resource_type: i8,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to DescribeConfigs (key 32).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl DescribeConfigsResponse {
 }
 
 /// An element of [`DescribeConfigsResponse::results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsResult {
     /// All versions.
     pub error_code: i16,
@@ -78,7 +78,7 @@ impl DescribeConfigsResult {
 }
 
 /// An element of [`DescribeConfigsResult::configs`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsResourceResult {
     /// All versions.
     pub name: String,
@@ -160,7 +160,7 @@ impl DescribeConfigsResourceResult {
 }
 
 /// An element of [`DescribeConfigsResourceResult::synonyms`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeConfigsSynonym {
     /// All versions.
     pub name: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request DescribeDelegationToken (key 41).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeDelegationTokenRequest {
     /// All versions, nullable.
     pub owners: Option<Vec<DescribeDelegationTokenOwner>>,
@@ -32,7 +32,7 @@ impl DescribeDelegationTokenRequest {
 }
 
 /// An element of [`DescribeDelegationTokenRequest::owners`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeDelegationTokenOwner {
     /// All versions.
     pub principal_type: String,

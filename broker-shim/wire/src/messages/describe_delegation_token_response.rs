@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of the response to DescribeDelegationToken (key 41).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeDelegationTokenResponse {
     /// All versions.
     pub error_code: i16,
@@ -43,7 +43,7 @@ impl DescribeDelegationTokenResponse {
 }
 
 /// An element of [`DescribeDelegationTokenResponse::tokens`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribedDelegationToken {
     /// All versions.
     pub principal_type: String,
@@ -125,7 +125,7 @@ impl DescribedDelegationToken {
 }
 
 /// An element of [`DescribedDelegationToken::renewers`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribedDelegationTokenRenewer {
     /// All versions.
     pub principal_type: String,

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of the response to DescribeGroups (key 15).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeGroupsResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,
@@ -120,7 +120,7 @@ impl DescribedGroup {
 }
 
 /// An element of [`DescribedGroup::members`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribedGroupMember {
     /// All versions.
     pub member_id: String,

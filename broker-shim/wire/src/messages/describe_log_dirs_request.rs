@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request DescribeLogDirs (key 35).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsRequest {
     /// All versions, nullable.
     pub topics: Option<Vec<DescribableLogDirTopic>>,
@@ -32,7 +32,7 @@ impl DescribeLogDirsRequest {
 }
 
 /// An element of [`DescribeLogDirsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribableLogDirTopic {
     /// All versions.
     pub topic: String,

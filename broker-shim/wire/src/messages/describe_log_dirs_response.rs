@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to DescribeLogDirs (key 35).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -44,7 +44,7 @@ impl DescribeLogDirsResponse {
 }
 
 /// An element of [`DescribeLogDirsResponse::results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsResult {
     /// All versions.
     pub error_code: i16,
@@ -98,7 +98,7 @@ impl DescribeLogDirsResult {
 }
 
 /// An element of [`DescribeLogDirsResult::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsTopic {
     /// All versions.
     pub name: String,
@@ -126,7 +126,7 @@ impl DescribeLogDirsTopic {
 }
 
 /// An element of [`DescribeLogDirsTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct DescribeLogDirsPartition {
     /// All versions.
     pub partition_index: i32,

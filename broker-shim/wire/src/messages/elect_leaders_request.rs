@@ -52,7 +52,7 @@ impl ElectLeadersRequest {
 }
 
 /// An element of [`ElectLeadersRequest::topic_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicPartitions {
     /// All versions.
     pub topic: String,

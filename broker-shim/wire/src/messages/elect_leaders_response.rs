@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to ElectLeaders (key 43).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ElectLeadersResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -48,7 +48,7 @@ impl ElectLeadersResponse {
 }
 
 /// An element of [`ElectLeadersResponse::replica_election_results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaElectionResult {
     /// All versions.
     pub topic: String,
@@ -80,7 +80,7 @@ impl ReplicaElectionResult {
 }
 
 /// An element of [`ReplicaElectionResult::partition_result`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionResult {
     /// All versions.
     pub partition_id: i32,

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of a request ExpireDelegationToken (key 40).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ExpireDelegationTokenRequest {
     /// All versions.
     pub hmac: Bytes,

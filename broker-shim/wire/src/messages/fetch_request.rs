@@ -145,7 +145,7 @@ impl FetchRequest {
 }
 
 /// The content of [`FetchRequest::replica_state`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplicaState {
     /// All versions, -1 is `None`.
     pub replica_id: Option<i32>,
@@ -173,7 +173,7 @@ impl ReplicaState {
 }
 
 /// An element of [`FetchRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchTopic {
     /// Versions 0 to 12.
     pub topic: String,
@@ -320,7 +320,7 @@ impl FetchPartition {
 }
 
 /// An element of [`FetchRequest::forgotten_topics_data`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ForgottenTopic {
     /// Versions 7 to 12.
     pub topic: String,

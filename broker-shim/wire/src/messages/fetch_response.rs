@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::{Payload, Writer};
 
 /// The body of the response to Fetch (key 1).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,
@@ -73,7 +73,7 @@ impl FetchResponse {
 }
 
 /// An element of [`FetchResponse::responses`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FetchableTopicResponse {
     /// Versions 0 to 12.
     pub topic: String,
@@ -109,7 +109,7 @@ impl FetchableTopicResponse {
 }
 
 /// An element of [`FetchableTopicResponse::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionData {
     /// All versions.
     pub partition_index: i32,
@@ -233,7 +233,7 @@ impl PartitionData {
 }
 
 /// The content of [`PartitionData::diverging_epoch`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EpochEndOffset {
     /// All versions, -1 is `None`.
     pub epoch: Option<i32>,
@@ -261,7 +261,7 @@ impl EpochEndOffset {
 }
 
 /// The content of [`PartitionData::current_leader`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderIdAndEpoch {
     /// All versions, -1 is `None`.
     pub leader_id: Option<i32>,
@@ -289,7 +289,7 @@ impl LeaderIdAndEpoch {
 }
 
 /// The content of [`PartitionData::snapshot_id`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SnapshotId {
     /// All versions, -1 is `None`.
     pub end_offset: Option<i64>,
@@ -317,7 +317,7 @@ impl SnapshotId {
 }
 
 /// An element of [`PartitionData::aborted_transactions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AbortedTransaction {
     /// All versions.
     pub producer_id: i64,
@@ -345,7 +345,7 @@ impl AbortedTransaction {
 }
 
 /// An element of [`FetchResponse::node_endpoints`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
     /// All versions.
     pub node_id: i32,

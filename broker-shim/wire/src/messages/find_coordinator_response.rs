@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to FindCoordinator (key 10).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct FindCoordinatorResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,
@@ -80,7 +80,7 @@ impl FindCoordinatorResponse {
 }
 
 /// An element of [`FindCoordinatorResponse::coordinators`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Coordinator {
     /// All versions.
     pub key: String,

@@ -8,7 +8,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// Data that travels or is stored inside something else.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct GroupMetadataValue {
     /// All versions.
     pub protocol_type: String,
@@ -60,7 +60,7 @@ impl GroupMetadataValue {
 }
 
 /// An element of [`GroupMetadataValue::members`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberMetadata {
     /// All versions.
     pub member_id: String,

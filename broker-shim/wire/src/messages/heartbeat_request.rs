@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request Heartbeat (key 12).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeartbeatRequest {
     /// All versions.
     pub group_id: String,

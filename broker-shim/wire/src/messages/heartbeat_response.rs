@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to Heartbeat (key 12).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct HeartbeatResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,

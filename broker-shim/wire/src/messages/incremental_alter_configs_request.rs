@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request IncrementalAlterConfigs (key 44).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncrementalAlterConfigsRequest {
     /// All versions.
     pub resources: Vec<AlterConfigsResource>,
@@ -38,7 +38,7 @@ impl IncrementalAlterConfigsRequest {
 }
 
 /// An element of [`IncrementalAlterConfigsRequest::resources`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsResource {
     /// All versions.
     pub resource_type: i8,
@@ -70,7 +70,7 @@ impl AlterConfigsResource {
 }
 
 /// An element of [`AlterConfigsResource::configs`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterableConfig {
     /// All versions.
     pub name: String,

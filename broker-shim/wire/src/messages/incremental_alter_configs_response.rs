@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to IncrementalAlterConfigs (key 44).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct IncrementalAlterConfigsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -38,7 +38,7 @@ impl IncrementalAlterConfigsResponse {
 }
 
 /// An element of [`IncrementalAlterConfigsResponse::responses`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlterConfigsResourceResponse {
     /// All versions.
     pub error_code: i16,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request InitProducerId (key 22).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct InitProducerIdRequest {
     /// All versions, nullable.
     pub transactional_id: Option<String>,

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of a request JoinGroup (key 11).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinGroupRequest {
     /// All versions.
     pub group_id: String,
@@ -71,7 +71,7 @@ impl JoinGroupRequest {
 }
 
 /// An element of [`JoinGroupRequest::protocols`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinGroupRequestProtocol {
     /// All versions.
     pub name: String,

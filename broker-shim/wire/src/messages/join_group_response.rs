@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of the response to JoinGroup (key 11).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinGroupResponse {
     /// Versions 2+.
     pub throttle_time_ms: i32,
@@ -81,7 +81,7 @@ impl JoinGroupResponse {
 }
 
 /// An element of [`JoinGroupResponse::members`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct JoinGroupResponseMember {
     /// All versions.
     pub member_id: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request LeaveGroup (key 13).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaveGroupRequest {
     /// All versions.
     pub group_id: String,
@@ -50,7 +50,7 @@ impl LeaveGroupRequest {
 }
 
 /// An element of [`LeaveGroupRequest::members`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberIdentity {
     /// All versions.
     pub member_id: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to LeaveGroup (key 13).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaveGroupResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,
@@ -46,7 +46,7 @@ impl LeaveGroupResponse {
 }
 
 /// An element of [`LeaveGroupResponse::members`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemberResponse {
     /// All versions.
     pub member_id: String,

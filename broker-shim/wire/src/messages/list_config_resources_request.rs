@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request ListConfigResources (key 74).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListConfigResourcesRequest {
     /// Versions 1+.
     pub resource_types: Vec<i8>,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to ListGroups (key 16).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListGroupsResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,
@@ -44,7 +44,7 @@ impl ListGroupsResponse {
 }
 
 /// An element of [`ListGroupsResponse::groups`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListedGroup {
     /// All versions.
     pub group_id: String,

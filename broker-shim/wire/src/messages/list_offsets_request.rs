@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request ListOffsets (key 2).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsRequest {
     /// All versions.
     pub replica_id: i32,
@@ -52,7 +52,7 @@ impl ListOffsetsRequest {
 }
 
 /// An element of [`ListOffsetsRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsTopic {
     /// All versions.
     pub name: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to ListOffsets (key 2).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsResponse {
     /// Versions 2+.
     pub throttle_time_ms: i32,
@@ -40,7 +40,7 @@ impl ListOffsetsResponse {
 }
 
 /// An element of [`ListOffsetsResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsTopicResponse {
     /// All versions.
     pub name: String,
@@ -76,7 +76,7 @@ impl ListOffsetsTopicResponse {
 }
 
 /// An element of [`ListOffsetsTopicResponse::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListOffsetsPartitionResponse {
     /// All versions.
     pub partition_index: i32,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to ListTransactions (key 66).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ListTransactionsResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -46,7 +46,7 @@ impl ListTransactionsResponse {
 }
 
 /// An element of [`ListTransactionsResponse::transaction_states`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactionState {
     /// All versions.
     pub transactional_id: String,

@@ -86,7 +86,7 @@ impl MetadataRequest {
 }
 
 /// An element of [`MetadataRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataRequestTopic {
     /// Versions 10+.
     pub topic_id: Uuid,

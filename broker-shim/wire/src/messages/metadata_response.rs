@@ -87,7 +87,7 @@ impl MetadataResponse {
 }
 
 /// An element of [`MetadataResponse::brokers`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataResponseBroker {
     /// All versions.
     pub node_id: i32,
@@ -200,7 +200,7 @@ impl MetadataResponseTopic {
 }
 
 /// An element of [`MetadataResponseTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetadataResponsePartition {
     /// All versions.
     pub error_code: i16,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of a request OffsetCommit (key 8).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitRequest {
     /// All versions.
     pub group_id: String,
@@ -73,7 +73,7 @@ impl OffsetCommitRequest {
 }
 
 /// An element of [`OffsetCommitRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitRequestTopic {
     /// Versions 0 to 9.
     pub name: String,
@@ -117,7 +117,7 @@ impl OffsetCommitRequestTopic {
 }
 
 /// An element of [`OffsetCommitRequestTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitRequestPartition {
     /// All versions.
     pub partition_index: i32,

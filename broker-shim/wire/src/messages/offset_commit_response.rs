@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to OffsetCommit (key 8).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitResponse {
     /// Versions 3+.
     pub throttle_time_ms: i32,
@@ -41,7 +41,7 @@ impl OffsetCommitResponse {
 }
 
 /// An element of [`OffsetCommitResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitResponseTopic {
     /// Versions 0 to 9.
     pub name: String,
@@ -85,7 +85,7 @@ impl OffsetCommitResponseTopic {
 }
 
 /// An element of [`OffsetCommitResponseTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitResponsePartition {
     /// All versions.
     pub partition_index: i32,

@@ -8,7 +8,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// Data that travels or is stored inside something else.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetCommitValue {
     /// All versions.
     pub offset: i64,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of a request OffsetFetch (key 9).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchRequest {
     /// Versions 0 to 7.
     pub group_id: String,
@@ -79,7 +79,7 @@ impl OffsetFetchRequest {
 }
 
 /// An element of [`OffsetFetchRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchRequestTopic {
     /// All versions.
     pub name: String,
@@ -111,7 +111,7 @@ impl OffsetFetchRequestTopic {
 }
 
 /// An element of [`OffsetFetchRequest::groups`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchRequestGroup {
     /// All versions.
     pub group_id: String,
@@ -167,7 +167,7 @@ impl OffsetFetchRequestGroup {
 }
 
 /// An element of [`OffsetFetchRequestGroup::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchRequestTopics {
     /// Versions 8 to 9.
     pub name: String,

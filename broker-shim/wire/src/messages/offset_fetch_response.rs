@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to OffsetFetch (key 9).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponse {
     /// Versions 3+.
     pub throttle_time_ms: i32,
@@ -63,7 +63,7 @@ impl OffsetFetchResponse {
 }
 
 /// An element of [`OffsetFetchResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponseTopic {
     /// All versions.
     pub name: String,
@@ -99,7 +99,7 @@ impl OffsetFetchResponseTopic {
 }
 
 /// An element of [`OffsetFetchResponseTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponsePartition {
     /// All versions.
     pub partition_index: i32,
@@ -145,7 +145,7 @@ impl OffsetFetchResponsePartition {
 }
 
 /// An element of [`OffsetFetchResponse::groups`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponseGroup {
     /// All versions.
     pub group_id: String,
@@ -177,7 +177,7 @@ impl OffsetFetchResponseGroup {
 }
 
 /// An element of [`OffsetFetchResponseGroup::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponseTopics {
     /// Versions 8 to 9.
     pub name: String,
@@ -221,7 +221,7 @@ impl OffsetFetchResponseTopics {
 }
 
 /// An element of [`OffsetFetchResponseTopics::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetFetchResponsePartitions {
     /// All versions.
     pub partition_index: i32,

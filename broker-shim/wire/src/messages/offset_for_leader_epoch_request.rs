@@ -46,7 +46,7 @@ impl OffsetForLeaderEpochRequest {
 }
 
 /// An element of [`OffsetForLeaderEpochRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderTopic {
     /// All versions.
     pub topic: String,
@@ -74,7 +74,7 @@ impl OffsetForLeaderTopic {
 }
 
 /// An element of [`OffsetForLeaderTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderPartition {
     /// All versions.
     pub partition: i32,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to OffsetForLeaderEpoch (key 23).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderEpochResponse {
     /// Versions 2+.
     pub throttle_time_ms: i32,
@@ -40,7 +40,7 @@ impl OffsetForLeaderEpochResponse {
 }
 
 /// An element of [`OffsetForLeaderEpochResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct OffsetForLeaderTopicResult {
     /// All versions.
     pub topic: String,
@@ -68,7 +68,7 @@ impl OffsetForLeaderTopicResult {
 }
 
 /// An element of [`OffsetForLeaderTopicResult::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct EpochEndOffset {
     /// All versions.
     pub error_code: i16,

@@ -10,7 +10,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of a request Produce (key 0).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProduceRequest {
     /// Versions 3+, nullable.
     pub transactional_id: Option<String>,
@@ -52,7 +52,7 @@ impl ProduceRequest {
 }
 
 /// An element of [`ProduceRequest::topic_data`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicProduceData {
     /// Versions 0 to 12.
     pub name: String,
@@ -88,7 +88,7 @@ impl TopicProduceData {
 }
 
 /// An element of [`TopicProduceData::partition_data`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionProduceData {
     /// All versions.
     pub index: i32,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to Produce (key 0).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ProduceResponse {
     /// All versions.
     pub responses: Vec<TopicProduceResponse>,
@@ -61,7 +61,7 @@ impl ProduceResponse {
 }
 
 /// An element of [`ProduceResponse::responses`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TopicProduceResponse {
     /// Versions 0 to 12.
     pub name: String,
@@ -105,7 +105,7 @@ impl TopicProduceResponse {
 }
 
 /// An element of [`TopicProduceResponse::partition_responses`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionProduceResponse {
     /// All versions.
     pub index: i32,
@@ -201,7 +201,7 @@ impl PartitionProduceResponse {
 }
 
 /// An element of [`PartitionProduceResponse::record_errors`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchIndexAndErrorMessage {
     /// All versions.
     pub batch_index: i32,
@@ -233,7 +233,7 @@ impl BatchIndexAndErrorMessage {
 }
 
 /// The content of [`PartitionProduceResponse::current_leader`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct LeaderIdAndEpoch {
     /// All versions, -1 is `None`.
     pub leader_id: Option<i32>,
@@ -261,7 +261,7 @@ impl LeaderIdAndEpoch {
 }
 
 /// An element of [`ProduceResponse::node_endpoints`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NodeEndpoint {
     /// All versions.
     pub node_id: i32,

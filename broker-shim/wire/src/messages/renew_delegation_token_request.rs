@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of a request RenewDelegationToken (key 39).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RenewDelegationTokenRequest {
     /// All versions.
     pub hmac: Bytes,

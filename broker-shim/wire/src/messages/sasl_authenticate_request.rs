@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of a request SaslAuthenticate (key 36).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaslAuthenticateRequest {
     /// All versions.
     pub auth_bytes: Bytes,

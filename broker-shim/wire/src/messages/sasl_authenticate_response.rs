@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of the response to SaslAuthenticate (key 36).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaslAuthenticateResponse {
     /// All versions.
     pub error_code: i16,

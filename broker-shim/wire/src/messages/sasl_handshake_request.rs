@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request SaslHandshake (key 17).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaslHandshakeRequest {
     /// All versions.
     pub mechanism: String,

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of a request SyncGroup (key 14).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncGroupRequest {
     /// All versions.
     pub group_id: String,
@@ -67,7 +67,7 @@ impl SyncGroupRequest {
 }
 
 /// An element of [`SyncGroupRequest::assignments`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncGroupRequestAssignment {
     /// All versions.
     pub member_id: String,

@@ -9,7 +9,7 @@ use crate::writer::Writer;
 use bytes::Bytes;
 
 /// The body of the response to SyncGroup (key 14).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SyncGroupResponse {
     /// Versions 1+.
     pub throttle_time_ms: i32,

@@ -7,7 +7,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// Data that travels or is stored inside something else.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TransactionLogValue {
     /// All versions.
     pub producer_id: i64,
@@ -126,7 +126,7 @@ impl TransactionLogValue {
 }
 
 /// An element of [`TransactionLogValue::transaction_partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PartitionsSchema {
     /// All versions.
     pub topic: String,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of a request TxnOffsetCommit (key 28).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitRequest {
     /// All versions.
     pub transactional_id: String,
@@ -79,7 +79,7 @@ impl TxnOffsetCommitRequest {
 }
 
 /// An element of [`TxnOffsetCommitRequest::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitRequestTopic {
     /// Versions 0 to 5.
     pub name: String,
@@ -123,7 +123,7 @@ impl TxnOffsetCommitRequestTopic {
 }
 
 /// An element of [`TxnOffsetCommitRequestTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitRequestPartition {
     /// All versions.
     pub partition_index: i32,

@@ -9,7 +9,7 @@ use crate::uuid::Uuid;
 use crate::writer::Writer;
 
 /// The body of the response to TxnOffsetCommit (key 28).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -39,7 +39,7 @@ impl TxnOffsetCommitResponse {
 }
 
 /// An element of [`TxnOffsetCommitResponse::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitResponseTopic {
     /// Versions 0 to 5.
     pub name: String,
@@ -87,7 +87,7 @@ impl TxnOffsetCommitResponseTopic {
 }
 
 /// An element of [`TxnOffsetCommitResponseTopic::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TxnOffsetCommitResponsePartition {
     /// All versions.
     pub partition_index: i32,

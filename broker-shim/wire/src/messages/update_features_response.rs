@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to UpdateFeatures (key 57).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdateFeaturesResponse {
     /// All versions.
     pub throttle_time_ms: i32,
@@ -52,7 +52,7 @@ impl UpdateFeaturesResponse {
 }
 
 /// An element of [`UpdateFeaturesResponse::results`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct UpdatableFeatureResult {
     /// All versions.
     pub feature: String,

@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of a request WriteTxnMarkers (key 27).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteTxnMarkersRequest {
     /// All versions.
     pub markers: Vec<WritableTxnMarker>,
@@ -32,7 +32,7 @@ impl WriteTxnMarkersRequest {
 }
 
 /// An element of [`WriteTxnMarkersRequest::markers`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarker {
     /// All versions.
     pub producer_id: i64,
@@ -82,7 +82,7 @@ impl WritableTxnMarker {
 }
 
 /// An element of [`WritableTxnMarker::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerTopic {
     /// All versions.
     pub name: String,

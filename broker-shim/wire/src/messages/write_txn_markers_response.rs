@@ -8,7 +8,7 @@ use crate::reader::Reader;
 use crate::writer::Writer;
 
 /// The body of the response to WriteTxnMarkers (key 27).
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteTxnMarkersResponse {
     /// All versions.
     pub markers: Vec<WritableTxnMarkerResult>,
@@ -32,7 +32,7 @@ impl WriteTxnMarkersResponse {
 }
 
 /// An element of [`WriteTxnMarkersResponse::markers`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerResult {
     /// All versions.
     pub producer_id: i64,
@@ -60,7 +60,7 @@ impl WritableTxnMarkerResult {
 }
 
 /// An element of [`WritableTxnMarkerResult::topics`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerTopicResult {
     /// All versions.
     pub name: String,
@@ -96,7 +96,7 @@ impl WritableTxnMarkerTopicResult {
 }
 
 /// An element of [`WritableTxnMarkerTopicResult::partitions`].
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WritableTxnMarkerPartitionResult {
     /// All versions.
     pub partition_index: i32,

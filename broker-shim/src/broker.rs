@@ -1,0 +1,58 @@
+//! What every request handler sees of the broker.
+
+use crate::commits::Commits;
+use crate::config::{BrokerConfig, Durability};
+use crate::coordinators::GroupCoordinator;
+use crate::metadata::Catalog;
+use crate::net::ConnectionContext;
+use log_engine::io::Clock;
+use log_engine::store::LogStore;
+use std::fmt;
+use std::sync::Arc;
+
+/// The parts of one running broker.
+pub struct BrokerState {
+    /// Its settings.
+    pub config: Arc<BrokerConfig>,
+    /// All its logs.
+    pub store: Arc<LogStore>,
+    /// Its topics.
+    pub catalog: Arc<dyn Catalog>,
+    /// Its consumer groups.
+    pub groups: Arc<GroupCoordinator>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The syncs that acknowledgements wait for.
+    pub(crate) commits: Arc<Commits>,
+}
+
+impl BrokerState {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        config: Arc<BrokerConfig>,
+        store: Arc<LogStore>,
+        catalog: Arc<dyn Catalog>,
+        groups: Arc<GroupCoordinator>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { config, store, catalog, groups, clock, commits: Arc::default() }
+    }
+
+    /// The host and port that a client is told: `advertised.listeners`, else the address that it dialled.
+    #[must_use]
+    pub fn advertised(&self, connection: &ConnectionContext) -> (String, u16) {
+        self.config.listeners.advertised_for(&connection.listener, connection.local)
+    }
+
+    /// Whether `acks=all` waits for the disk.
+    pub(crate) fn syncs_before_ack(&self) -> bool {
+        self.config.storage.durability == Durability::Sync
+    }
+}
+
+impl fmt::Debug for BrokerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokerState").field("broker_id", &self.catalog.broker_id()).finish_non_exhaustive()
+    }
+}

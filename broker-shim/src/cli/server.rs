@@ -1,0 +1,131 @@
+//! `corrente server`: reads the configuration, starts the broker, says so, and stops it cleanly on a signal.
+
+use super::log;
+use crate::config::{BrokerConfig, Durability};
+use crate::server::Broker;
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::level_filters::LevelFilter;
+
+/// Arguments of `corrente server`.
+#[derive(Debug, Default, clap::Args)]
+pub(super) struct Args {
+    /// A server.properties file; without one the data is in ./data/corrente and only this machine is served
+    pub(super) file: Option<PathBuf>,
+    /// Set a broker key over the file; may be repeated
+    #[arg(long = "override", value_name = "KEY=VALUE", value_parser = pair)]
+    pub(super) overrides: Vec<String>,
+    /// Read KAFKA_* environment variables, as Kafka's container images do
+    #[arg(long)]
+    pub(super) env: bool,
+    /// The least important log lines to print: off, error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) log_level: Option<LevelFilter>,
+}
+
+fn pair(text: &str) -> Result<String, String> {
+    // The builder has the rule; only whether it accepts the text matters here.
+    BrokerConfig::builder()
+        .set_pair(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| "expected key=value".to_owned())
+}
+
+/// Runs the broker until it is told to stop.
+pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
+    log::init(args.log_level.unwrap_or(LevelFilter::INFO));
+    let config = configuration(args)?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config))
+}
+
+fn configuration(args: &Args) -> Result<BrokerConfig, Box<dyn Error>> {
+    let mut builder = BrokerConfig::builder();
+    if let Some(file) = &args.file {
+        builder = builder.file(file);
+    }
+    if args.env {
+        // A variable that is not UTF-8 is no setting.
+        let text =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        builder = builder.env(text);
+    }
+    let builder = args.overrides.iter().try_fold(builder, |builder, text| builder.set_pair(text))?;
+    Ok(builder.build()?)
+}
+
+async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
+    let signals = Signals::new()?;
+    let durability = config.storage.durability;
+    let dirs = config.storage.log_dirs.clone();
+    let broker = Broker::start(config).await?;
+    announce(&broker, durability, &dirs);
+    signals.wait().await;
+    tracing::info!("stopping");
+    tokio::select! {
+        stopped = broker.shutdown() => stopped?,
+        () = signals_again() => return Err("stopped by a second signal; the next start checks the logs".into()),
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// What whoever waits for the broker reads: ours, then the line that scripts look for.
+fn announce(broker: &Broker, durability: Durability, dirs: &[PathBuf]) {
+    let addresses: Vec<String> = broker.addresses().iter().map(ToString::to_string).collect();
+    let dirs: Vec<String> = dirs.iter().map(|dir| shown(dir)).collect();
+    let durability = match durability {
+        Durability::Sync => "acks=all is answered when the disk has the data",
+        Durability::PageCache => "acks=all is answered when the page cache has the data",
+    };
+    let text = format!(
+        "corrente {} is ready on {}, data in {}, {durability}\n[KafkaServer id={}] started (kafka.server.KafkaServer)\n",
+        env!("CARGO_PKG_VERSION"),
+        addresses.join(" and "),
+        dirs.join(" and "),
+        broker.id(),
+    );
+    let mut out = io::stdout().lock();
+    // A broker whose output nobody reads is still a broker.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+fn shown(dir: &Path) -> String {
+    dir.canonicalize()
+        .or_else(|_| std::path::absolute(dir))
+        .unwrap_or_else(|_| dir.to_owned())
+        .display()
+        .to_string()
+}
+
+/// The signals that ask for a clean stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn signals_again() {
+    match Signals::new() {
+        Ok(signals) => signals.wait().await,
+        // Without a way to hear a second signal, the first one has to do.
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,69 @@
+//! Message sets as Kafka 2.2.0 stored them for topics of the old formats.
+
+use super::*;
+
+#[path = "../../../../log-engine/tests/common/mod.rs"]
+mod common;
+
+fn old_partitions() -> Vec<std::path::PathBuf> {
+    let mut dirs = common::partitions("kafka-2.2.0");
+    dirs.retain(|dir| dir.to_str().unwrap().contains("/g-v"));
+    dirs
+}
+
+fn assert_same(read: &[Read], expected: &common::Expected, what: &str) {
+    assert_eq!(read.len(), expected.records.len(), "{what}");
+    for ((_, timestamp, key, value), expected) in read.iter().zip(&expected.records) {
+        assert_eq!(*timestamp, expected.timestamp, "{what} {}", expected.offset);
+        assert!(expected.key.is(key.as_deref()), "{what} {}", expected.offset);
+        assert!(expected.value.is(value.as_deref()), "{what} {}", expected.offset);
+    }
+}
+
+#[test]
+fn stored_message_sets_read_and_convert_up() {
+    let mut seen = 0;
+    for dir in old_partitions() {
+        let what = dir.display().to_string();
+        let expected = common::expected(&dir, "expected.tsv");
+        let set: Vec<u8> = common::files(&dir, ".log").into_iter().flat_map(|(_, log)| log).collect();
+        let read = read_set(&set);
+        assert_same(&read, &expected, &what);
+        let offsets: Vec<_> = read.iter().map(|read| read.0).collect();
+        assert_eq!(offsets, expected.records.iter().map(|r| r.offset).collect::<Vec<_>>(), "{what}");
+        let up = up_convert(&set, &up_rules());
+        if what.contains("logappend") {
+            // From a client, the log's time is refused.
+            assert_eq!(up, Err(Rejected::Timestamp(vec![0])), "{what}");
+        } else {
+            assert_same(&read_batch(&up.unwrap()), &expected, &what);
+            seen += expected.records.len();
+        }
+    }
+    assert_eq!(seen, 2 * (42 + 3 * 43));
+}
+
+/// Every v2 batch of both versions goes down to what the consumer read, less headers.
+#[test]
+fn stored_batches_convert_down() {
+    let mut seen = 0;
+    for version in common::VERSIONS {
+        for dir in common::partitions(version).into_iter().filter(|dir| !old_partitions().contains(dir)) {
+            let what = dir.display().to_string();
+            let expected = common::expected(&dir, "expected.tsv");
+            let log: Vec<u8> = common::files(&dir, ".log").into_iter().flat_map(|(_, log)| log).collect();
+            let rules =
+                DownRules { from: offset(expected.start), max_bytes: 1 << 30, ..down_rules(OldMagic::V1) };
+            let got = down_convert(&log, &rules);
+            if what.contains("g-zstd") {
+                assert_eq!(got, Err(DownConvertError::Zstd));
+                continue;
+            }
+            let got = got.unwrap();
+            assert_same(&read_set(&got.bytes), &expected, &what);
+            assert_eq!(got.next_offset.map(Offset::get), Some(expected.end), "{what}");
+            seen += expected.records.len();
+        }
+    }
+    assert!(seen > 2000, "{seen}");
+}

@@ -1,0 +1,93 @@
+//! Fetch: ranges of segment files, as they lie there, and waiting for more.
+//!
+//! ```text
+//!  look up partitions -> read -> enough, an error, or no time? -> answer
+//!                          ^                | no
+//!                          +-- something grew or the time is up
+//! ```
+//!
+//! Record bytes are not touched: the answer has gaps that the connection fills from the files. Only versions below 4
+//! get converted records (`convert`).
+//!
+//! # Sessions
+//!
+//! We make none: every answer has session id 0, which tells a client to name all partitions each time. A request in a
+//! session that we cannot have made is FETCH_SESSION_ID_NOT_FOUND, after which clients start anew.
+
+mod convert;
+mod read;
+
+use super::{RequestContext, on_blocking_pool, respond, respond_with_files};
+use crate::broker::BrokerState;
+use crate::net::{Call, Outcome};
+use crate::purgatory::Watch;
+use kafka_wire::ErrorCode;
+use kafka_wire::messages::{FetchRequest, FetchResponse};
+use read::Collected;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The first version that names topics by id.
+const IDS_SINCE: i16 = 13;
+/// The first version that returns the first batch whole, whatever the limits.
+const WHOLE_BATCH_SINCE: i16 = 3;
+/// The first version with batches of the present format.
+const NO_CONVERSION_SINCE: i16 = 4;
+/// The first version that may carry zstd.
+const ZSTD_SINCE: i16 = 10;
+
+pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: FetchRequest) -> Call {
+    if request.session_id != 0 && request.session_epoch.is_some_and(|epoch| epoch != 0) {
+        let code = ErrorCode::FetchSessionIdNotFound;
+        return Call::Done(respond(
+            &cx,
+            &FetchResponse { error_code: code.into(), ..FetchResponse::default() },
+        ));
+    }
+    let collected = read::collect(state, &cx, &request);
+    let deadline = wait_time(&request).map(|time| Instant::now() + time);
+    if cx.version >= NO_CONVERSION_SINCE && (deadline.is_none() || collected.is_enough(&request)) {
+        return Call::Done(answer(&cx, collected));
+    }
+    Call::Pending(Box::pin(wait(Arc::clone(state), cx, request, deadline, collected)))
+}
+
+/// How long the client is willing to wait; `None` for not at all.
+fn wait_time(request: &FetchRequest) -> Option<Duration> {
+    let millis = u64::try_from(request.max_wait_ms).ok().filter(|millis| *millis > 0)?;
+    (request.min_bytes > 0).then(|| Duration::from_millis(millis))
+}
+
+/// Reads again whenever a log grows, until there is enough or the time is up.
+async fn wait(
+    state: Arc<BrokerState>,
+    cx: RequestContext,
+    request: FetchRequest,
+    deadline: Option<Instant>,
+    mut collected: Collected,
+) -> Outcome {
+    while let Some(deadline) = deadline.filter(|at| *at > Instant::now()) {
+        if collected.is_enough(&request) {
+            break;
+        }
+        // What was read is let go: while it waits a fetch holds no segment.
+        let watch: Watch = collected.into_logs().collect();
+        // Growth and time are told apart by the next read.
+        let _ = timeout_at(deadline, watch).await;
+        collected = read::collect(&state, &cx, &request);
+    }
+    if cx.version >= NO_CONVERSION_SINCE {
+        return answer(&cx, collected);
+    }
+    on_blocking_pool(move || {
+        convert::to_old_format(&state, &cx, &request, &mut collected);
+        answer(&cx, collected)
+    })
+    .await
+}
+
+fn answer(cx: &RequestContext, collected: Collected) -> Outcome {
+    let response = FetchResponse { responses: collected.topics, ..FetchResponse::default() };
+    respond_with_files(cx, &response, collected.files)
+}

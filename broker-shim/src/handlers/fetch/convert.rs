@@ -1,0 +1,72 @@
+//! Records for clients from before the present format: read whole and written anew.
+
+use super::super::{RequestContext, errors};
+use super::WHOLE_BATCH_SINCE;
+use super::read::Collected;
+use crate::broker::BrokerState;
+use crate::config::TopicSettings;
+use crate::convert::{DownRules, OldMagic, down_convert};
+use crate::net::FileSlice;
+use bytes::{Bytes, BytesMut};
+use kafka_wire::messages::FetchRequest;
+use kafka_wire::messages::fetch_request::FetchPartition;
+use kafka_wire::{ErrorCode, Payload};
+use log_engine::config::LogConfig;
+use log_engine::types::Offset;
+
+/// The first version with message format 1.
+const MAGIC_1_SINCE: i16 = 2;
+
+/// Replaces the gaps of the answer by converted records. An error is its partition's.
+pub(super) fn to_old_format(
+    state: &BrokerState,
+    cx: &RequestContext,
+    request: &FetchRequest,
+    collected: &mut Collected,
+) {
+    for (asked, topic) in request.topics.iter().zip(&mut collected.topics) {
+        let allowed = is_allowed(state, &asked.topic);
+        for (asked, partition) in asked.partitions.iter().zip(&mut topic.partitions) {
+            let Payload::Gap { slot, .. } = partition.records else { continue };
+            let slot = usize::try_from(slot).unwrap_or(usize::MAX);
+            let slices = collected.files.get_mut(slot).map(std::mem::take).unwrap_or_default();
+            let converted =
+                if allowed { convert(cx, asked, &slices) } else { Err(ErrorCode::UnsupportedVersion) };
+            partition.records = Payload::Bytes(converted.unwrap_or_else(|code| {
+                partition.error_code = errors::in_version(code, cx.key, cx.version).into();
+                partition.high_watermark = -1;
+                Bytes::new()
+            }));
+        }
+    }
+}
+
+fn is_allowed(state: &BrokerState, topic: &str) -> bool {
+    state.catalog.topic(topic).is_none_or(|topic| {
+        TopicSettings::new(&state.config, &topic.overrides).switch("message.downconversion.enable")
+    })
+}
+
+fn convert(cx: &RequestContext, asked: &FetchPartition, slices: &[FileSlice]) -> Result<Bytes, ErrorCode> {
+    let rules = DownRules {
+        magic: if cx.version < MAGIC_1_SINCE { OldMagic::V0 } else { OldMagic::V1 },
+        from: Offset::new(asked.fetch_offset).unwrap_or_default(),
+        max_bytes: usize::try_from(asked.partition_max_bytes).unwrap_or(0),
+        first_whole: cx.version >= WHOLE_BATCH_SINCE,
+        decompressed_cap: LogConfig::default().decompressed_cap(),
+    };
+    let batches = contiguous(slices).map_err(|_| ErrorCode::KafkaStorageError)?;
+    let converted = down_convert(&batches, &rules).map_err(|e| errors::of_conversion(&e))?;
+    Ok(converted.bytes.into())
+}
+
+fn contiguous(slices: &[FileSlice]) -> std::io::Result<Bytes> {
+    if let [only] = slices {
+        return only.bytes();
+    }
+    let mut all = BytesMut::with_capacity(slices.iter().map(FileSlice::len).sum());
+    for slice in slices {
+        all.extend_from_slice(&slice.bytes()?);
+    }
+    Ok(all.freeze())
+}

@@ -1,0 +1,251 @@
+//! One file per API: what a request asks of topics, logs and groups, and how the answer looks in its version.
+//!
+//! [`SERVED`] is what we advertise, and nothing else is answered: a request of another API or version closes the
+//! connection, as in Kafka, because a client that got no such version from us cannot be waiting for one.
+//!
+//! # Invariants
+//!
+//! * Only here (and in `kafka_wire`) are API versions known: below, a request means the same in all of them.
+//! * A handler never blocks its thread for the disk: what syncs or may read cold data runs on the blocking pool.
+//! * [`errors`] is the only place where errors of the engine become codes of the protocol.
+//!
+//! # Not here
+//!
+//! Sockets and order (`net`), the state machine of groups (`coordinators`), topics (`metadata`).
+
+mod api_versions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod errors;
+mod fetch;
+mod find_coordinator;
+mod group_common;
+mod groups;
+mod heartbeat;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod offset_for_leader_epoch;
+mod produce;
+mod sync_group;
+mod topics;
+
+#[cfg(test)]
+mod group_tests;
+#[cfg(test)]
+mod tests;
+
+use crate::broker::BrokerState;
+use crate::net::{Call, CloseReason, ConnectionContext, FileSlice, Outcome, Part, Reply, Service};
+use bytes::Bytes;
+use kafka_wire::{
+    AdvertisedApi, ApiKey, DecodeError, Message, Request, RequestHeader, Response, Segment, response_frame,
+};
+use std::future::Future;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The APIs and versions that are served, and so advertised.
+pub static SERVED: &[AdvertisedApi] = &[
+    AdvertisedApi::new(ApiKey::Produce, 0, 13),
+    AdvertisedApi::new(ApiKey::Fetch, 0, 18),
+    AdvertisedApi::new(ApiKey::ListOffsets, 0, 11),
+    AdvertisedApi::new(ApiKey::Metadata, 0, 13),
+    AdvertisedApi::new(ApiKey::OffsetCommit, 0, 10),
+    AdvertisedApi::new(ApiKey::OffsetFetch, 0, 10),
+    AdvertisedApi::new(ApiKey::FindCoordinator, 0, 6),
+    AdvertisedApi::new(ApiKey::JoinGroup, 0, 9),
+    AdvertisedApi::new(ApiKey::Heartbeat, 0, 4),
+    AdvertisedApi::new(ApiKey::LeaveGroup, 0, 5),
+    AdvertisedApi::new(ApiKey::SyncGroup, 0, 5),
+    AdvertisedApi::new(ApiKey::DescribeGroups, 0, 6),
+    AdvertisedApi::new(ApiKey::ListGroups, 0, 5),
+    AdvertisedApi::new(ApiKey::ApiVersions, 0, 4),
+    AdvertisedApi::new(ApiKey::CreateTopics, 0, 7),
+    AdvertisedApi::new(ApiKey::DeleteTopics, 0, 6),
+    AdvertisedApi::new(ApiKey::InitProducerId, 0, 5),
+    AdvertisedApi::new(ApiKey::OffsetForLeaderEpoch, 0, 4),
+    AdvertisedApi::new(ApiKey::DescribeConfigs, 0, 4),
+    AdvertisedApi::new(ApiKey::DescribeCluster, 0, 2),
+];
+
+/// Whether a version of an API is served.
+fn is_served(key: ApiKey, version: i16) -> bool {
+    SERVED.iter().any(|api| api.key == key && api.min <= version && version <= api.max)
+}
+
+/// What a handler knows of a request besides its body.
+#[derive(Clone, Debug)]
+pub struct RequestContext {
+    /// The connection it came in on.
+    pub connection: Arc<ConnectionContext>,
+    /// Which API.
+    pub key: ApiKey,
+    /// Which version of it.
+    pub version: i16,
+    /// What the client calls itself.
+    pub client_id: Option<String>,
+    /// Returned with the answer.
+    pub correlation_id: i32,
+}
+
+impl RequestContext {
+    /// The client's address, as groups show it; an IPv4 one that arrived through an IPv6 socket is IPv4.
+    #[must_use]
+    pub fn client_host(&self) -> IpAddr {
+        self.connection.peer.ip().to_canonical()
+    }
+}
+
+/// Answers requests with the state of one broker.
+pub struct Dispatcher {
+    state: Arc<BrokerState>,
+}
+
+impl Dispatcher {
+    /// A dispatcher that works on `state`.
+    #[must_use]
+    pub fn new(state: Arc<BrokerState>) -> Self {
+        Self { state }
+    }
+}
+
+impl Service for Dispatcher {
+    fn call(&self, connection: &Arc<ConnectionContext>, frame: Bytes) -> Call {
+        let (header, body) = match RequestHeader::split(frame) {
+            Ok(split) => split,
+            Err(e) => return close(&e),
+        };
+        let cx = RequestContext {
+            connection: Arc::clone(connection),
+            key: header.key,
+            version: header.version,
+            client_id: header.client_id,
+            correlation_id: header.correlation_id,
+        };
+        if !is_served(cx.key, cx.version) {
+            if cx.key == ApiKey::ApiVersions {
+                return Call::Done(api_versions::too_new(&cx));
+            }
+            return close(&format!("{} version {} is not served", cx.key, cx.version));
+        }
+        dispatch(&self.state, cx, body).unwrap_or_else(|e| close(&e))
+    }
+
+    fn may_pipeline(&self, api_key: i16) -> bool {
+        api_key == ApiKey::Produce.to_i16()
+    }
+}
+
+/// Hands a body to the handler of its API.
+fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result<Call, DecodeError> {
+    let version = cx.version;
+    Ok(match cx.key {
+        ApiKey::Produce => produce::call(state, &cx, Message::from_body(body, version)?),
+        ApiKey::Fetch => fetch::call(state, cx, Message::from_body(body, version)?),
+        ApiKey::Metadata => metadata::call(state, cx, Message::from_body(body, version)?),
+        ApiKey::ApiVersions => at_once(state, &cx, body, api_versions::handle)?,
+        ApiKey::DescribeCluster => at_once(state, &cx, body, describe_cluster::handle)?,
+        ApiKey::DescribeConfigs => at_once(state, &cx, body, describe_configs::handle)?,
+        ApiKey::OffsetForLeaderEpoch => at_once(state, &cx, body, offset_for_leader_epoch::handle)?,
+        ApiKey::ListOffsets => blocking(state, cx, body, list_offsets::handle)?,
+        ApiKey::CreateTopics => blocking(state, cx, body, create_topics::handle)?,
+        ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
+        ApiKey::InitProducerId => blocking(state, cx, body, init_producer_id::handle)?,
+        _ => return groups::dispatch(state, cx, body),
+    })
+}
+
+/// A handler that looks up what is in memory.
+fn at_once<R: Request>(
+    state: &Arc<BrokerState>,
+    cx: &RequestContext,
+    body: Bytes,
+    handle: fn(&BrokerState, &RequestContext, R) -> R::Response,
+) -> Result<Call, DecodeError> {
+    let request = R::from_body(body, cx.version)?;
+    Ok(Call::Done(respond(cx, &handle(state, cx, request))))
+}
+
+/// A handler that syncs, or reads what may not be in the page cache.
+fn blocking<R: Request + Send + 'static>(
+    state: &Arc<BrokerState>,
+    cx: RequestContext,
+    body: Bytes,
+    handle: fn(&BrokerState, &RequestContext, R) -> R::Response,
+) -> Result<Call, DecodeError> {
+    let request = R::from_body(body, cx.version)?;
+    let state = Arc::clone(state);
+    Ok(Call::Pending(Box::pin(on_blocking_pool(move || respond(&cx, &handle(&state, &cx, request))))))
+}
+
+/// A handler that waits for others, or for the disk on the blocking pool.
+fn later<R, F>(
+    state: &Arc<BrokerState>,
+    cx: RequestContext,
+    body: Bytes,
+    handle: impl FnOnce(Arc<BrokerState>, Arc<RequestContext>, R) -> F,
+) -> Result<Call, DecodeError>
+where
+    R: Request,
+    F: Future<Output = R::Response> + Send + 'static,
+{
+    let request = R::from_body(body, cx.version)?;
+    let cx = Arc::new(cx);
+    let answer = handle(Arc::clone(state), Arc::clone(&cx), request);
+    Ok(Call::Pending(Box::pin(async move { respond(&cx, &answer.await) })))
+}
+
+/// Runs what may wait for the disk. A panic in it is passed on.
+async fn on_blocking_pool<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        // The runtime is going away and this task with it.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// The answer as it leaves.
+fn respond<R: Response>(cx: &RequestContext, response: &R) -> Outcome {
+    respond_with_files(cx, response, Vec::new())
+}
+
+/// The answer as it leaves; the gap of slot `n` is filled with `files[n]`.
+fn respond_with_files<R: Response>(
+    cx: &RequestContext,
+    response: &R,
+    mut files: Vec<Vec<FileSlice>>,
+) -> Outcome {
+    let segments = match response_frame(cx.version, cx.correlation_id, response) {
+        Ok(segments) => segments,
+        Err(e) => {
+            tracing::error!("an answer cannot be written, which is a bug of this broker: {e}");
+            return Outcome::Close(CloseReason::Request(e.to_string()));
+        }
+    };
+    let mut parts = Vec::with_capacity(segments.len());
+    for segment in segments {
+        match segment {
+            Segment::Bytes(bytes) => parts.push(Part::Bytes(bytes)),
+            Segment::Gap { slot, .. } => {
+                let slices = usize::try_from(slot).ok().and_then(|slot| files.get_mut(slot));
+                parts.extend(slices.map(std::mem::take).unwrap_or_default().into_iter().map(Part::File));
+            }
+        }
+    }
+    Outcome::Respond(Reply::new(parts))
+}
+
+/// Closes the connection without an answer.
+fn close(why: &impl ToString) -> Call {
+    Call::Done(Outcome::Close(CloseReason::Request(why.to_string())))
+}

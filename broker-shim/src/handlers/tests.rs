@@ -1,0 +1,8 @@
+//! The APIs through a real socket, by a client that writes its bytes itself.
+
+mod admin;
+mod bad_input;
+mod fetch;
+mod produce;
+mod rig;
+mod versions;

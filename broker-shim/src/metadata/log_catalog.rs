@@ -1,0 +1,415 @@
+//! The catalog on the engine: topics, settings and ids in the metadata log.
+//!
+//! # Order of effects
+//!
+//! ```text
+//! create:  fact synced -> directories made -> visible          crash after the fact: made at start
+//! delete:  fact synced -> invisible -> directories renamed     crash after the fact: finished at start
+//! ids:     next block synced -> first id of it given out       crash: the rest of the block is never used
+//! ```
+//!
+//! # Invariants
+//!
+//! * A topic is visible only while its fact is synced and all its logs are open.
+//! * One writer at a time (`journal`); readers never wait for it.
+//! * A directory of a topic that this log never knew is left alone, and nothing is created on top of it.
+//!
+//! # Not here
+//!
+//! The checks (`checks`), the bytes of facts (`record`), retention and removal of files (`log_engine::store`).
+
+use super::catalog::{
+    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
+};
+use super::checks::{self, Surroundings};
+use super::engine;
+use super::identity::{self, DirectoryError, Identity, METADATA_LOG};
+use super::name::TopicName;
+use super::record::Fact;
+use super::uuid::Uuid;
+use crate::config::{BrokerConfig, log_config};
+use log_engine::error::LogError;
+use log_engine::io::Storage;
+use log_engine::log::Log;
+use log_engine::store::{LogName, LogStore};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Producer ids that one synced fact covers.
+const ID_BLOCK: i64 = 1000;
+
+/// Why the catalog cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CatalogError {
+    /// The data directories are not ours, or damaged.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// The engine refused.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A record of the metadata log cannot be used.
+    #[error("{METADATA_LOG}: the record at offset {offset} {problem}; restore the directory from a backup")]
+    Damaged {
+        /// The record's offset.
+        offset: i64,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Topics in a metadata log.
+pub struct LogCatalog {
+    config: Arc<BrokerConfig>,
+    store: Arc<LogStore>,
+    /// The metadata log; whoever holds it is the one writer.
+    journal: Mutex<Arc<Log>>,
+    topics: RwLock<Topics>,
+    ids: Mutex<ProducerIds>,
+    identity: Identity,
+    cluster: String,
+    on_delete: RwLock<Vec<DeleteCallback>>,
+}
+
+type DeleteCallback = Box<dyn Fn(&Topic) + Send + Sync>;
+
+#[derive(Default)]
+struct Topics {
+    by_name: BTreeMap<TopicName, Arc<Topic>>,
+    by_id: BTreeMap<Uuid, Arc<Topic>>,
+}
+
+impl Topics {
+    fn insert(&mut self, topic: &Arc<Topic>) {
+        self.by_name.insert(topic.name.clone(), Arc::clone(topic));
+        self.by_id.insert(topic.id, Arc::clone(topic));
+    }
+}
+
+/// Ids `next .. end` may be given out; the fact that covers `end` is synced.
+#[derive(Clone, Copy, Debug, Default)]
+struct ProducerIds {
+    next: i64,
+    end: i64,
+}
+
+/// What all facts together say.
+#[derive(Default)]
+struct Replayed {
+    identity: Option<Identity>,
+    topics: BTreeMap<TopicName, (Uuid, i32, BTreeMap<String, String>)>,
+    gone: BTreeSet<TopicName>,
+    next_producer_id: i64,
+}
+
+/// Who the data directories belong to; touches nothing. To be called before the store is opened.
+///
+/// # Errors
+///
+/// They are not ours, damaged, or do not belong together.
+pub fn inspect_directories(
+    storage: &dyn Storage,
+    config: &BrokerConfig,
+) -> Result<KnownDirectories, DirectoryError> {
+    identity::inspect(storage, &config.storage.log_dirs, config.node_id).map(KnownDirectories)
+}
+
+/// Proof that the data directories were looked at, and what they said.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownDirectories(Option<Identity>);
+
+impl LogCatalog {
+    /// Reads the metadata log, or begins one; finishes what a crash left half done.
+    ///
+    /// # Errors
+    ///
+    /// The log is damaged, belongs to another broker than the directories, or the disk refused.
+    pub fn open(
+        store: Arc<LogStore>,
+        storage: &dyn Storage,
+        config: Arc<BrokerConfig>,
+        known: KnownDirectories,
+    ) -> Result<Self, CatalogError> {
+        let journal = engine::open_or_create(&store, &engine::journal_name(), &engine::journal_config())?;
+        let mut replayed = replay(&journal)?;
+        let identity = identify(&journal, &config, known.0, replayed.identity)?;
+        identity::claim(storage, &config.storage.log_dirs, identity)?;
+        let topics = open_topics(&store, &config, std::mem::take(&mut replayed.topics))?;
+        settle(&store, &topics, &replayed.gone);
+        let next = replayed.next_producer_id;
+        Ok(Self {
+            config,
+            store,
+            journal: Mutex::new(journal),
+            topics: RwLock::new(topics),
+            ids: Mutex::new(ProducerIds { next, end: next }),
+            identity,
+            cluster: identity.cluster.to_string(),
+            on_delete: RwLock::new(Vec::new()),
+        })
+    }
+
+    fn plan(&self, request: &CreateTopic) -> Result<TopicPlan, CreateTopicError> {
+        let topics = self.topics.read();
+        let around = Surroundings {
+            node: self.identity.node,
+            default_partitions: self.config.num_partitions,
+            names: &mut topics.by_name.keys(),
+        };
+        checks::check(request, around)
+    }
+
+    /// Creates what was planned; the caller is the one writer.
+    fn make(&self, journal: &Log, plan: TopicPlan) -> Result<Arc<Topic>, CreateTopicError> {
+        let TopicPlan { name, partitions, overrides } = plan;
+        for partition in 0..partitions {
+            let dir = engine::log_name(&name, partition)?;
+            if self.store.get(&dir).is_some() {
+                return Err(CreateTopicError::Occupied(dir.to_string()));
+            }
+        }
+        let id = Uuid::random();
+        let fact = Fact::Topic { id, name: name.clone(), partitions, overrides: overrides.clone() };
+        engine::append(journal, &fact.key(), &fact.encode())?;
+        let made = open_logs(&self.store, &self.config, &name, partitions, &overrides);
+        let logs = made.inspect_err(|_| self.undo(journal, id, &name, partitions))?;
+        let internal = name.is_internal();
+        let topic = Arc::new(Topic { name, id, partitions: logs, overrides, internal });
+        self.topics.write().insert(&topic);
+        Ok(topic)
+    }
+
+    /// Takes back a fact whose directories could not be made. If this fails too, the next start makes them.
+    fn undo(&self, journal: &Log, id: Uuid, name: &TopicName, partitions: i32) {
+        let fact = Fact::NoTopic { id, name: name.clone() };
+        if let Err(error) = engine::append(journal, &fact.key(), &fact.encode()) {
+            tracing::error!(topic = %name, %error, "a topic that could not be created comes back at the next start");
+        }
+        remove_logs(&self.store, name, partitions);
+    }
+}
+
+impl Catalog for LogCatalog {
+    fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().by_name.get(name).cloned()
+    }
+
+    fn topic_by_id(&self, id: &Uuid) -> Option<Arc<Topic>> {
+        self.topics.read().by_id.get(id).cloned()
+    }
+
+    fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().by_name.values().cloned().collect()
+    }
+
+    fn validate(&self, request: &CreateTopic) -> Result<TopicPlan, CreateTopicError> {
+        self.plan(request)
+    }
+
+    fn create(&self, request: &CreateTopic) -> Result<Arc<Topic>, CreateTopicError> {
+        let journal = self.journal.lock();
+        let plan = self.plan(request)?;
+        self.make(&journal, plan)
+    }
+
+    fn internal(&self, topic: InternalTopic) -> Result<Arc<Topic>, CreateTopicError> {
+        let plan = internal_plan(topic, &self.config);
+        if let Some(there) = self.topic(plan.name.as_str()) {
+            return Ok(there);
+        }
+        let journal = self.journal.lock();
+        match self.topic(plan.name.as_str()) {
+            Some(there) => Ok(there),
+            None => self.make(&journal, plan),
+        }
+    }
+
+    fn delete(&self, name: &str) -> Result<Arc<Topic>, DeleteTopicError> {
+        let journal = self.journal.lock();
+        let topic = self.topic(name).ok_or(DeleteTopicError::Unknown)?;
+        if topic.name.is_reserved() {
+            return Err(DeleteTopicError::Reserved(topic.name.clone()));
+        }
+        if !self.config.delete_topics {
+            return Err(DeleteTopicError::Disabled);
+        }
+        let fact = Fact::NoTopic { id: topic.id, name: topic.name.clone() };
+        engine::append(&journal, &fact.key(), &fact.encode())?;
+        {
+            let mut topics = self.topics.write();
+            topics.by_name.remove(name);
+            topics.by_id.remove(&topic.id);
+        }
+        remove_logs(&self.store, &topic.name, topic.partition_count());
+        drop(journal);
+        for callback in self.on_delete.read().iter() {
+            callback(&topic);
+        }
+        Ok(topic)
+    }
+
+    fn on_delete(&self, callback: DeleteCallback) {
+        self.on_delete.write().push(callback);
+    }
+
+    fn cluster_id(&self) -> &str {
+        &self.cluster
+    }
+
+    fn broker_id(&self) -> i32 {
+        self.identity.node
+    }
+
+    fn next_producer_id(&self) -> Result<i64, LogError> {
+        let mut ids = self.ids.lock();
+        if ids.next == ids.end {
+            let end = ids.end.saturating_add(ID_BLOCK);
+            let fact = Fact::ProducerIds { next: end };
+            engine::append(&self.journal.lock(), &fact.key(), &fact.encode())?;
+            ids.end = end;
+        }
+        let id = ids.next;
+        ids.next += 1;
+        Ok(id)
+    }
+}
+
+/// Puts all facts together.
+fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
+    let mut all = Replayed::default();
+    if !engine::is_whole(journal) {
+        let problem = "and others cannot be read".to_owned();
+        return Err(CatalogError::Damaged { offset: journal.start_offset().get(), problem });
+    }
+    for record in engine::values(journal)? {
+        let damaged = |problem: String| CatalogError::Damaged { offset: record.offset, problem };
+        let fact = Fact::decode(&record.value).map_err(damaged)?;
+        if matches!(fact, Fact::Cluster { .. }) != all.identity.is_none() {
+            let problem = if all.identity.is_none() { "is not the first" } else { "comes a second time" };
+            return Err(damaged(problem.to_owned()));
+        }
+        match fact {
+            Fact::Cluster { id, node } => all.identity = Some(Identity { cluster: id, node }),
+            Fact::Topic { id, name, partitions, overrides } => {
+                all.gone.remove(&name);
+                all.topics.insert(name, (id, partitions, overrides));
+            }
+            Fact::NoTopic { id, name } => {
+                if all.topics.get(&name).is_some_and(|(known, ..)| *known == id) {
+                    all.topics.remove(&name);
+                    all.gone.insert(name);
+                }
+            }
+            Fact::ProducerIds { next } => all.next_producer_id = all.next_producer_id.max(next),
+        }
+    }
+    Ok(all)
+}
+
+/// Who we are, by the directories' files and the log; a new log gets its first record.
+fn identify(
+    journal: &Log,
+    config: &BrokerConfig,
+    by_file: Option<Identity>,
+    by_log: Option<Identity>,
+) -> Result<Identity, CatalogError> {
+    let dir = config.storage.log_dirs.first().cloned().unwrap_or_default();
+    match (by_log, by_file) {
+        (Some(log), file) => {
+            let configured = config.node_id.map(|node| Identity { node, ..log });
+            let path = dir.join(METADATA_LOG);
+            for (other, said) in [("meta.properties", file), ("the configuration", configured)] {
+                if let Some(other_identity) = said {
+                    identity::agree(&path, log, other_identity, other)?;
+                }
+            }
+            Ok(log)
+        }
+        // The file is written after the first record: without records it cannot be there.
+        (None, Some(_)) => Err(DirectoryError::NoMetadata(dir).into()),
+        (None, None) => {
+            let new = Identity { cluster: Uuid::random(), node: config.node_id.unwrap_or(0) };
+            let fact = Fact::Cluster { id: new.cluster, node: new.node };
+            engine::append(journal, &fact.key(), &fact.encode())?;
+            Ok(new)
+        }
+    }
+}
+
+fn open_topics(
+    store: &LogStore,
+    config: &BrokerConfig,
+    facts: BTreeMap<TopicName, (Uuid, i32, BTreeMap<String, String>)>,
+) -> Result<Topics, LogError> {
+    let mut topics = Topics::default();
+    for (name, (id, count, overrides)) in facts {
+        let partitions = open_logs(store, config, &name, count, &overrides)?;
+        let internal = name.is_internal();
+        topics.insert(&Arc::new(Topic { name, id, partitions, overrides, internal }));
+    }
+    Ok(topics)
+}
+
+/// Opens the logs of a topic; those that are not there are made.
+fn open_logs(
+    store: &LogStore,
+    config: &BrokerConfig,
+    name: &TopicName,
+    partitions: i32,
+    overrides: &BTreeMap<String, String>,
+) -> Result<Vec<Arc<Log>>, LogError> {
+    let settings = log_config(config, overrides);
+    (0..partitions)
+        .map(|partition| engine::open_or_create(store, &engine::log_name(name, partition)?, &settings))
+        .collect()
+}
+
+/// Removes the logs of a topic that is gone. What cannot be removed now is removed at the next start.
+fn remove_logs(store: &LogStore, name: &TopicName, partitions: i32) {
+    for dir in (0..partitions).filter_map(|partition| engine::log_name(name, partition).ok()) {
+        if store.get(&dir).is_some() {
+            remove_log(store, &dir);
+        }
+    }
+}
+
+fn remove_log(store: &LogStore, dir: &LogName) {
+    if let Err(error) = store.delete(dir) {
+        tracing::error!(%dir, %error, "a deleted partition stays on disk until the next start");
+    }
+}
+
+/// Compares the directories that are there with the topics: finishes deletions, and names what nobody knows.
+fn settle(store: &LogStore, topics: &Topics, gone: &BTreeSet<TopicName>) {
+    for (dir, _) in store.logs() {
+        let known = topics.by_name.get(dir.topic()).is_some_and(|t| t.partition(dir.partition()).is_some());
+        if known || dir == engine::journal_name() {
+            continue;
+        }
+        if gone.contains(dir.topic()) {
+            tracing::info!(%dir, "finishing the deletion of a partition");
+            remove_log(store, &dir);
+        } else {
+            tracing::warn!(%dir, "this directory belongs to no topic; it is left alone");
+        }
+    }
+}
+
+/// How an internal topic is made: one replica, whatever the settings say.
+fn internal_plan(topic: InternalTopic, config: &BrokerConfig) -> TopicPlan {
+    let InternalTopic::ConsumerOffsets = topic;
+    let overrides = [
+        ("cleanup.policy", "compact".to_owned()),
+        ("compression.type", "producer".to_owned()),
+        ("segment.bytes", config.groups.offsets_segment_bytes.to_string()),
+    ];
+    TopicPlan {
+        name: TopicName::new("__consumer_offsets").expect("the name is valid"),
+        partitions: config.groups.offsets_partitions,
+        overrides: overrides.map(|(key, value)| (key.to_owned(), value)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,283 @@
+//! The `corrente` command as a user and a script meet it: what it prints, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+fn corrente(args: &[&str], dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_corrente"));
+    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    let dir = tempfile::tempdir().unwrap();
+    corrente(args, dir.path()).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A broker process; killed if a test ends early.
+struct Server {
+    child: Child,
+    /// The first two lines of its output.
+    ready: [String; 2],
+    /// From start to the first line.
+    took: Duration,
+}
+
+impl Server {
+    fn start(args: &[&str], dir: &Path) -> Self {
+        let started = Instant::now();
+        let mut child = corrente(args, dir).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().map(Result::unwrap);
+        let took = started.elapsed();
+        let Some(first) = first else {
+            let output = child.wait_with_output().unwrap();
+            panic!("no ready line; stderr: {}", stderr(&output));
+        };
+        Self { child, ready: [first, lines.next().unwrap().unwrap()], took }
+    }
+
+    fn at(dir: &Path) -> Self {
+        let data = format!("log.dirs={}", dir.display());
+        Self::start(&["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data], dir)
+    }
+
+    fn address(&self) -> String {
+        let rest = self.ready[0].split_once(" on ").expect(&self.ready[0]).1;
+        rest.split_once(',').expect(rest).0.to_owned()
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end: exit code and stderr.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut text = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        (self.child.wait().unwrap().code(), text)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Fails if it has ended, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn version_is_one_line() {
+    let output = run(&["--version"]);
+    assert!(output.status.success());
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!("corrente {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}
+
+#[test]
+fn help_names_only_what_works() {
+    let output = run(&["--help"]);
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let commands = text.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["server", "help"]);
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2() {
+    for args in [&["topics"][..], &["server", "--override", "x"], &["server", "a", "b"], &["--what"]] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&output).contains("For more information, try '--help'."), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn a_wrong_setting_ends_with_1_and_says_where_and_what() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("s.properties"), "broker.id=0\n\nnum.partitions=many\n").unwrap();
+    let output = corrente(&["server", "s.properties"], dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "corrente: s.properties:3: num.partitions = many: expected a whole number from 1 to 2147483647\n"
+    );
+    let output = corrente(&["server", "none.properties"], dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "corrente: cannot read none.properties, expected a Java properties file: No such file or directory (os \
+         error 2)\n"
+    );
+}
+
+#[test]
+fn another_protocol_is_an_error_at_start() {
+    let output = run(&["server", "--override", "listeners=SSL://127.0.0.1:0"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        "corrente: --override: listeners = SSL://127.0.0.1:0: expected PLAINTEXT for listener SSL: SSL is not served \
+         yet, only PLAINTEXT is\n"
+    );
+}
+
+#[test]
+fn ready_lines_say_version_address_folder_and_durability() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::at(dir.path());
+    let expected = format!(
+        "corrente {} is ready on {}, data in {}, acks=all is answered when the disk has the data",
+        env!("CARGO_PKG_VERSION"),
+        server.address(),
+        dir.path().canonicalize().unwrap().display()
+    );
+    assert_eq!(server.ready[0], expected);
+    assert_eq!(server.ready[1], "[KafkaServer id=0] started (kafka.server.KafkaServer)");
+    TcpStream::connect(server.address()).unwrap();
+}
+
+#[test]
+fn sigterm_and_sigint_are_clean_stops() {
+    for signal in ["TERM", "INT"] {
+        let dir = tempfile::tempdir().unwrap();
+        let server = Server::at(dir.path());
+        server.signal(signal);
+        let (code, log) = server.end();
+        assert_eq!(code, Some(0), "{log}");
+        assert!(dir.path().join(".kafka_cleanshutdown").exists());
+    }
+}
+
+#[test]
+fn the_next_start_knows_the_same_broker() {
+    let dir = tempfile::tempdir().unwrap();
+    let meta = || fs::read_to_string(dir.path().join("meta.properties")).unwrap();
+    let server = Server::at(dir.path());
+    let first = meta();
+    drop(server);
+    let _again = Server::at(dir.path());
+    assert_eq!(meta(), first);
+}
+
+#[test]
+fn a_directory_in_use_names_its_holder() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::at(dir.path());
+    let data = format!("log.dirs={}", dir.path().display());
+    let args = ["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data];
+    let output = corrente(&args, dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "corrente: {} is in use by process {}: stop that broker, or set log.dirs to another folder\n",
+            dir.path().display(),
+            server.child.id()
+        )
+    );
+}
+
+#[test]
+fn a_directory_of_kafka_is_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("meta.properties"), "#\n#\nversion=0\nbroker.id=0\n").unwrap();
+    let data = format!("log.dirs={}", dir.path().display());
+    let output = run(&["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        stderr(&output),
+        format!(
+            "corrente: {}: the data of an Apache Kafka broker is in there, and was not touched; set log.dirs to an \
+             empty folder\n",
+            dir.path().display()
+        )
+    );
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::at(dir.path());
+    let listeners = format!("listeners=PLAINTEXT://{}", server.address());
+    let args = ["server", "--override", &listeners, "--override", "log.dirs=other"];
+    let output = corrente(&args, dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = stderr(&output);
+    let start = format!("corrente: cannot listen on {} (listener PLAINTEXT)", server.address());
+    assert!(text.starts_with(&start) && text.lines().count() == 1, "{text}");
+}
+
+#[test]
+fn warnings_are_lines_on_stderr() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(
+        dir.path().join("s.properties"),
+        "listeners=PLAINTEXT://127.0.0.1:0\nlog.dirs=data\nzookeeper.connect=localhost:2181\nnum.partition=3\n",
+    )
+    .unwrap();
+    let server = Server::start(&["server", "s.properties"], dir.path());
+    // Relative to the file, which is here.
+    assert!(server.ready[0].contains(&dir.path().join("data").canonicalize().unwrap().display().to_string()));
+    server.signal("TERM");
+    let (_, log) = server.end();
+    let warnings: Vec<&str> =
+        log.lines().filter_map(|line| line.split_once("WARN ")).map(|(_, w)| w).collect();
+    assert_eq!(
+        warnings,
+        [
+            "s.properties:3: zookeeper.connect: ignored for now",
+            "s.properties:4: num.partition: unknown key, ignored"
+        ]
+    );
+}
+
+#[test]
+fn the_environment_counts_only_with_env() {
+    let dir = tempfile::tempdir().unwrap();
+    let args = ["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--env"];
+    let broken =
+        |args: &[&str]| corrente(args, dir.path()).env("KAFKA_NUM_PARTITIONS", "many").output().unwrap();
+    assert_eq!(
+        stderr(&broken(&args)),
+        "corrente: environment variable KAFKA_NUM_PARTITIONS: num.partitions = many: expected a whole number from 1 to \
+         2147483647\n"
+    );
+    let mut command = corrente(&args[..3], dir.path());
+    let mut child = command.env("KAFKA_NUM_PARTITIONS", "many").spawn().unwrap();
+    let first = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(first.starts_with("corrente "), "{first}");
+}
+
+/// The promise is 50 ms from start to the first answer for a release build; a test build on a busy machine gets ten
+/// times that, and the best of five counts.
+#[test]
+fn start_takes_no_time() {
+    let best = (0..5)
+        .map(|_| {
+            let dir = tempfile::tempdir().unwrap();
+            Server::at(dir.path()).took
+        })
+        .min()
+        .unwrap();
+    assert!(best < Duration::from_millis(500), "{best:?}");
+}

@@ -1,0 +1,274 @@
+//! Opening a store.
+
+use super::dir::{Contents, DataDir, Notes};
+use super::maintain::Schedule;
+use super::{Entry, LogName, LogStore, OpenReport, State};
+use crate::config::LogConfig;
+use crate::error::{LogError, Result};
+use crate::io::{Clock, RealStorage, Storage, SystemClock};
+use crate::log::Log;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Looks at locked directories before anything is written to them, and may refuse.
+type Check = Box<dyn FnOnce(&dyn Storage, &[PathBuf]) -> Result<()> + Send>;
+
+/// How a store is opened; see [`LogStore::builder`].
+pub struct StoreBuilder {
+    dirs: Vec<PathBuf>,
+    storage: Option<Arc<dyn Storage>>,
+    clock: Option<Arc<dyn Clock>>,
+    config: LogConfig,
+    threads: usize,
+    schedule: Schedule,
+    check: Option<Check>,
+}
+
+impl fmt::Debug for StoreBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreBuilder").field("dirs", &self.dirs).finish_non_exhaustive()
+    }
+}
+
+impl StoreBuilder {
+    pub(super) fn new(dirs: Vec<PathBuf>) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            dirs,
+            storage: None,
+            clock: None,
+            config: LogConfig::default(),
+            threads,
+            schedule: Schedule::default(),
+            check: None,
+        }
+    }
+
+    /// Where the files lie. Default: the real file system.
+    #[must_use]
+    pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
+        self.storage = Some(storage);
+        self
+    }
+
+    /// The clock. Default: the machine's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// The settings with which logs are opened; [`Log::set_config`] changes them for one. Default:
+    /// [`LogConfig::default`].
+    #[must_use]
+    pub fn config(mut self, config: LogConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How many threads open and close logs. Range 1.., default one per processor.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads.max(1);
+        self
+    }
+
+    /// How often retention is applied. Default 5 min.
+    #[must_use]
+    pub fn retention_interval(mut self, interval: Duration) -> Self {
+        self.schedule.retention = interval;
+        self
+    }
+
+    /// How often recovery points and log starts are written down. Default 60 s.
+    #[must_use]
+    pub fn recovery_point_interval(mut self, interval: Duration) -> Self {
+        self.schedule.recovery_points = interval;
+        self
+    }
+
+    /// How often the ends are written down. Default 5 s.
+    #[must_use]
+    pub fn high_watermark_interval(mut self, interval: Duration) -> Self {
+        self.schedule.high_watermarks = interval;
+        self
+    }
+
+    /// Runs when the directories are locked and nothing was written yet: to look whose they are ([`super::read_meta`]) and
+    /// to refuse.
+    #[must_use]
+    pub fn check(
+        mut self,
+        check: impl FnOnce(&dyn Storage, &[PathBuf]) -> Result<()> + Send + 'static,
+    ) -> Self {
+        self.check = Some(Box::new(check));
+        self
+    }
+
+    /// Opens all logs. A log that cannot be opened is left out and named in [`LogStore::report`].
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Config`] without a directory, [`LogError::Locked`], [`LogError::Directory`] for a directory that is no
+    /// log's or a log that lies in two directories, what the check says, or what the system answers. Nothing was
+    /// written then, but the locks' files.
+    pub fn open(self) -> Result<Arc<LogStore>> {
+        self.config.check()?;
+        if self.dirs.is_empty() {
+            return Err(LogError::Config { key: "log.dirs", value: String::new(), expected: "a directory" });
+        }
+        let storage = self.storage.unwrap_or_else(|| Arc::new(RealStorage::new()));
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let dirs = self.dirs.iter().map(|dir| DataDir::lock(&*storage, dir)).collect::<Result<Vec<_>>>()?;
+        let contents = dirs.iter().map(|dir| dir.look(&*storage)).collect::<Result<Vec<_>>>()?;
+        check_no_twins(&dirs, &contents)?;
+        if let Some(check) = self.check {
+            check(&*storage, &self.dirs)?;
+        }
+        let notes = dirs.iter().map(|dir| dir.take_notes(&*storage)).collect::<Result<Vec<_>>>()?;
+        for (dir, contents) in dirs.iter().zip(&contents) {
+            remove_doomed(&*storage, dir, contents)?;
+        }
+        let opener =
+            Opener { storage: &storage, clock: &clock, config: &self.config, dirs: &dirs, notes: &notes };
+        let opened = opener.open_all(&contents, self.threads);
+        let (state, report) = sort_out(opened, &contents, notes);
+        let now = clock.monotonic();
+        Ok(Arc::new(LogStore {
+            storage,
+            clock,
+            config: self.config,
+            threads: self.threads,
+            dirs,
+            changing: Mutex::default(),
+            state: Mutex::new(state),
+            schedule: self.schedule,
+            done: Mutex::new(super::maintain::Done::at(now)),
+            report,
+        }))
+    }
+}
+
+/// A log in two directories has two contents, and nobody knows which one is meant.
+fn check_no_twins(dirs: &[DataDir], contents: &[Contents]) -> Result<()> {
+    let mut seen = BTreeMap::new();
+    for (dir, contents) in dirs.iter().zip(contents) {
+        for name in &contents.logs {
+            if let Some(other) = seen.insert(name, &dir.path) {
+                let problem = format!("the log lies in {} too", other.display());
+                return Err(LogError::Directory { path: dir.path.join(name.to_string()), problem });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finishes deletions that the last user of the directory began.
+fn remove_doomed(storage: &dyn Storage, dir: &DataDir, contents: &Contents) -> Result<()> {
+    for path in &contents.doomed {
+        storage.remove_dir_all(path).map_err(LogError::io("remove", path))?;
+    }
+    if contents.doomed.is_empty() { Ok(()) } else { dir.sync(storage) }
+}
+
+/// What a log's opening needs.
+struct Opener<'a> {
+    storage: &'a Arc<dyn Storage>,
+    clock: &'a Arc<dyn Clock>,
+    config: &'a LogConfig,
+    dirs: &'a [DataDir],
+    notes: &'a [Notes],
+}
+
+/// One log and the outcome.
+type Opened = (LogName, usize, Result<Arc<Log>>);
+
+impl Opener<'_> {
+    fn open_all(&self, contents: &[Contents], threads: usize) -> Vec<Opened> {
+        let jobs: Vec<(usize, &LogName)> = contents
+            .iter()
+            .enumerate()
+            .flat_map(|(dir, c)| c.logs.iter().map(move |name| (dir, name)))
+            .collect();
+        in_parallel(&jobs, threads, |(dir, name)| ((*name).clone(), *dir, self.open(*dir, name)))
+    }
+
+    fn open(&self, dir: usize, name: &LogName) -> Result<Arc<Log>> {
+        let notes = &self.notes[dir];
+        let path = self.dirs[dir].path.join(name.to_string());
+        open_log(self.storage, self.clock, &path, self.config)
+            .clean(notes.clean)
+            .recovery_point(notes.recovery_points.get(name).copied())
+            .start_offset(notes.log_starts.get(name).copied())
+            .open()
+    }
+}
+
+/// A builder for a log in a directory whose lock the store holds.
+pub(super) fn open_log(
+    storage: &Arc<dyn Storage>,
+    clock: &Arc<dyn Clock>,
+    path: &Path,
+    config: &LogConfig,
+) -> crate::log::LogBuilder {
+    Log::builder(path)
+        .storage(Arc::clone(storage))
+        .clock(Arc::clone(clock))
+        .config(config.clone())
+        .lock(false)
+}
+
+/// Does every job once, on so many threads; the answers come in no particular order.
+pub(super) fn in_parallel<J: Sync, T: Send>(
+    jobs: &[J],
+    threads: usize,
+    work: impl Fn(&J) -> T + Sync,
+) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut done = Vec::new();
+        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            done.push(work(job));
+        }
+        done
+    };
+    if threads <= 1 || jobs.len() <= 1 {
+        return run();
+    }
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(jobs.len())).map(|_| scope.spawn(run)).collect();
+        let mut all = run();
+        for other in others {
+            match other.join() {
+                Ok(done) => all.extend(done),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        all
+    })
+}
+
+fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (State, OpenReport) {
+    let mut state = State::default();
+    let mut report = OpenReport::default();
+    for (name, dir, outcome) in opened {
+        match outcome {
+            Ok(log) => drop(state.logs.insert(name, Entry { log, dir })),
+            Err(error) => {
+                state.failed.insert(name.clone(), dir);
+                report.failed.push((name, error));
+            }
+        }
+    }
+    report.failed.sort_by(|a, b| a.0.cmp(&b.0));
+    report.clean = notes.iter().all(|notes| notes.clean);
+    report.unreadable = notes.into_iter().flat_map(|notes| notes.unreadable).collect();
+    report.left_alone = contents.iter().flat_map(|c| c.left_alone.iter().cloned()).collect();
+    report.removed = contents.iter().map(|c| c.doomed.len()).sum();
+    (state, report)
+}

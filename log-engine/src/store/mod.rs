@@ -1,0 +1,317 @@
+//! Many logs in one or more directories.
+//!
+//! ```text
+//! <log dir>/.lock, .lock.pid                    held while the store is open
+//!          .kafka_cleanshutdown                 there only between a clean close and the next open
+//!          meta.properties                      the caller's
+//!          recovery-point-offset-checkpoint     text, one line a log: synced to here
+//!          replication-offset-checkpoint        ends here
+//!          log-start-offset-checkpoint          begins here, if its first segment begins below
+//!          <topic>-<partition>/                 a log
+//!          <topic>-<partition>.<32 hex>-delete/ a deleted log, removed after file.delete.delay.ms or at the next start
+//! ```
+//!
+//! # Invariants
+//!
+//! * A directory is used by one process at a time, and nothing in it is changed before everything in it was looked at:
+//!   a directory that is no log's stops the start and leaves all as it was.
+//! * The clean-shutdown marker is gone, durably, before anything else is written, and written after everything else is
+//!   durable; never if anything went wrong.
+//! * Names of directories are made of checked [`LogName`]s only; links are not followed.
+//! * Checkpoints are help, not evidence: an unreadable one is reported and does without.
+//!
+//! # Not here
+//!
+//! Topics and what they are for (the broker), one log's rules (`log`). Left for later: a directory that fails while others
+//! go on, the closing of files of idle logs, one commit for many logs.
+
+mod builder;
+mod dir;
+mod maintain;
+mod name;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::StoreBuilder;
+pub use dir::{read_meta, write_meta};
+pub use maintain::{Maintenance, MaintenanceReport};
+pub use name::LogName;
+
+use crate::config::LogConfig;
+use crate::error::{LogError, Result};
+use crate::format::checkpoint::Properties;
+use crate::format::names::deleted_dir;
+use crate::io::{Clock, Storage};
+use crate::log::Log;
+use builder::{in_parallel, open_log};
+use dir::DataDir;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Many logs; share it as `Arc<LogStore>`.
+///
+/// Dropping it is like the process being killed, for every log; [`LogStore::close`] spares the next start the recovery.
+#[derive(Debug)]
+pub struct LogStore {
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+    config: LogConfig,
+    threads: usize,
+    dirs: Vec<DataDir>,
+    /// Held by whoever makes or deletes a log, so that `state` need not be held during its I/O.
+    changing: Mutex<()>,
+    state: Mutex<State>,
+    schedule: maintain::Schedule,
+    done: Mutex<maintain::Done>,
+    report: OpenReport,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    logs: BTreeMap<LogName, Entry>,
+    /// Logs that could not be opened, and the directory that each lies in.
+    failed: BTreeMap<LogName, usize>,
+    doomed: Vec<Doomed>,
+    closed: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    log: Arc<Log>,
+    /// Index of its directory.
+    dir: usize,
+}
+
+/// A deleted log's directory.
+#[derive(Debug)]
+struct Doomed {
+    path: PathBuf,
+    /// When it is removed, by the monotonic clock.
+    due: Duration,
+}
+
+/// What opening a store found.
+#[derive(Debug, Default)]
+pub struct OpenReport {
+    /// Every directory had been left in order.
+    pub clean: bool,
+    /// Logs that could not be opened, and why; sorted by name.
+    pub failed: Vec<(LogName, LogError)>,
+    /// Checkpoints that could not be read, and why.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Directories of Kafka's that mean nothing here: `-future`, `-stray`.
+    pub left_alone: Vec<PathBuf>,
+    /// How many deletions of logs were finished.
+    pub removed: usize,
+}
+
+impl LogStore {
+    /// Opens a store in these directories, which are made if they are not there.
+    pub fn builder<P: Into<PathBuf>>(dirs: impl IntoIterator<Item = P>) -> StoreBuilder {
+        StoreBuilder::new(dirs.into_iter().map(Into::into).collect())
+    }
+
+    /// What opening found.
+    #[must_use]
+    pub const fn report(&self) -> &OpenReport {
+        &self.report
+    }
+
+    /// The directories, in the order in which they were given.
+    #[must_use]
+    pub fn dirs(&self) -> Vec<PathBuf> {
+        self.dirs.iter().map(|dir| dir.path.clone()).collect()
+    }
+
+    /// The storage that all logs lie in.
+    #[must_use]
+    pub fn storage(&self) -> &Arc<dyn Storage> {
+        &self.storage
+    }
+
+    /// The clock of all logs.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The settings with which logs were opened.
+    #[must_use]
+    pub const fn default_config(&self) -> &LogConfig {
+        &self.config
+    }
+
+    /// A log.
+    #[must_use]
+    pub fn get(&self, name: &LogName) -> Option<Arc<Log>> {
+        self.state.lock().logs.get(name).map(|entry| Arc::clone(&entry.log))
+    }
+
+    /// All logs, by topic and partition.
+    #[must_use]
+    pub fn logs(&self) -> Vec<(LogName, Arc<Log>)> {
+        let state = self.state.lock();
+        state.logs.iter().map(|(name, entry)| (name.clone(), Arc::clone(&entry.log))).collect()
+    }
+
+    /// The directory (one of [`LogStore::dirs`]) that a log lies in.
+    #[must_use]
+    pub fn dir_of(&self, name: &LogName) -> Option<&Path> {
+        let index = self.state.lock().logs.get(name)?.dir;
+        self.dirs.get(index).map(|dir| dir.path.as_path())
+    }
+
+    /// Makes an empty log, in the directory that has the fewest. Its name is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Name`] if it exists, also as a log that could not be opened; [`LogError::Closed`];
+    /// [`LogError::Config`]; what the system answers.
+    pub fn create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
+        let _changing = self.changing.lock();
+        let dir = self.place_for(name)?;
+        let path = self.dirs[dir].path.join(name.to_string());
+        if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
+            return Err(named(name, "is the name of something else in the directory"));
+        }
+        let opened = open_log(&self.storage, &self.clock, &path, config).clean(true).open();
+        let log = match opened.and_then(|log| self.dirs[dir].sync(&*self.storage).map(|()| log)) {
+            Ok(log) => log,
+            Err(error) => {
+                // Nobody has written to it: the next try may find the place free.
+                let _ = self.storage.remove_dir_all(&path);
+                return Err(error);
+            }
+        };
+        self.state.lock().logs.insert(name.clone(), Entry { log: Arc::clone(&log), dir });
+        Ok(log)
+    }
+
+    /// The directory in which a log of this name may be made.
+    fn place_for(&self, name: &LogName) -> Result<usize> {
+        let state = self.state.lock();
+        if state.closed {
+            return Err(LogError::Closed);
+        }
+        if state.failed.contains_key(name) {
+            return Err(named(name, "exists and could not be opened"));
+        }
+        if state.logs.contains_key(name) {
+            return Err(named(name, "already exists"));
+        }
+        Ok(self.emptiest(&state))
+    }
+
+    /// Index of the directory with the fewest logs; the first of several.
+    fn emptiest(&self, state: &State) -> usize {
+        let mut counts = vec![0_usize; self.dirs.len()];
+        let all = state.logs.values().map(|entry| entry.dir).chain(state.failed.values().copied());
+        for dir in all {
+            counts[dir] += 1;
+        }
+        let fewest = counts.iter().enumerate().min_by_key(|(_, count)| **count);
+        fewest.map_or(0, |(index, _)| index)
+    }
+
+    /// Deletes a log: it is gone, durably, when this returns; its files are removed after `file.delete.delay.ms`. Whoever
+    /// still reads it reads on, whoever waits is woken.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Name`] without such a log, [`LogError::Closed`], or what the system answers: the log is then closed but
+    /// still there.
+    pub fn delete(&self, name: &LogName) -> Result<()> {
+        let _changing = self.changing.lock();
+        let entry = {
+            let state = self.state.lock();
+            if state.closed {
+                return Err(LogError::Closed);
+            }
+            state.logs.get(name).cloned().ok_or_else(|| named(name, "does not exist"))?
+        };
+        let dir = &self.dirs[entry.dir];
+        let from = dir.path.join(name.to_string());
+        let to = dir.path.join(deleted_dir(&name.to_string(), unique()));
+        entry.log.abandon();
+        self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
+        entry.log.moved_to(&to);
+        let delay = Duration::from_millis(entry.log.config().file_delete_delay_ms);
+        {
+            let mut state = self.state.lock();
+            state.logs.remove(name);
+            state.doomed.push(Doomed { path: to, due: self.clock.monotonic().saturating_add(delay) });
+        }
+        dir.sync(&*self.storage)
+    }
+
+    /// `meta.properties` of one of the directories; `None` without one. What stands in it is the caller's.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_meta`].
+    pub fn read_meta(&self, dir: &Path) -> Result<Option<Properties>> {
+        read_meta(&*self.storage, dir)
+    }
+
+    /// Replaces `meta.properties` of one of the directories, durably.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_meta`].
+    pub fn write_meta(&self, dir: &Path, meta: &Properties) -> Result<()> {
+        write_meta(&*self.storage, dir, meta)
+    }
+
+    /// Closes all logs, writes the checkpoints and leaves each directory marked as in order, if all its logs are. Lets go of
+    /// the locks. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that went wrong; everything else was done, and the next start recovers the directory concerned.
+    pub fn close(&self) -> Result<()> {
+        // Not while a log is being made.
+        let _changing = self.changing.lock();
+        let logs: Vec<(usize, Arc<Log>)> = {
+            let mut state = self.state.lock();
+            if std::mem::replace(&mut state.closed, true) {
+                return Ok(());
+            }
+            state.logs.values().map(|entry| (entry.dir, Arc::clone(&entry.log))).collect()
+        };
+        let closed = in_parallel(&logs, self.threads, |(dir, log)| (*dir, log.close(), log.is_poisoned()));
+        let mut in_order = vec![true; self.dirs.len()];
+        for dir in self.state.lock().failed.values() {
+            in_order[*dir] = false;
+        }
+        let mut outcome = Ok(());
+        for (dir, closed, poisoned) in closed {
+            in_order[dir] &= closed.is_ok() && !poisoned;
+            outcome = outcome.and(closed);
+        }
+        let checkpointed = self.checkpoint();
+        let all_written = checkpointed.is_ok();
+        outcome = outcome.and(checkpointed);
+        for (dir, in_order) in self.dirs.iter().zip(in_order) {
+            if in_order && all_written {
+                outcome = outcome.and(dir.mark_clean(&*self.storage));
+            }
+            dir.unlock();
+        }
+        outcome
+    }
+}
+
+fn named(name: &LogName, problem: &'static str) -> LogError {
+    LogError::Name { name: name.to_string(), problem }
+}
+
+/// Told apart from every other: for the name of a deleted log's directory.
+fn unique() -> u128 {
+    let half = || u128::from(RandomState::new().hash_one(0));
+    half() << 64 | half()
+}
