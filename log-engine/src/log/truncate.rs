@@ -5,14 +5,13 @@
 //! copy of what is kept. Readers of the old file keep it.
 
 use super::mark::{LastBatch, Mark};
-use super::producer_file::StateFile;
+use super::producer_file::{StateFile, keep_snapshots};
 use super::recovery::{self, Request};
 use super::retention::Pending;
 use super::sync::Marking;
 use super::{Log, View};
 use crate::error::{LogError, Result};
 use crate::format::batch::{CRC_AT, HEADER_LEN};
-use crate::format::names::{FileKind, SegmentFile, Stage};
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
 use std::sync::Arc;
@@ -163,14 +162,7 @@ impl Log {
     fn remove_state_beyond(&self, end: Offset) -> Result<()> {
         let dir = self.dir();
         StateFile::remove(&*self.storage, &dir)?;
-        for entry in self.storage.list(&dir).map_err(LogError::io("list", &dir))? {
-            let beyond = SegmentFile::parse(&entry.name)
-                .is_some_and(|f| f.kind == FileKind::Snapshot && f.stage == Stage::Live && f.base > end);
-            if beyond {
-                let path = dir.join(&entry.name);
-                self.storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
-            }
-        }
+        keep_snapshots(&*self.storage, &dir, |at| at <= end)?;
         self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))
     }
 }
