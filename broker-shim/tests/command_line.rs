@@ -1,5 +1,7 @@
 //! The `corrente` command as a user and a script meet it: what it prints, and how it ends.
 
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -213,9 +215,10 @@ fn a_directory_of_kafka_is_refused_untouched() {
 #[test]
 fn an_address_in_use_is_named() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::at(&dir.path().join("a"));
+    let server = Server::at(dir.path());
     let listeners = format!("listeners=PLAINTEXT://{}", server.address());
-    let output = corrente(&["server", "--override", &listeners], dir.path()).output().unwrap();
+    let args = ["server", "--override", &listeners, "--override", "log.dirs=other"];
+    let output = corrente(&args, dir.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
     let start = format!("corrente: cannot listen on {} (listener PLAINTEXT)", server.address());

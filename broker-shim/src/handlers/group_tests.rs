@@ -32,7 +32,7 @@ fn client() -> Client {
 }
 
 /// A response as the client reads it, so that a field the version does not have is seen to be gone.
-fn over_the_wire<M: Message>(response: M, version: i16) -> M {
+fn over_the_wire<M: Message>(response: &M, version: i16) -> M {
     M::from_body(response.to_body(version).unwrap(), version).unwrap()
 }
 
@@ -73,7 +73,7 @@ async fn join_in_all_versions() {
     for version in 0..=9 {
         let groups = groups();
         let first = join_group::answer(&groups, &client(), version, join_request("")).await;
-        let first = over_the_wire(first, version);
+        let first = over_the_wire(&first, version);
         assert!(first.member_id.starts_with("app-"), "{first:?}");
         if version >= 4 {
             assert_eq!((first.error_code, first.generation_id), (79, None));
@@ -135,7 +135,7 @@ async fn sync_from_version_5_on_must_name_the_protocol() {
         protocol_name: Some("range".into()),
         ..request
     };
-    let synced = over_the_wire(sync_group::answer(&groups, 5, named.clone()).await, 5);
+    let synced = over_the_wire(&sync_group::answer(&groups, 5, named.clone()).await, 5);
     assert_eq!((synced.error_code, synced.protocol_name.as_deref()), (0, Some("range")));
     let other = SyncGroupRequest { protocol_name: Some("sticky".into()), ..named };
     assert_eq!(sync_group::answer(&groups, 5, other).await.error_code, 23);
@@ -161,7 +161,7 @@ async fn heartbeats_have_their_codes() {
 async fn leave_answers_one_or_each() {
     let groups = groups();
     let member_id = stable(&groups, 3).await;
-    let leave = |version, request| over_the_wire(leave_group::answer(&groups, version, request), version);
+    let leave = |version, request| over_the_wire(&leave_group::answer(&groups, version, request), version);
     let stranger =
         LeaveGroupRequest { group_id: "g".into(), member_id: "x".into(), ..LeaveGroupRequest::default() };
     assert_eq!(leave(0, stranger).error_code, 25);
@@ -199,7 +199,7 @@ fn commit_request(topic: &str, partitions: &[(i32, i64, &str)]) -> OffsetCommitR
 
 async fn commit_codes(groups: &GroupCoordinator, version: i16, request: OffsetCommitRequest) -> Vec<i16> {
     let answer = offset_commit::answer(groups, &OneTopic, version, request).await;
-    over_the_wire(answer, version).topics[0].partitions.iter().map(|p| p.error_code).collect()
+    over_the_wire(&answer, version).topics[0].partitions.iter().map(|p| p.error_code).collect()
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn fetch_of_one_group_in_all_versions() {
             topics: Some(vec![topic]),
             ..OffsetFetchRequest::default()
         };
-        let answer = over_the_wire(offset_fetch::answer(&groups, &OneTopic, version, request), version);
+        let answer = over_the_wire(&offset_fetch::answer(&groups, &OneTopic, version, request), version);
         let found: Vec<_> = answer.topics[0].partitions.iter().collect();
         assert_eq!((found[0].committed_offset, found[0].metadata.as_deref()), (5, Some("md")));
         let missing = if version == 0 { 3 } else { 0 };
@@ -263,7 +263,7 @@ async fn fetch_of_one_group_in_all_versions() {
         assert_eq!(found[1].metadata.as_deref(), Some(""));
     }
     let all = OffsetFetchRequest { group_id: "g".into(), ..OffsetFetchRequest::default() };
-    let answer = over_the_wire(offset_fetch::answer(&groups, &OneTopic, 2, all), 2);
+    let answer = over_the_wire(&offset_fetch::answer(&groups, &OneTopic, 2, all), 2);
     assert_eq!((answer.topics.len(), answer.topics[0].partitions.len()), (1, 1));
 }
 
@@ -289,7 +289,7 @@ async fn fetch_of_several_groups_by_name_and_by_id() {
             require_stable: true,
             ..OffsetFetchRequest::default()
         };
-        let answer = over_the_wire(offset_fetch::answer(&groups, &OneTopic, version, request), version);
+        let answer = over_the_wire(&offset_fetch::answer(&groups, &OneTopic, version, request), version);
         let topics = &answer.groups[0].topics;
         assert_eq!(topics[0].partitions[0].committed_offset, 5);
         let unknown = if version >= 10 { 100 } else { 0 };
@@ -313,7 +313,7 @@ async fn describe_knows_the_group_and_says_dead_of_others() {
             groups: vec!["g".into(), "h".into()],
             include_authorized_operations: version >= 3,
         };
-        let answer = over_the_wire(describe_groups::answer(&groups, version, request), version);
+        let answer = over_the_wire(&describe_groups::answer(&groups, version, request), version);
         let [known, unknown] = &answer.groups[..] else { panic!("two were asked for") };
         assert_eq!((known.group_state.as_str(), known.protocol_data.as_str()), ("Stable", "range"));
         assert_eq!(known.members[0].member_assignment, "a".as_bytes());
@@ -332,7 +332,7 @@ async fn list_filters_by_state_and_type() {
     let list = |states: &[&str], types: &[&str]| {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
         let request = ListGroupsRequest { states_filter: own(states), types_filter: own(types) };
-        let answer = over_the_wire(list_groups::answer(&groups, &request), 5);
+        let answer = over_the_wire(&list_groups::answer(&groups, &request), 5);
         answer
             .groups
             .into_iter()
@@ -361,7 +361,7 @@ async fn coordinator_is_here_and_the_topic_is_made() {
             key_type,
             coordinator_keys: vec!["g".into(), "h".into()],
         };
-        over_the_wire(find_coordinator::answer(&groups, here.clone(), version, request).await, version)
+        over_the_wire(&find_coordinator::answer(&groups, here.clone(), version, request).await, version)
     };
     assert_eq!(find(1, 1).await.error_code, 0);
     assert_eq!(journal.existing(), None, "a transaction needs no offsets topic");

@@ -112,6 +112,9 @@ fn rename_replaces_a_file_and_moves_a_directory() {
         assert!(!storage.exists(&d).unwrap());
         assert!(storage.rename(&b, &e).is_err(), "a file does not replace a directory");
         storage.sync_dir(dir).unwrap();
+        storage.sync_fs(dir).unwrap();
+        let space = storage.space(dir).unwrap();
+        assert!(space.available <= space.total && space.total > 0);
         storage.remove_dir_all(&e).unwrap();
         assert!(!storage.exists(&e.join("sub/f")).unwrap());
         assert_eq!(kind(storage.sync_dir(&e)), ErrorKind::NotFound);

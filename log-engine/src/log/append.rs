@@ -67,6 +67,8 @@ pub(super) struct Writer {
     pub(super) written_persisted: u64,
     /// They are to be persisted by the next sync, however little was appended.
     pub(super) persist: bool,
+    /// The active segment is damaged: what comes goes to a new one.
+    pub(super) must_roll: bool,
     /// How often the log was cut, for readers in other processes.
     pub(super) truncations: u64,
 }
@@ -89,6 +91,7 @@ impl Writer {
             dir_changed: false,
             written_persisted: 0,
             persist: false,
+            must_roll: false,
             truncations,
         }
     }
@@ -213,7 +216,7 @@ impl Log {
         let last_offset = base.checked_add(delta).ok_or_else(used_up)?;
         let next = last_offset.next().ok_or_else(used_up)?;
         let meta = AppendedBatch { last_offset, max_timestamp: batch.max_timestamp, len: batch.view.len() };
-        if writer.active.needs_roll(&meta, &self.options(), now) {
+        if writer.must_roll || writer.active.needs_roll(&meta, &self.options(), now) {
             self.roll(&mut writer, base, now)?;
         }
         let epoch = self.assign_epoch(base)?;
@@ -325,6 +328,7 @@ impl Log {
         self.view.store(Arc::new(View { segments, damage: view.damage.clone() }));
         writer.active = fresh;
         writer.last = None;
+        writer.must_roll = false;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
 use super::sync::{Marking, SyncTurns};
-use super::{Log, View};
+use super::{Log, View, epochs};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -117,6 +117,11 @@ impl LogBuilder {
         })?;
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
+        let epochs = epochs::settle(&recovered.epochs, &segments, recovered.start, recovered.end)?;
+        if epochs != recovered.epochs {
+            epochs.store(&*storage, &self.dir, true)?;
+        }
+        let recovered = Recovered { epochs, ..recovered };
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
         Ok(Arc::new(log))
     }

@@ -1,10 +1,14 @@
 //! Damage that was found: exact ranges, kept until the segment goes by retention or a repair.
 
-use crate::error::LogError;
+use super::recovery::find_damage;
+use super::{Log, View};
+use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
+use crate::segment::Segment;
 use crate::types::{Offset, Position};
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// A range of a log that is not what was written. The rest of the log is served.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -32,5 +36,32 @@ impl Damage {
                 cause: Box::new(self.reason.clone()),
             },
         }
+    }
+}
+
+impl Log {
+    /// Looks through all published bytes of a segment that a reader found wanting, and notes what is damaged, so that
+    /// what lies behind it can be read.
+    ///
+    /// The only reading that waits for the writer, and only when a disk has failed.
+    pub(super) fn examine(&self, segment: &Arc<Segment>) -> Result<()> {
+        let mut writer = self.writer.lock();
+        let view = self.view.load_full();
+        let Some(index) = view.segments.iter().position(|known| Arc::ptr_eq(known, segment)) else {
+            return Ok(());
+        };
+        let end = view.segments.get(index + 1).map_or(self.end.get(), |next| next.base_offset());
+        let epochs = self.epochs.load();
+        let found = find_damage(&self.storage, segment, end, self.has_gaps(), &epochs)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let path = segment.path();
+        let mut damage: Vec<_> = view.damage.iter().filter(|known| known.file != path).cloned().collect();
+        damage.extend(found);
+        damage.sort_by_key(|damage| (damage.offsets.start, damage.bytes.start));
+        writer.must_roll |= Arc::ptr_eq(&writer.active, segment);
+        self.view.store(Arc::new(View { segments: view.segments.clone(), damage }));
+        Ok(())
     }
 }

@@ -7,11 +7,13 @@
 //! * An entry of an epoch above the first is on the disk before a batch of that epoch is written, so that a flipped
 //!   epoch in a batch is told from a new one.
 
-use crate::error::Result;
+use crate::error::{LogError, Result};
 use crate::format::checkpoint::{self, EpochLine};
 use crate::io::Storage;
-use crate::types::{LeaderEpoch, Offset};
+use crate::segment::{BatchAt, Segment};
+use crate::types::{LeaderEpoch, Offset, Position};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Name of the file, in the log's directory.
 pub(crate) const FILE_NAME: &str = "leader-epoch-checkpoint";
@@ -102,6 +104,83 @@ impl Epochs {
         let floor = self.entries[..above].last().map_or(epoch, |(known, _)| *known);
         Some((floor, next))
     }
+}
+
+/// What the epochs of a log are: what the file said where the batches agree, else what the batches say.
+///
+/// An entry is held against the first two batches that it claims and the one before: no bytes of a batch's epoch are
+/// under a checksum, so one batch alone may be the one that is wrong.
+pub(crate) fn settle(found: &Epochs, segments: &[Arc<Segment>], start: Offset, end: Offset) -> Result<Epochs> {
+    let mut epochs = found.clone();
+    epochs.truncate(end);
+    let empty = segments.iter().all(|segment| segment.is_empty());
+    if !empty && (epochs.is_empty() || !agree(&epochs, segments, start)?) {
+        epochs = from_batches(segments)?;
+    }
+    epochs.raise_start(start);
+    Ok(epochs)
+}
+
+fn agree(epochs: &Epochs, segments: &[Arc<Segment>], start: Offset) -> Result<bool> {
+    for (index, (epoch, first)) in epochs.entries.iter().enumerate() {
+        let probes = first_batches(segments, (*first).max(start), 2)?;
+        if !probes.is_empty() && !probes.iter().any(|batch| batch.leader_epoch == Some(*epoch)) {
+            return Ok(false);
+        }
+        // A claim that begins inside a batch, or after batches that it should have: its start is wrong.
+        let moved = index > 0 && probes.first().is_some_and(|batch| *first > start && batch.base_offset < *first);
+        let before = Offset::new(first.get() - 1).filter(|before| *before >= start && index > 0);
+        let late = match before.map(|before| first_batches(segments, before, 1)).transpose()? {
+            Some(batches) => batches.first().is_some_and(|batch| batch.leader_epoch == Some(*epoch)),
+            None => false,
+        };
+        if moved || late {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The batch that holds an offset and the ones after it, as far as they can be walked to.
+fn first_batches(segments: &[Arc<Segment>], from: Offset, count: usize) -> Result<Vec<BatchAt>> {
+    let index = segments.partition_point(|segment| segment.base_offset() <= from).saturating_sub(1);
+    let mut out = Vec::new();
+    for segment in &segments[index..] {
+        let at = match segment.locate(from) {
+            Ok(Some(batch)) => batch.position,
+            Ok(None) | Err(LogError::Corrupt { .. }) => continue,
+            Err(other) => return Err(other),
+        };
+        out.extend(segment.walk(at).map_while(Result::ok).take(count - out.len()));
+        if out.len() == count {
+            break;
+        }
+    }
+    Ok(out)
+}
+
+/// Reads the epochs off the batches' headers. A batch whose epoch is above that of the next one is not believed.
+fn from_batches(segments: &[Arc<Segment>]) -> Result<Epochs> {
+    let mut epochs = Epochs::default();
+    let mut held: Option<(LeaderEpoch, Offset)> = None;
+    for segment in segments {
+        for batch in segment.walk(Position::ZERO) {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(LogError::Corrupt { .. }) => break,
+                Err(other) => return Err(other),
+            };
+            let Some(epoch) = batch.leader_epoch else { continue };
+            if let Some((before, start)) = held.filter(|(before, _)| *before <= epoch) {
+                epochs.assign(before, start);
+            }
+            held = Some((epoch, batch.base_offset));
+        }
+    }
+    if let Some((epoch, start)) = held {
+        epochs.assign(epoch, start);
+    }
+    Ok(epochs)
 }
 
 #[cfg(test)]

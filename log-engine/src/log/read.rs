@@ -143,7 +143,15 @@ impl Log {
         at_least_one: bool,
         up_to: Offset,
     ) -> Result<Option<Stretch>> {
-        let Some((first, end)) = self.locate(view, segment, from)? else { return Ok(None) };
+        let located = match self.locate(view, segment, from) {
+            Err(LogError::Corrupt { .. }) if !view.is_damaged(segment) => {
+                // Now the damage gets its exact range, and what lies behind it is found.
+                self.examine(segment)?;
+                self.locate(&self.view.load(), segment, from)
+            }
+            located => located,
+        };
+        let Some((first, end)) = located? else { return Ok(None) };
         if first.base_offset >= up_to || first.len as usize > room && !at_least_one {
             return Ok(None);
         }

@@ -95,8 +95,10 @@ impl RecordBatches<'_> {
         let bytes = self.chunk.split_to(len);
         let at = self.chunk_at;
         self.chunk_at = at.checked_add(len).unwrap_or(Position::MAX);
-        let next = self.check(&bytes).map_err(|reason| self.error(at, reason))?;
-        self.next = next;
+        match self.check(&bytes) {
+            Ok(next) => self.next = next,
+            Err(reason) => return Err(self.error(at, reason)?),
+        }
         Ok(Some(RecordBatch { bytes, cap: self.log.config.load().decompressed_cap() }))
     }
 
@@ -145,9 +147,14 @@ impl RecordBatches<'_> {
         self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw))
     }
 
-    fn error(&self, at: Position, reason: CorruptReason) -> LogError {
+    /// The error for a batch that is not what was written: with the exact range, once the segment was looked through.
+    fn error(&self, at: Position, reason: CorruptReason) -> Result<LogError> {
         let view = self.log.view.load();
-        corrupt(&view.segments[view.segment_of(self.next)], at, reason)
+        let segment = &view.segments[view.segment_of(self.next)];
+        self.log.examine(segment)?;
+        let damage = self.log.damage();
+        let here = damage.iter().find(|damage| damage.offsets.contains(&self.next));
+        Ok(here.map_or_else(|| corrupt(segment, at, reason), super::damage::Damage::to_error))
     }
 }
 

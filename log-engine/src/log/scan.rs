@@ -42,8 +42,7 @@ pub(crate) struct Expected<'a> {
 impl Expected<'_> {
     /// The same for the batch after `batch`.
     pub(crate) fn after(self, batch: &BatchView<'_>) -> Self {
-        let epoch = batch.leader_epoch().map_or(self.epoch, |epoch| epoch.get());
-        Self { offset: batch.next_offset(), epoch, ..self }
+        Self { offset: batch.next_offset(), epoch: epoch_of(batch), ..self }
     }
 
     /// Whether the batch may stand here, by all that its header says.
@@ -56,20 +55,34 @@ impl Expected<'_> {
         if self.limit.is_some_and(|limit| batch.next_offset() > limit) {
             return order;
         }
-        let found = batch.leader_epoch().map_or(-1, |epoch| epoch.get());
-        let named = self.epochs.and_then(|epochs| epochs.at(base));
-        if found < 0 || found < self.epoch || named.is_some_and(|epoch| epoch.get() != found) {
+        let found = epoch_of(batch);
+        if found < 0 || found < self.epoch {
             return Err(CorruptReason::EpochOrder { before: self.epoch, found });
         }
         Ok(())
     }
 
+    /// The epoch that the file names for a batch.
+    fn named(&self, batch: &BatchView<'_>) -> Option<i32> {
+        self.epochs.and_then(|epochs| epochs.at(batch.base_offset())).map(|epoch| epoch.get())
+    }
+
     /// Whether the header is exactly what was expected, so that no neighbour need be asked.
     fn is_certain(&self, batch: &BatchView<'_>) -> bool {
-        let epoch = batch.leader_epoch().map_or(-1, |epoch| epoch.get());
-        let named = self.epochs.is_some_and(|epochs| epochs.at(batch.base_offset()).is_some());
-        batch.base_offset() == self.offset && (epoch == self.epoch || named)
+        let epoch = epoch_of(batch);
+        batch.base_offset() == self.offset && (epoch == self.epoch || self.named(batch) == Some(epoch))
     }
+
+    /// Whether to believe what only the epoch file speaks against, for want of a next batch. The file is derived: it
+    /// does not condemn the only batch of a log.
+    fn is_believable_last(&self, batch: &BatchView<'_>) -> bool {
+        let epoch = epoch_of(batch);
+        epoch == self.epoch || self.epoch < 0 || self.named(batch).is_none_or(|named| named == epoch)
+    }
+}
+
+fn epoch_of(batch: &BatchView<'_>) -> i32 {
+    batch.leader_epoch().map_or(-1, |epoch| epoch.get())
 }
 
 /// What stands at a position.
@@ -96,6 +109,12 @@ impl Scanner {
         let file = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
         let len = file.len().map_err(LogError::io("measure", path))?;
         Ok(Self { file, path: path.to_owned(), len, buffer: Vec::new(), buffer_at: 0 })
+    }
+
+    /// Takes no notice of what lies behind `len`: it is not published.
+    pub(crate) fn limited_to(mut self, len: u64) -> Self {
+        self.len = self.len.min(len);
+        self
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -181,20 +200,23 @@ impl Scanner {
             return Ok(Ok(len));
         }
         // A flipped bit in the base offset or the epoch looks like a gap or a new epoch: the next batch tells.
-        let (base, after) = (view.base_offset(), expected.after(&view));
-        if self.contradicts(at + len as u64, &after)? {
-            let reason = CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() };
-            return Ok(Err(reason));
-        }
-        Ok(Ok(len))
+        let (base, epoch, after) = (view.base_offset(), epoch_of(&view), expected.after(&view));
+        let alone = expected.is_believable_last(&view);
+        Ok(match self.follows(at + len as u64, &after)? {
+            Some(false) if epoch > expected.epoch => {
+                Err(CorruptReason::EpochOrder { before: expected.epoch, found: epoch })
+            }
+            Some(false) => Err(CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() }),
+            None if !alone => Err(CorruptReason::EpochOrder { before: expected.epoch, found: epoch }),
+            _ => Ok(len),
+        })
     }
 
-    /// Whether an intact batch at `at` shows that what stands before it cannot be right.
-    fn contradicts(&mut self, at: u64, expected: &Expected<'_>) -> Result<bool> {
-        let Ok(len) = self.load_batch(at)? else { return Ok(false) };
-        let view = self.reparse(at, len)?;
+    /// Whether the batch at `at` may come after the one before it; `None` if there is no intact one.
+    fn follows(&mut self, at: u64, expected: &Expected<'_>) -> Result<Option<bool>> {
+        let Some(next) = self.intact(at)? else { return Ok(None) };
         let expected = Expected { limit: None, gaps: true, ..*expected };
-        Ok(view.check_crc().is_ok() && expected.check(&view).is_err())
+        Ok(Some(expected.check(&next).is_ok()))
     }
 
     /// Brings the whole batch at `at` into the buffer and checks its structure.

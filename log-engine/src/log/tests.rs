@@ -96,6 +96,12 @@ fn append(log: &Log, number: i64) -> Appended {
     log.append(&[NewRecord::value(value(number).as_bytes())]).unwrap()
 }
 
+fn fill(log: &Log, numbers: std::ops::Range<i64>) {
+    for number in numbers {
+        append(log, number);
+    }
+}
+
 fn value(number: i64) -> String {
     format!("value-{number:04}-{}", "x".repeat(usize::try_from(number % 7).unwrap() * 5))
 }

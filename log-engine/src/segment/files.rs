@@ -215,7 +215,12 @@ impl Segment {
         *self.role.lock() = Role::Sealed;
         self.remove_kinds(&OFFSET_INDEXES)?;
         self.storage.rename(&fresh, &path).map_err(LogError::io("rename", &fresh))?;
-        let dir = self.names.lock().dir.clone();
+        let dir = {
+            let mut names = self.names.lock();
+            // The name is another file's now: should somebody open this one again, there is none.
+            names.stage = Stage::Deleted;
+            names.dir.clone()
+        };
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, to, modified);
         cut.activate(options, now);
         Ok(cut)

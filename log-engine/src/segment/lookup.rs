@@ -84,10 +84,12 @@ impl Segment {
         let entry = self.with_indexes(|indexes| indexes.offsets.last())?;
         let from = entry.map_or(Position::ZERO, |entry| entry.position);
         match self.walk(from).last().transpose() {
-            Err(LogError::Corrupt { .. }) | Ok(None) if from > Position::ZERO => {
+            Err(LogError::Corrupt { .. }) if from > Position::ZERO => {
                 self.rebuild_indexes()?;
                 self.walk(Position::ZERO).last().transpose()
             }
+            // The entry is of a batch that is not published yet.
+            Ok(None) if from > Position::ZERO => self.walk(Position::ZERO).last().transpose(),
             found => found,
         }
     }
@@ -136,8 +138,10 @@ impl Segment {
             let entry = self.with_indexes(|indexes| indexes.times.lookup(time))?;
             let Some(entry) = entry else { return Ok(Some(None)) };
             let Some(offset) = entry.offset.from_base(base) else { return Ok(None) };
-            let found = self.locate(offset)?.filter(|batch| batch.max_timestamp == Some(entry.timestamp));
-            Ok::<_, LogError>(found.map(|batch| Some(batch.position)))
+            // A batch that is not published yet: everything that is lies before it.
+            let Some(batch) = self.locate(offset)? else { return Ok(Some(Some(self.len()))) };
+            let holds = batch.max_timestamp == Some(entry.timestamp);
+            Ok::<_, LogError>(holds.then_some(Some(batch.position)))
         };
         if let Some(found) = lookup()? {
             return Ok(found);

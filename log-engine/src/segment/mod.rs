@@ -50,8 +50,8 @@ use crate::types::{Offset, Position, Timestamp};
 use files::Names;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use write::Writer;
 
 /// One segment; shared by the log's list, its readers and their slices.
@@ -60,6 +60,7 @@ pub struct Segment {
     storage: Arc<dyn Storage>,
     base: Offset,
     names: Mutex<Names>,
+    id: OnceLock<FileId>,
     /// Bytes that readers may see.
     published: AtomicU32,
     /// Bytes it may grow to while it is active, 0 when it is not: what the map is made for.
@@ -155,6 +156,7 @@ impl Segment {
             storage,
             base,
             names: Mutex::new(Names::new(dir, base)),
+            id: OnceLock::new(),
             published: AtomicU32::new(len.get()),
             capacity: AtomicU32::new(0),
             synced: AtomicU32::new(len.get()),
@@ -216,13 +218,19 @@ impl Segment {
         Ok(*self.modified.lock().get_or_insert(found))
     }
 
-    /// Which file it is.
+    /// Which file it is. A file that is not open is not kept open for this.
     ///
     /// # Errors
     ///
     /// If it cannot be opened.
     pub fn file_id(&self) -> Result<FileId> {
-        self.file()?.id().map_err(self.io("look at"))
+        if let Some(id) = self.id.get() {
+            return Ok(*id);
+        }
+        let open = self.open.read().file.clone();
+        let file = open.map_or_else(|| self.open_file(OpenMode::Read), Ok)?;
+        let id = file.id().map_err(self.io("look at"))?;
+        Ok(*self.id.get_or_init(|| id))
     }
 
     /// An error of this segment's `.log` file.

@@ -2,6 +2,7 @@
 
 use super::{MappedFile, Segment};
 use crate::error::Result;
+use crate::format::CorruptReason;
 use crate::io::{OpenMode, StorageFile};
 use crate::types::{Offset, Position};
 use bytes::Bytes;
@@ -149,18 +150,34 @@ impl Segment {
         if let Some(file) = &open.file {
             return Ok(Arc::clone(file));
         }
-        let file = self.open_file(OpenMode::Read)?;
+        let file = self.open_whole(OpenMode::Read)?;
         open.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Opens the file and sees to it that it is as long as what was published: a map of a shorter one would end the
+    /// process.
+    fn open_whole(&self, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
+        let file = self.open_file(mode)?;
+        let (needed, available) = (self.len().to_u64(), file.len().map_err(self.io("look at"))?);
+        if available < needed {
+            let at = Position::new(available).unwrap_or(Position::MAX);
+            return Err(self.corrupt(at, CorruptReason::Torn { needed, available }));
+        }
         Ok(file)
     }
 
     /// The open file, opened for writing if it is not.
     pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
-        let mut open = self.open.write();
-        if let Some(file) = open.file.as_ref().filter(|_| open.writable) {
-            return Ok(Arc::clone(file));
+        {
+            let open = self.open.read();
+            if let Some(file) = open.file.as_ref().filter(|_| open.writable) {
+                return Ok(Arc::clone(file));
+            }
         }
-        let file = self.open_file(OpenMode::ReadWrite)?;
+        // Nobody else opens it for writing: that is the writer's alone.
+        let mut open = self.open.write();
+        let file = self.open_whole(OpenMode::ReadWrite)?;
         open.file = Some(Arc::clone(&file));
         open.writable = true;
         Ok(file)

@@ -7,6 +7,7 @@ use crate::format::index_entry::TxnEntry;
 use crate::index::TimeIndex;
 use crate::io::{CountingStorage, MemStorage, Op, RealStorage};
 use crate::types::{LeaderEpoch, ProducerId};
+use proptest::prelude::*;
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -204,6 +205,50 @@ fn opening_costs_nothing_until_it_is_read() {
     assert_eq!(written, [0; 3], "nothing was appended, nothing is written");
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Offsets and times are found as a list of all records would find them: while written, sealed, reopened, and with
+    /// the index files gone.
+    #[test]
+    fn lookups_agree_with_a_list(
+        batches in prop::collection::vec(prop::collection::vec(-1i64..60, 1..5), 1..40),
+        interval in 0u32..1000,
+        from in 0i64..120,
+    ) {
+        let bench = memory();
+        let options = SegmentOptions { index_interval_bytes: interval, ..options() };
+        let segment = bench.create(100, &options);
+        let mut records = Vec::new();
+        for times in &batches {
+            append(&segment, 100 + i64::try_from(records.len()).unwrap(), times);
+            records.extend_from_slice(times);
+        }
+        agrees(&segment, &records, from)?;
+        segment.seal().unwrap();
+        agrees(&segment, &records, from)?;
+        agrees(&bench.reopen(100), &records, from)?;
+        bench.storage.remove_file(&bench.path(100, FileKind::OffsetIndex)).unwrap();
+        agrees(&bench.reopen(100), &records, from)?;
+    }
+}
+
+fn agrees(segment: &Arc<Segment>, records: &[i64], from: i64) -> Result<(), TestCaseError> {
+    let listed = || (100..).zip(records.iter().copied());
+    for (at, _) in listed() {
+        let found = segment.locate(offset(at)).unwrap().unwrap();
+        prop_assert!(found.base_offset <= offset(at) && offset(at) <= found.last_offset);
+    }
+    for target in 0..=60 {
+        let first = listed().find(|(at, time)| *at >= 100 + from && *time >= target);
+        let found = segment.find_time(time(target), offset(100 + from), 1 << 20).unwrap();
+        prop_assert_eq!(found, first.map(|(at, found)| (offset(at), time(found))), "time {}", target);
+    }
+    let greatest = records.iter().copied().max().and_then(Timestamp::from_millis);
+    prop_assert_eq!(segment.max_timestamp().unwrap().map(|(time, _)| time), greatest);
+    Ok(())
+}
+
 #[test]
 fn unpublished_batches_are_not_seen() {
     let bench = memory();
@@ -212,6 +257,7 @@ fn unpublished_batches_are_not_seen() {
     let placed = segment.append(&[&bytes], &meta, time(T0)).unwrap();
     assert_eq!(segment.locate(offset(130)).unwrap(), None);
     assert_eq!(segment.last_batch().unwrap().unwrap().last_offset, offset(129));
+    assert_eq!(segment.find_time(time(T0 + 299), Offset::ZERO, 1 << 20).unwrap(), None);
     segment.publish(placed.end);
     assert_eq!(segment.locate(offset(130)).unwrap().unwrap().position, placed.start);
     assert_eq!(segment.last_batch().unwrap().unwrap().last_offset, offset(130));
@@ -523,6 +569,12 @@ fn a_copied_front_replaces_the_file_and_leaves_old_slices_alone() {
         append(&cut, 148, &[T0 + 480, T0 + 490, T0 + 500]);
         assert_eq!(old.bytes().unwrap(), before);
         assert_eq!(&before[..to.to_usize()], &cut.bytes(Position::ZERO, to.to_usize()).unwrap()[..]);
+        // The old one never opens the file that has its name now.
+        segment.sync().unwrap();
+        assert!(segment.release());
+        assert!(segment.locate(offset(100)).is_err());
+        segment.remove_files().unwrap();
+        assert!(bench.storage.exists(&bench.path(100, FileKind::Log)).unwrap());
     }
 }
 
@@ -558,6 +610,18 @@ fn a_damaged_header_is_reported_where_it_is_and_what_the_index_knows_behind_it_i
     }
     assert!(segment.locate(offset(130)).unwrap().is_some());
     assert!(segment.locate(offset(200)).unwrap().is_some());
+}
+
+#[test]
+fn a_file_that_somebody_shortened_is_not_mapped() {
+    let bench = real();
+    let segment = bench.filled(40);
+    segment.seal().unwrap();
+    let file = bench.storage.open(&bench.path(100, FileKind::Log), OpenMode::ReadWrite).unwrap();
+    let reopened = bench.reopen(100);
+    file.set_len(50).unwrap();
+    assert!(matches!(reopened.locate(offset(200)), Err(LogError::Corrupt { .. })));
+    assert!(reopened.slice(Position::ZERO, 10).is_err());
 }
 
 #[test]

@@ -145,6 +145,7 @@ impl StoreBuilder {
             config: self.config,
             threads: self.threads,
             dirs,
+            changing: Mutex::default(),
             state: Mutex::new(state),
             schedule: self.schedule,
             done: Mutex::new(super::maintain::Done::at(now)),

@@ -83,13 +83,13 @@ impl DataDir {
     pub(super) fn look(&self, storage: &dyn Storage) -> Result<Contents> {
         let mut contents = Contents::default();
         for entry in storage.list(&self.path).map_err(LogError::io("list", &self.path))? {
-            self.sort_in(entry, &mut contents)?;
+            self.sort_in(&entry, &mut contents)?;
         }
         contents.logs.sort();
         Ok(contents)
     }
 
-    fn sort_in(&self, entry: DirEntry, contents: &mut Contents) -> Result<()> {
+    fn sort_in(&self, entry: &DirEntry, contents: &mut Contents) -> Result<()> {
         let path = self.path.join(&entry.name);
         let foreign = |problem: String| Err(LogError::Directory { path: path.clone(), problem });
         let parsed = PartitionDir::parse(&entry.name);

@@ -63,6 +63,8 @@ pub struct LogStore {
     config: LogConfig,
     threads: usize,
     dirs: Vec<DataDir>,
+    /// Held by whoever makes or deletes a log, so that `state` need not be held during its I/O.
+    changing: Mutex<()>,
     state: Mutex<State>,
     schedule: maintain::Schedule,
     done: Mutex<maintain::Done>,
@@ -171,27 +173,38 @@ impl LogStore {
     /// [`LogError::Name`] if it exists, also as a log that could not be opened; [`LogError::Closed`];
     /// [`LogError::Config`]; what the system answers.
     pub fn create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
-        // Held throughout: two that make the same log must not meet in its directory.
-        let mut state = self.state.lock();
+        let _changing = self.changing.lock();
+        let dir = self.place_for(name)?;
+        let path = self.dirs[dir].path.join(name.to_string());
+        if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
+            return Err(named(name, "is the name of something else in the directory"));
+        }
+        let opened = open_log(&self.storage, &self.clock, &path, config).clean(true).open();
+        let log = match opened.and_then(|log| self.dirs[dir].sync(&*self.storage).map(|()| log)) {
+            Ok(log) => log,
+            Err(error) => {
+                // Nobody has written to it: the next try may find the place free.
+                let _ = self.storage.remove_dir_all(&path);
+                return Err(error);
+            }
+        };
+        self.state.lock().logs.insert(name.clone(), Entry { log: Arc::clone(&log), dir });
+        Ok(log)
+    }
+
+    /// The directory in which a log of this name may be made.
+    fn place_for(&self, name: &LogName) -> Result<usize> {
+        let state = self.state.lock();
         if state.closed {
             return Err(LogError::Closed);
         }
-        let problem = |problem| Err(LogError::Name { name: name.to_string(), problem });
         if state.failed.contains_key(name) {
-            return problem("exists and could not be opened");
+            return Err(named(name, "exists and could not be opened"));
         }
         if state.logs.contains_key(name) {
-            return problem("already exists");
+            return Err(named(name, "already exists"));
         }
-        let dir = self.emptiest(&state);
-        let path = self.dirs[dir].path.join(name.to_string());
-        if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
-            return problem("is the name of something else in the directory");
-        }
-        let log = open_log(&self.storage, &self.clock, &path, config).clean(true).open()?;
-        self.dirs[dir].sync(&*self.storage)?;
-        state.logs.insert(name.clone(), Entry { log: Arc::clone(&log), dir });
-        Ok(log)
+        Ok(self.emptiest(&state))
     }
 
     /// Index of the directory with the fewest logs; the first of several.
@@ -213,12 +226,13 @@ impl LogStore {
     /// [`LogError::Name`] without such a log, [`LogError::Closed`], or what the system answers: the log is then closed but
     /// still there.
     pub fn delete(&self, name: &LogName) -> Result<()> {
-        let mut state = self.state.lock();
-        if state.closed {
-            return Err(LogError::Closed);
-        }
-        let Some(entry) = state.logs.get(name).cloned() else {
-            return Err(LogError::Name { name: name.to_string(), problem: "does not exist" });
+        let _changing = self.changing.lock();
+        let entry = {
+            let state = self.state.lock();
+            if state.closed {
+                return Err(LogError::Closed);
+            }
+            state.logs.get(name).cloned().ok_or_else(|| named(name, "does not exist"))?
         };
         let dir = &self.dirs[entry.dir];
         let from = dir.path.join(name.to_string());
@@ -226,9 +240,12 @@ impl LogStore {
         entry.log.abandon();
         self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
         entry.log.moved_to(&to);
-        state.logs.remove(name);
         let delay = Duration::from_millis(entry.log.config().file_delete_delay_ms);
-        state.doomed.push(Doomed { path: to, due: self.clock.monotonic().saturating_add(delay) });
+        {
+            let mut state = self.state.lock();
+            state.logs.remove(name);
+            state.doomed.push(Doomed { path: to, due: self.clock.monotonic().saturating_add(delay) });
+        }
         dir.sync(&*self.storage)
     }
 
@@ -257,6 +274,8 @@ impl LogStore {
     ///
     /// The first thing that went wrong; everything else was done, and the next start recovers the directory concerned.
     pub fn close(&self) -> Result<()> {
+        // Not while a log is being made.
+        let _changing = self.changing.lock();
         let logs: Vec<(usize, Arc<Log>)> = {
             let mut state = self.state.lock();
             if std::mem::replace(&mut state.closed, true) {
@@ -285,6 +304,10 @@ impl LogStore {
         }
         outcome
     }
+}
+
+fn named(name: &LogName, problem: &'static str) -> LogError {
+    LogError::Name { name: name.to_string(), problem }
 }
 
 /// Told apart from every other: for the name of a deleted log's directory.

@@ -107,20 +107,9 @@ mod tests {
         }
         assert!(LogName::new(&long[1..], i32::MAX).is_err(), "the directory would be too long");
         assert!(LogName::new(&long[1..], 9999).is_ok());
-        for text in [
-            "",
-            "foo",
-            "-0",
-            "t-",
-            "t-x",
-            "t--1",
-            "t-00",
-            "t-01",
-            "t-2147483648",
-            "t-+1",
-            "../t-0",
-            ".hidden",
-        ] {
+        for text in
+            ["", "foo", "-0", "t-", "t-x", "t-00", "t-01", "t-2147483648", "t-+1", "../t-0", ".hidden"]
+        {
             assert!(LogName::parse(text).is_err(), "{text:?}");
         }
         assert!(LogName::parse("t-0.0123456789abcdef0123456789abcdef-delete").is_err());

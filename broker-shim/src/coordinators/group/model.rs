@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Join { slot: usize, with_id: bool, id_required: bool, subscription: u8, sticky_first: bool },
     Sync { slot: usize, stale: bool },
@@ -178,7 +178,7 @@ impl World {
                         }
                     }
                     Err(refused) if refused.error == GroupError::MemberIdRequired => {
-                        client.id = refused.member_id
+                        client.id = refused.member_id;
                     }
                     Err(_) => client.id.clear(),
                 }
@@ -260,7 +260,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
     #[test]
     fn rules_hold_whatever_clients_do(steps in prop::collection::vec(step(), 1..120), delay in prop_oneof![Just(0u64), Just(3_000)]) {
         let mut world = World::new(delay);

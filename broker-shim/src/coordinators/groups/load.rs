@@ -13,6 +13,10 @@ use crate::coordinators::records::{self, GroupValue, Key};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+/// Partitions that are read at the same time, at most.
+const MAX_THREADS: usize = 8;
 
 /// What a load found.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -31,8 +35,19 @@ pub struct LoadReport {
     pub lowered: Vec<Lowered>,
 }
 
+impl LoadReport {
+    fn add(&mut self, other: Self) {
+        self.records += other.records;
+        self.skipped += other.skipped;
+        self.groups += other.groups;
+        self.offsets += other.offsets;
+        self.open_transactions += other.open_transactions;
+        self.lowered.extend(other.lowered);
+    }
+}
+
 /// An offset that pointed past the end of its log.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Lowered {
     /// Of this group.
     pub group: String,
@@ -67,13 +82,30 @@ impl GroupCoordinator {
     ///
     /// A partition cannot be read to its end.
     pub fn load(&self, clean: bool) -> Result<LoadReport, JournalError> {
-        let mut report = LoadReport::default();
-        for partition in 0..self.journal.existing().unwrap_or(0) {
-            let loaded = self.replay(partition, &mut report)?;
-            for (name, group) in loaded {
-                self.install(&name, group, partition, clean, &mut report);
+        let partitions = self.journal.existing().unwrap_or(0);
+        let next = AtomicI32::new(0);
+        let work = || {
+            let mut report = LoadReport::default();
+            loop {
+                let partition = next.fetch_add(1, Ordering::Relaxed);
+                if partition >= partitions {
+                    return Ok(report);
+                }
+                for (name, group) in self.replay(partition, &mut report)? {
+                    self.install(&name, group, partition, clean, &mut report);
+                }
             }
+        };
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let results: Vec<Result<LoadReport, JournalError>> = std::thread::scope(|scope| {
+            let running: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            running.into_iter().map(|thread| thread.join().expect("a load that panics is a bug")).collect()
+        });
+        let mut report = LoadReport::default();
+        for result in results {
+            report.add(result?);
         }
+        report.lowered.sort();
         Ok(report)
     }
 

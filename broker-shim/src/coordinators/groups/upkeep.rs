@@ -6,6 +6,7 @@ use super::slot::Slot;
 use crate::coordinators::group::{GroupError, Now};
 use crate::coordinators::journal::JournalRecord;
 use crate::coordinators::records;
+use std::collections::BTreeSet;
 
 impl GroupCoordinator {
     /// Takes back the offsets that have had their time, and groups of which nothing is left.
@@ -24,15 +25,22 @@ impl GroupCoordinator {
         }
     }
 
-    /// Takes back all offsets of a topic that is being deleted.
+    /// Takes back all offsets of a topic that was deleted, so that one of the same name begins without. Waits for the
+    /// disk.
     pub fn forget_topic(&self, topic: &str) {
+        let mut touched = BTreeSet::new();
         for group in self.names() {
             let _ = self.with_slot(&group, false, |slot, _| {
                 let numbers =
                     slot.offsets.iter().filter(|(name, _, _)| *name == topic).map(|(_, number, _)| number);
                 let all: Vec<(String, i32)> = numbers.map(|number| (topic.to_owned(), number)).collect();
-                self.take_back(slot, &all)
+                if !all.is_empty() && self.take_back(slot, &all).is_ok() {
+                    touched.insert(slot.partition);
+                }
             });
+        }
+        for partition in touched {
+            let _ = self.sync_if_durable(partition);
         }
     }
 

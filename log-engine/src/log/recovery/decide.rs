@@ -25,8 +25,9 @@ pub(crate) struct Trust {
     /// Where in it, and the offset there.
     pub(crate) position: Position,
     pub(crate) offset: Offset,
-    /// The batch that ends at `position`.
+    /// The batch that ends at `position`, and its epoch (-1 without one).
     pub(crate) last: Option<LastBatch>,
+    pub(crate) epoch: i32,
     /// Bad bytes of offsets below this are damage.
     pub(crate) floor: Offset,
     /// Bad bytes at the floor or above are damage too, except at the very end.
@@ -81,9 +82,8 @@ pub(crate) fn decide(
 ) -> Result<Decision> {
     let expected = Expected {
         offset: trust.offset,
-        epoch: epochs
-            .filter(|_| trust.offset > Offset::ZERO)
-            .map_or(-1, |known| epoch_before(known, trust.offset)),
+        // The lower of the two: neither the file nor these bytes of a header have a checksum.
+        epoch: epochs.map_or(trust.epoch, |known| trust.epoch.min(epoch_before(known, trust.offset))),
         limit: None,
         gaps,
         epochs: epochs.filter(|known| !known.is_empty()),
@@ -149,7 +149,7 @@ impl Walk<'_> {
     /// Scans a segment; false if the log ends in it.
     fn segment(&mut self, index: usize) -> Result<bool> {
         let segment = &self.segments[index];
-        let mut scanner = Scanner::open(self.storage, &self.dir.join(&segment.name))?;
+        let mut scanner = Scanner::open(self.storage, &self.dir.join(&segment.name))?.limited_to(segment.len);
         let first = index == self.trust.first;
         let mut at = if first { self.trust.position.to_u64() } else { 0 };
         let mut last = if first { self.trust.last } else { None };
@@ -276,7 +276,12 @@ impl Walk<'_> {
     }
 
     /// A file whose batches chain but belong somewhere else was renamed or doubled: nobody can serve it.
+    ///
+    /// Only where something was there before: what a crash leaves may look like anything, and is set aside.
     fn refuse_misplaced(&self, scanner: &mut Scanner, index: usize, at: u64) -> Result<()> {
+        if self.expected.offset >= self.trust.floor && !self.trust.unknown {
+            return Ok(());
+        }
         let Some((base, next, len)) =
             scanner.intact(at)?.map(|b| (b.base_offset(), b.next_offset(), b.len() as u64))
         else {

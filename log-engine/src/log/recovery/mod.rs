@@ -37,8 +37,9 @@ use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::format::index_entry::TxnEntry;
 use crate::io::Storage;
+use crate::segment::Segment;
 use crate::types::{Offset, Position, Timestamp};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What is known from outside of the directory.
@@ -101,7 +102,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let report = apply::apply(request, &listing, &decision)?;
-    let epochs = state::epochs(request, epochs, &decision, start)?;
+    let epochs = epochs.unwrap_or_default();
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
     let last = decision.kept.last().and_then(|kept| kept.last);
@@ -137,8 +138,9 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
         _ => (None, None),
     };
     if let (Some(mark), Some(index)) = (mark, named) {
-        if mark_holds(request, &segments[index], mark)? {
+        if let Some(epoch) = marked_epoch(request, &segments[index], mark)? {
             return Ok(Trust {
+                epoch,
                 first: index,
                 position: mark.position,
                 offset: mark.next_offset,
@@ -151,7 +153,7 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
     let claimed = mark.map_or(Offset::ZERO, |mark| mark.next_offset);
     let from_start = |first: usize, floor: Offset, unknown: bool| {
         let offset = segments.get(first).map_or(floor, |segment| segment.base);
-        Trust { first, position: Position::ZERO, offset, last: None, floor, unknown }
+        Trust { first, position: Position::ZERO, offset, last: None, epoch: -1, floor, unknown }
     };
     Ok(match request.recovery_point {
         Some(point) => {
@@ -163,17 +165,18 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
     })
 }
 
-/// Whether the batch that a mark names is there.
-fn mark_holds(request: &Request, segment: &FoundSegment, mark: &Mark) -> Result<bool> {
+/// The epoch of the batch that a mark names (-1 if it names none); `None` if that batch is not there.
+fn marked_epoch(request: &Request, segment: &FoundSegment, mark: &Mark) -> Result<Option<i32>> {
     if segment.len < mark.position.to_u64() {
-        return Ok(false);
+        return Ok(None);
     }
-    let Some(last) = mark.last_batch else { return Ok(mark.next_offset == segment.base) };
+    let Some(last) = mark.last_batch else { return Ok((mark.next_offset == segment.base).then_some(-1)) };
     let mut scanner = Scanner::open(&*request.storage, &request.dir.join(&segment.name))?;
     let at = last.position.to_u64();
-    let Some(batch) = scanner.intact(at)? else { return Ok(false) };
+    let Some(batch) = scanner.intact(at)? else { return Ok(None) };
     let ends = at + batch.len() as u64 == mark.position.to_u64();
-    Ok(ends && batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset)
+    let same = ends && batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
+    Ok(same.then(|| batch.leader_epoch().map_or(-1, |epoch| epoch.get())))
 }
 
 /// The log start offset; makes the log begin anew there if all of its records lie below.
@@ -228,4 +231,27 @@ pub(crate) fn replay_all(
     let decision = Decision { kept, end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
     Ok(state::producers(request, &snapshots, &decision, start)?.producers)
+}
+
+/// The damage in a segment whose records up to `end` are all published.
+pub(crate) fn find_damage(
+    storage: &Arc<dyn Storage>,
+    segment: &Segment,
+    end: Offset,
+    gaps: bool,
+    epochs: &Epochs,
+) -> Result<Vec<Damage>> {
+    let path = segment.path();
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+    let found = FoundSegment {
+        base: segment.base_offset(),
+        name,
+        len: segment.len().to_u64(),
+        modified: segment.modified()?,
+        id: segment.file_id()?,
+    };
+    let (base, position) = (found.base, Position::ZERO);
+    let trust = Trust { first: 0, position, offset: base, last: None, epoch: -1, floor: end, unknown: false };
+    Ok(decide::decide(&**storage, dir, &[found], &trust, gaps, Some(epochs))?.damage)
 }

@@ -1,4 +1,4 @@
-//! Producer state and epochs of a recovered log: from their files where those are good, else from the batches.
+//! Producer state of a recovered log: from its files where they are good, else from the batches.
 
 use super::Request;
 use super::decide::{Decision, Kept};
@@ -8,7 +8,6 @@ use crate::format::build::read_marker;
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, segment_file};
 use crate::log::damage::Damage;
-use crate::log::epochs::Epochs;
 use crate::log::producer_file::{self, Evidence, StateFile};
 use crate::log::producers::{Closed, Incoming, Marker, Producers, REMEMBERED_BATCHES, Remembered};
 use crate::log::scan::Scanner;
@@ -21,51 +20,6 @@ use std::path::PathBuf;
 const LOOK_BACK: u64 = 64 * 1024 * 1024;
 /// A marker's record is 20 bytes or so; no codec is allowed to make more of it.
 const MARKER_CAP: usize = 4096;
-
-/// The epochs of the log; the file is written anew if it does not say the same.
-pub(super) fn epochs(
-    request: &Request,
-    found: Option<Epochs>,
-    decision: &Decision,
-    start: Offset,
-) -> Result<Epochs> {
-    let good = found.is_some();
-    let mut epochs = found.unwrap_or_default();
-    let mut changed = epochs.truncate(decision.end);
-    if epochs.is_empty() && decision.kept.iter().any(|kept| kept.end.get() > 0) {
-        epochs = from_batches(request, decision)?;
-        changed |= !epochs.is_empty();
-    }
-    changed |= epochs.raise_start(start);
-    if changed || !good && !epochs.is_empty() {
-        epochs.store(&*request.storage, &request.dir, true)?;
-    }
-    Ok(epochs)
-}
-
-/// Reads the epochs off the batches. They never fall, so a segment that begins with the same one as the next
-/// holds no other.
-fn from_batches(request: &Request, decision: &Decision) -> Result<Epochs> {
-    let mut epochs = Epochs::default();
-    let firsts = decision.kept.iter().map(|kept| first_epoch(request, kept)).collect::<Result<Vec<_>>>()?;
-    for (index, kept) in decision.kept.iter().enumerate() {
-        let next = firsts.get(index + 1).copied().flatten();
-        if next.is_some() && next == firsts[index] && epochs.latest() == next {
-            continue;
-        }
-        each_batch(request, kept, &decision.damage, 0, |_, batch| {
-            if let Some(epoch) = batch.leader_epoch() {
-                epochs.assign(epoch, batch.base_offset());
-            }
-        })?;
-    }
-    Ok(epochs)
-}
-
-fn first_epoch(request: &Request, kept: &Kept) -> Result<Option<crate::types::LeaderEpoch>> {
-    let mut scanner = Scanner::open(&*request.storage, &path_of(request, kept.base))?;
-    Ok(scanner.peek(0)?.and_then(|batch| batch.leader_epoch()))
-}
 
 /// Producer state, and what was learnt with it.
 #[derive(Debug, Default)]

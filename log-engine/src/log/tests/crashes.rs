@@ -1,1 +1,308 @@
+//! Every cut of the tail with every kind of rest behind it, and every flipped bit.
+
 use super::*;
+use crate::log::recovery::RecoveryReport;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The content of all files, to be put back before each fault. Files keep their identity: the mark holds.
+type Files = BTreeMap<String, Vec<u8>>;
+
+impl Bench {
+    fn files(&self) -> Files {
+        self.names()
+            .into_iter()
+            .map(|name| (name.clone(), self.file(&name)))
+            .filter(|(n, _)| !n.contains("lock"))
+            .collect()
+    }
+
+    fn put_back(&self, files: &Files) {
+        for name in self.names() {
+            match files.get(&name) {
+                Some(bytes) if *bytes != self.file(&name) => self.overwrite(&name, bytes),
+                Some(_) => {}
+                None => self.remove(&name),
+            }
+        }
+        for (name, bytes) in files {
+            let path = Path::new(DIR).join(name);
+            if !self.storage.exists(&path).unwrap() {
+                let file = self.storage.open(&path, crate::io::OpenMode::CreateNew).unwrap();
+                file.write_all_at(&[bytes], 0).unwrap();
+            }
+        }
+    }
+}
+
+/// Batches of one to three records; where each ends, and the offset there.
+fn write_batches(log: &Log, bytes: u64) -> Vec<(u64, i64)> {
+    let mut ends = vec![(0, 0)];
+    let mut number = 0;
+    while log.size_bytes() < bytes {
+        let values: Vec<String> = (number..=number + number % 3).map(value).collect();
+        let records: Vec<_> = values.iter().map(|value| NewRecord::value(value.as_bytes())).collect();
+        number = log.append(&records).unwrap().last_offset.get() + 1;
+        ends.push((log.size_bytes(), number));
+    }
+    ends
+}
+
+/// What lies behind a cut.
+fn rest_of(kind: usize, old: &[u8], len: usize) -> Vec<u8> {
+    match kind {
+        0 => Vec::new(),
+        1 => vec![0; len],
+        2 => vec![0xff; len],
+        _ => old[..len].to_vec(),
+    }
+}
+
+#[test]
+fn a_log_cut_anywhere_keeps_every_whole_batch_and_takes_the_next_append() {
+    let bench = Bench::new();
+    let ends = write_batches(&bench.open(), 4096);
+    let files = bench.files();
+    let good = files[&log_name(0)].clone();
+    // Old bytes: another log's batches, whole and valid, at other places.
+    let other = Bench::new();
+    let log = other.builder().start_offset(Some(offset(1000))).open().unwrap();
+    write_batches(&log, 5000);
+    let old = other.file(&log_name(1000));
+    for cut in 0..good.len() {
+        for kind in 0..4 {
+            let mut torn = files.clone();
+            let mut bytes = good[..cut].to_vec();
+            bytes.extend(rest_of(kind, &old[cut..], 300.min(old.len() - cut)));
+            torn.insert(log_name(0), bytes);
+            bench.put_back(&torn);
+            let log = bench.open();
+            let (_, end) = ends.iter().rev().find(|(at, _)| *at <= cut as u64).copied().unwrap();
+            assert_eq!(log.end_offset(), offset(end), "cut {cut}, rest {kind}");
+            assert_eq!(dump(&log), numbered(0..end), "cut {cut}, rest {kind}");
+            assert_eq!(log.damage(), [], "cut {cut}, rest {kind}");
+            append(&log, end);
+            drop(log);
+            assert_eq!(dump(&bench.open()), numbered(0..end + 1), "cut {cut}, rest {kind}");
+        }
+    }
+}
+
+#[test]
+fn what_is_cut_off_is_set_aside_once_and_never_written_over() {
+    let bench = Bench::new();
+    let ends = write_batches(&bench.open(), 2000);
+    let files = bench.files();
+    let (at, end) = ends[3];
+    let at = usize::try_from(at).unwrap();
+    let mut torn = files.clone();
+    torn.get_mut(&log_name(0)).unwrap()[at + 70] ^= 1;
+    bench.put_back(&torn);
+    let log = bench.open();
+    assert_eq!(log.end_offset(), offset(end));
+    let report = log.recovery_report().clone();
+    let aside = format!("{}.{at}.torn", log_name(0));
+    assert_eq!(report.set_aside, [Path::new(DIR).join(&aside)]);
+    assert_eq!(report.batches_set_aside, ends.len() as u64 - 5);
+    assert_eq!(bench.file(&aside), torn[&log_name(0)][at..]);
+    drop(log);
+    // An interrupted recovery: the copy is there, the log is not cut yet.
+    let mut again = torn.clone();
+    again.insert(aside.clone(), bench.file(&aside));
+    bench.put_back(&again);
+    assert_eq!(bench.open().recovery_report().set_aside, [] as [PathBuf; 0]);
+    // Another tail at the same place gets another name.
+    again.get_mut(&log_name(0)).unwrap().push(9);
+    bench.put_back(&again);
+    let second = Path::new(DIR).join(format!("{}.{at}.1.torn", log_name(0)));
+    assert_eq!(bench.open().recovery_report().set_aside, [second]);
+    assert_eq!(bench.file(&aside), torn[&log_name(0)][at..]);
+}
+
+#[test]
+fn a_tail_torn_in_an_earlier_segment_sets_the_later_ones_aside() {
+    let bench = Bench::small(400);
+    let log = bench.open();
+    fill(&log, 0..20);
+    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
+    drop(log);
+    let mut files = bench.files();
+    *files.get_mut(&log_name(bases[1])).unwrap().last_mut().unwrap() ^= 1;
+    bench.put_back(&files);
+    let log = bench.open();
+    assert_eq!(log.end_offset(), offset(bases[2] - 1));
+    assert_eq!(dump(&log), numbered(0..bases[2] - 1));
+    let aside = bench.names().into_iter().filter(|name| name.ends_with(".log.torn")).count();
+    assert_eq!(aside, bases.len() - 2);
+    append(&log, bases[2] - 1);
+    drop(log);
+    assert_eq!(dump(&bench.open()), numbered(0..bases[2]));
+}
+
+/// Opens and reads all that can be read, from every offset on. Whatever is served must be what was written.
+fn served(bench: &Bench, end: i64) -> Option<BTreeSet<i64>> {
+    let log = match bench.builder().open() {
+        Ok(log) => log,
+        Err(LogError::Corrupt { .. }) => return None,
+        Err(other) => panic!("{other}"),
+    };
+    let mut seen = BTreeSet::new();
+    for from in log.start_offset().get()..=end.min(log.end_offset().get()) {
+        for (at, text) in dump_from(&log, offset(from)).0 {
+            assert_eq!(text, value(at), "offset {at}");
+            seen.insert(at);
+        }
+    }
+    Some(seen)
+}
+
+/// What the log is known to have synced before the fault.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Known {
+    /// Nothing: the mark is at the start.
+    Unsynced,
+    /// All of it: it was closed.
+    Closed,
+    /// There is no mark.
+    Unknown,
+}
+
+fn flip_every_bit(known: Known) {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    let ends = write_batches(&log, 1400);
+    let end = log.end_offset().get();
+    if known == Known::Closed {
+        log.close().unwrap();
+    }
+    drop(log);
+    let mut files = bench.files();
+    if known == Known::Unknown {
+        files.remove(mark::FILE_NAME);
+    }
+    let names: Vec<_> = files.keys().filter(|name| name.ends_with(".log")).cloned().collect();
+    assert!(names.len() >= 2);
+    let mut before = 0;
+    for name in names {
+        let len = files[&name].len();
+        for bit in 0..len * 8 {
+            let mut flipped = files.clone();
+            flipped.get_mut(&name).unwrap()[bit / 8] ^= 1 << (bit % 8);
+            bench.put_back(&flipped);
+            let at = before + bit as u64 / 8;
+            let hit = ends.iter().position(|(end, _)| *end > at).unwrap();
+            let (from, to) = (ends[hit - 1].1, ends[hit].1);
+            let Some(seen) = served(&bench, end) else {
+                panic!("{name} bit {bit} of {from}..{to} kept it closed")
+            };
+            let all: BTreeSet<i64> = match known {
+                Known::Unsynced => (0..from).collect(),
+                Known::Closed => (0..end).filter(|n| !(from..to).contains(n)).collect(),
+                // Of the very last batch nobody knows that it was whole.
+                Known::Unknown => (0..end).filter(|n| !(from..to).contains(n)).collect(),
+            };
+            assert_eq!(seen, all, "{name} bit {bit} of batch {from}..{to}, {known:?}");
+        }
+        before += len as u64;
+    }
+}
+
+#[test]
+fn a_flipped_bit_above_the_mark_ends_the_log_before_its_batch() {
+    flip_every_bit(Known::Unsynced);
+}
+
+#[test]
+fn a_flipped_bit_below_the_mark_costs_its_batch_and_nothing_else() {
+    flip_every_bit(Known::Closed);
+}
+
+#[test]
+fn a_flipped_bit_without_a_mark_costs_its_batch_and_nothing_else() {
+    flip_every_bit(Known::Unknown);
+}
+
+#[test]
+fn every_flipped_bit_of_a_derived_file_changes_nothing() {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    log.append_batch(&idempotent(7, 0, 0, 2, false), Origin::Client).unwrap();
+    fill(&log, 2..14);
+    log.close().unwrap();
+    let whole = dump(&log);
+    drop(log);
+    let files = bench.files();
+    for name in files.keys().filter(|name| !name.ends_with(".log")) {
+        for bit in 0..files[name].len() * 8 {
+            let mut flipped = files.clone();
+            flipped.get_mut(name).unwrap()[bit / 8] ^= 1 << (bit % 8);
+            bench.put_back(&flipped);
+            let log = bench.open();
+            assert_eq!(dump(&log), whole, "{name} bit {bit}");
+            for (at, _) in &whole {
+                let read =
+                    log.read(offset(*at), ReadLimits { max_bytes: 1, ..ReadLimits::default() }).unwrap();
+                assert!(read.start <= offset(*at) && offset(*at) < read.next, "{name} bit {bit}");
+            }
+            let again = log.append_batch(&idempotent(7, 0, 0, 2, false), Origin::Client).unwrap();
+            assert_eq!((again.duplicate, again.base_offset), (true, offset(0)), "{name} bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn damage_below_the_mark_is_reported_with_its_range_and_appends_go_to_a_new_segment() {
+    let bench = Bench::new();
+    let log = bench.open();
+    let ends = write_batches(&log, 2000);
+    log.close().unwrap();
+    drop(log);
+    let mut files = bench.files();
+    // Without the mark's word everything is scanned; the recovery point says that it was synced.
+    files.remove(mark::FILE_NAME);
+    let (at, from) = ends[4];
+    let (next_at, to) = ends[5];
+    files.get_mut(&log_name(0)).unwrap()[usize::try_from(at).unwrap() + 65] ^= 4;
+    bench.put_back(&files);
+    let end = ends.last().unwrap().1;
+    let log = bench.builder().recovery_point(Some(offset(end))).open().unwrap();
+    let damage = log.damage();
+    assert_eq!(damage.len(), 1);
+    assert_eq!((damage[0].bytes.clone(), damage[0].offsets.clone()), (at..next_at, offset(from)..offset(to)));
+    let error = log.read(offset(from), ReadLimits::default()).unwrap_err();
+    let text = format!("offsets [{from}, {to}) in {} bytes are damaged", next_at - at);
+    assert!(error.to_string().contains(&text), "{error}");
+    assert_eq!(log.end_offset(), offset(end));
+    let appended = append(&log, end);
+    assert_eq!(appended.base_offset, offset(end));
+    assert!(bench.names().contains(&log_name(end)));
+    assert_eq!(dump_from(&log, offset(to)).0, numbered(to..end + 1));
+    assert_eq!(log.recovery_report().set_aside, RecoveryReport::default().set_aside);
+}
+
+#[test]
+fn a_missing_segment_is_a_hole_and_nothing_is_given_twice() {
+    for missing in 0..4 {
+        let bench = Bench::small(300);
+        let log = bench.open();
+        fill(&log, 0..12);
+        let mut bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
+        assert_eq!(bases.len(), 4, "{bases:?}");
+        bases.push(12);
+        log.close().unwrap();
+        drop(log);
+        bench.remove(&log_name(bases[missing]));
+        let log = bench.open();
+        let hole = bases[missing]..bases[missing + 1];
+        assert_eq!(log.end_offset(), offset(12), "segment {missing}");
+        for from in 0..12 {
+            let read = log.read(offset(from), ReadLimits::default());
+            match read {
+                Ok(_) => assert!(!hole.contains(&from), "segment {missing}, offset {from}"),
+                Err(LogError::Corrupt { .. }) => assert!(hole.contains(&from) && missing > 0),
+                Err(LogError::OffsetOutOfRange { .. }) => assert!(hole.contains(&from) && missing == 0),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(append(&log, 12).base_offset, offset(12));
+    }
+}

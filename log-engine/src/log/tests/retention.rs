@@ -1,1 +1,143 @@
 use super::*;
+
+const HOUR: u64 = 3_600_000;
+
+fn bases(log: &Log) -> Vec<i64> {
+    log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect()
+}
+
+/// Three records a segment, each an hour after the one before.
+fn hourly(bench: &Bench, count: i64) -> Arc<Log> {
+    let log = bench.open();
+    for n in 0..count {
+        append(&log, n);
+        bench.advance(HOUR);
+    }
+    log
+}
+
+#[test]
+fn segments_go_by_age_and_their_files_some_time_later() {
+    let mut bench = Bench::small(300);
+    bench.config.retention_ms = Some(5 * HOUR);
+    let log = hourly(&bench, 12);
+    assert_eq!(bases(&log), [0, 3, 6, 9]);
+    let report = log.apply_retention(bench.clock.now()).unwrap();
+    assert_eq!((report.segments, report.log_start), (2, offset(6)));
+    assert_eq!(dump(&log), numbered(6..12));
+    assert!(bench.names().contains(&format!("{}.deleted", log_name(3))));
+    assert_eq!(log.remove_deleted().unwrap(), 0);
+    bench.advance(60_000);
+    assert_eq!(log.remove_deleted().unwrap(), 2);
+    assert!(!bench.names().iter().any(|name| name.contains(".deleted")));
+    drop(log);
+    let log = bench.open();
+    assert_eq!((log.start_offset(), log.damage()), (offset(6), vec![]));
+    assert_eq!(dump(&log), numbered(6..12));
+}
+
+#[test]
+fn when_all_is_old_one_empty_segment_stays_and_offsets_go_on() {
+    let mut bench = Bench::small(300);
+    bench.config.retention_ms = Some(1000);
+    let log = hourly(&bench, 7);
+    let report = log.apply_retention(bench.clock.now()).unwrap();
+    assert_eq!(report.segments, 3);
+    assert_eq!((bases(&log), log.start_offset()), (vec![7], offset(7)));
+    assert_eq!(log.apply_retention(bench.clock.now()).unwrap().segments, 0);
+    drop(log);
+    let log = bench.open();
+    assert_eq!((log.start_offset(), log.end_offset(), log.damage()), (offset(7), offset(7), vec![]));
+    assert_eq!(append(&log, 7).base_offset, offset(7));
+}
+
+#[test]
+fn a_record_of_the_future_keeps_no_segment_alive() {
+    let mut bench = Bench::small(300);
+    bench.config.retention_ms = Some(HOUR);
+    let log = bench.open();
+    let future = NewRecord::value(b"from the future").at(time(NOW * 2));
+    log.append(&[future]).unwrap();
+    fill(&log, 1..9);
+    bench.advance(2 * HOUR);
+    assert!(log.apply_retention(bench.clock.now()).unwrap().segments > 1);
+}
+
+#[test]
+fn size_takes_segments_while_enough_is_left() {
+    let mut bench = Bench::small(300);
+    let log = hourly(&bench, 12);
+    let sizes: Vec<u64> = log.view.load().segments.iter().map(|segment| segment.len().to_u64()).collect();
+    let total: u64 = sizes.iter().sum();
+    bench.config.retention_ms = None;
+    bench.config.retention_bytes = Some(total - sizes[0] - sizes[1] + 1);
+    log.set_config(bench.config.clone()).unwrap();
+    assert_eq!(log.apply_retention(bench.clock.now()).unwrap().segments, 1);
+    bench.config.retention_bytes = Some(total - sizes[0] - sizes[1]);
+    log.set_config(bench.config.clone()).unwrap();
+    assert_eq!(log.apply_retention(bench.clock.now()).unwrap().segments, 1);
+}
+
+#[test]
+fn a_compacted_log_loses_only_what_lies_below_its_start() {
+    let mut bench = Bench::small(300);
+    bench.config.retention_ms = Some(1);
+    bench.config.cleanup_policy = crate::config::CleanupPolicy { delete: false, compact: true };
+    let log = bench.open();
+    for n in 0..9 {
+        log.append(&[NewRecord::keyed(b"key", value(n).as_bytes())]).unwrap();
+    }
+    bench.advance(HOUR);
+    assert_eq!(log.apply_retention(bench.clock.now()).unwrap().segments, 0);
+    let second = bases(&log)[1];
+    log.delete_records_before(offset(second)).unwrap();
+    assert_eq!(log.apply_retention(bench.clock.now()).unwrap().segments, 1);
+}
+
+#[test]
+fn the_log_start_survives_a_kill_inside_a_segment() {
+    let bench = Bench::new();
+    let log = hourly(&bench, 10);
+    assert_eq!(log.delete_records_before(offset(4)).unwrap(), offset(4));
+    assert_eq!(log.delete_records_before(offset(3)).unwrap(), offset(4));
+    assert!(matches!(log.delete_records_before(offset(11)), Err(LogError::OffsetOutOfRange { .. })));
+    drop(log);
+    let log = bench.open();
+    assert_eq!(dump(&log), numbered(4..10));
+    assert_eq!(log.end_offset_for_epoch(LeaderEpoch::ZERO), Some((LeaderEpoch::ZERO, offset(10))));
+    assert_eq!(bench.file(epochs::FILE_NAME), b"0\n1\n0 4\n");
+}
+
+#[test]
+fn a_cut_removes_the_end_in_files_and_state_and_readers_keep_what_they_have() {
+    for to in 0..12 {
+        let bench = Bench::small(300);
+        let log = hourly(&bench, 12);
+        log.sync().unwrap();
+        let before = log.read(offset(0), ReadLimits::default()).unwrap();
+        let bytes: Vec<_> = before.slices.iter().map(|slice| slice.bytes().unwrap()).collect();
+        log.truncate(offset(to)).unwrap();
+        assert_eq!((log.end_offset(), log.synced_end()), (offset(to), offset(to)));
+        assert_eq!(dump(&log), numbered(0..to));
+        let after: Vec<_> = before.slices.iter().map(|slice| slice.bytes().unwrap()).collect();
+        assert_eq!(bytes, after);
+        append(&log, to);
+        drop(log);
+        let log = bench.open();
+        assert_eq!((dump(&log), log.damage()), (numbered(0..to + 1), vec![]), "cut at {to}");
+    }
+}
+
+#[test]
+fn a_cut_inside_a_batch_takes_the_whole_batch_and_forgets_its_producer_state() {
+    let bench = Bench::new();
+    let log = bench.open();
+    log.append_batch(&idempotent(7, 0, 0, 3, false), Origin::Client).unwrap();
+    log.append_batch(&idempotent(7, 0, 3, 3, false), Origin::Client).unwrap();
+    log.truncate(offset(4)).unwrap();
+    assert_eq!(log.end_offset(), offset(3));
+    let again = log.append_batch(&idempotent(7, 0, 3, 3, false), Origin::Client).unwrap();
+    assert_eq!((again.duplicate, again.base_offset), (false, offset(3)));
+    log.truncate(offset(99)).unwrap();
+    assert_eq!(log.end_offset(), offset(6));
+}
