@@ -110,7 +110,12 @@ impl Epochs {
 ///
 /// An entry is held against the first two batches that it claims and the one before: no bytes of a batch's epoch are
 /// under a checksum, so one batch alone may be the one that is wrong.
-pub(crate) fn settle(found: &Epochs, segments: &[Arc<Segment>], start: Offset, end: Offset) -> Result<Epochs> {
+pub(crate) fn settle(
+    found: &Epochs,
+    segments: &[Arc<Segment>],
+    start: Offset,
+    end: Offset,
+) -> Result<Epochs> {
     let mut epochs = found.clone();
     epochs.truncate(end);
     let empty = segments.iter().all(|segment| segment.is_empty());
@@ -128,7 +133,8 @@ fn agree(epochs: &Epochs, segments: &[Arc<Segment>], start: Offset) -> Result<bo
             return Ok(false);
         }
         // A claim that begins inside a batch, or after batches that it should have: its start is wrong.
-        let moved = index > 0 && probes.first().is_some_and(|batch| *first > start && batch.base_offset < *first);
+        let moved =
+            index > 0 && probes.first().is_some_and(|batch| *first > start && batch.base_offset < *first);
         let before = Offset::new(first.get() - 1).filter(|before| *before >= start && index > 0);
         let late = match before.map(|before| first_batches(segments, before, 1)).transpose()? {
             Some(batches) => batches.first().is_some_and(|batch| batch.leader_epoch == Some(*epoch)),

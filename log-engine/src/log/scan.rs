@@ -161,6 +161,32 @@ impl Scanner {
         Ok(len.map(|len| len as u64).filter(|len| *len <= rest))
     }
 
+    /// Whether the file is a chain of messages of the formats before batches (magic 0 and 1), and nothing else.
+    pub(crate) fn holds_old_messages(&mut self) -> Result<bool> {
+        let (mut at, mut next) = (0, 0);
+        while self.len - at > MAGIC_AT as u64 {
+            let head = self.fill(at, MAGIC_AT + 1)?;
+            let offset = i64::from_be_bytes(std::array::from_fn(|i| head[i]));
+            let size = i32::from_be_bytes(std::array::from_fn(|i| head[LENGTH_AT + i]));
+            let entry = u64::try_from(size).unwrap_or_default() + LENGTH_OVERHEAD as u64;
+            if head[MAGIC_AT] > 1 || offset < next || size < 14 || entry > self.len - at {
+                return Ok(false);
+            }
+            (at, next) = (at + entry, offset.saturating_add(1));
+        }
+        // A flipped bit makes a 0 of the magic of a batch.
+        Ok(at > 0 && !self.is_batch_but_for_magic(0)?)
+    }
+
+    fn is_batch_but_for_magic(&mut self, at: u64) -> Result<bool> {
+        let Some(len) = self.claimed_len(at)?.and_then(|len| usize::try_from(len).ok()) else {
+            return Ok(false);
+        };
+        let mut bytes = self.fill(at, len)?.to_vec();
+        bytes[MAGIC_AT] = MAGIC.unsigned_abs();
+        Ok(BatchView::parse(&bytes).is_ok_and(|batch| batch.check_crc().is_ok()))
+    }
+
     /// The batch at `at`, by structure alone; `None` at the end or where there is none.
     pub(crate) fn peek(&mut self, at: u64) -> Result<Option<BatchView<'_>>> {
         let Ok(len) = self.load_batch(at)? else { return Ok(None) };

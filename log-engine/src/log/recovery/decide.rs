@@ -165,6 +165,7 @@ impl Walk<'_> {
                 }
                 Found::End => break,
                 Found::Bad(reason) => {
+                    self.refuse_old_format(&mut scanner, index, at, &reason)?;
                     self.refuse_misplaced(&mut scanner, index, at)?;
                     if !self.is_damage(&mut scanner, index, at)? {
                         tail = Tail::Torn;
@@ -273,6 +274,22 @@ impl Walk<'_> {
         self.out.damage.push(Damage { file, bytes: at..to, offsets, reason });
         self.expected.offset = resume;
         Ok(next.map(|(to, _)| to))
+    }
+
+    /// A log of messages from before batches is somebody's, and not damaged: it wants to be converted.
+    fn refuse_old_format(
+        &self,
+        scanner: &mut Scanner,
+        index: usize,
+        at: u64,
+        reason: &CorruptReason,
+    ) -> Result<()> {
+        let unsynced = self.expected.offset >= self.trust.floor && !self.trust.unknown;
+        if at > 0 || unsynced || !scanner.holds_old_messages()? {
+            return Ok(());
+        }
+        let path = self.dir.join(&self.segments[index].name);
+        Err(LogError::Corrupt { path, position: Position::ZERO, reason: reason.clone() })
     }
 
     /// A file whose batches chain but belong somewhere else was renamed or doubled: nobody can serve it.

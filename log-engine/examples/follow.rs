@@ -1,0 +1,26 @@
+//! One thread appends, another follows: `cargo run --example follow -- DIR`.
+#![allow(clippy::print_stdout, reason = "that is what it is for")]
+
+use log_engine::config::LogConfig;
+use log_engine::format::build::NewRecord;
+use log_engine::log::Log;
+use std::sync::Arc;
+use std::time::Duration;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let log = Log::open(std::env::args().nth(1).ok_or("usage: follow DIR")?, LogConfig::default())?;
+    let mut next = log.end_offset();
+    let writer = Arc::clone(&log);
+    std::thread::spawn(move || {
+        (0..5).try_for_each(|n: u32| writer.append(&[NewRecord::value(&n.to_be_bytes())]).map(|_| ()))?;
+        writer.close()
+    });
+    while log.wait_for_end(next, Duration::from_secs(10)) > next {
+        for batch in log.records(next) {
+            let batch = batch?;
+            next = batch.view().next_offset();
+            println!("{} records, the log goes on at {next}", batch.view().record_count());
+        }
+    }
+    Ok(())
+}
