@@ -14,6 +14,7 @@
 use crate::error::{LogError, Result};
 use crate::format::batch::{Codec, HEADER_LEN, TimestampType};
 use crate::types::Position;
+use std::fmt::Display;
 
 /// What happens to old records.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -159,7 +160,7 @@ impl LogConfig {
     }
 }
 
-fn ensure(holds: bool, key: &'static str, value: impl ToString, expected: &'static str) -> Result<()> {
+fn ensure(holds: bool, key: &'static str, value: impl Display + Copy, expected: &'static str) -> Result<()> {
     if holds { Ok(()) } else { Err(LogError::Config { key, value: value.to_string(), expected }) }
 }
 

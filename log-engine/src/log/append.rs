@@ -205,10 +205,10 @@ impl Log {
     fn commit(&self, batch: &Prepared<'_>, config: &LogConfig, now: Timestamp) -> Result<Appended> {
         let mut writer = self.writer.lock();
         self.check_usable()?;
-        if let Some(incoming) = &batch.incoming {
-            if let Verdict::Duplicate(original) = writer.producers.check(incoming)? {
-                return Ok(self.duplicate(&original));
-            }
+        if let Some(incoming) = &batch.incoming
+            && let Verdict::Duplicate(original) = writer.producers.check(incoming)?
+        {
+            return Ok(self.duplicate(&original));
         }
         let base = self.end.get();
         let delta = i64::from(batch.view.last_offset_delta());

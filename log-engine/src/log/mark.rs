@@ -104,7 +104,7 @@ impl MarkFile {
             }
         };
         let generation = self.generation + 1;
-        let at = if generation % 2 == 0 { 0 } else { SECOND_SLOT_AT as u64 };
+        let at = if generation.is_multiple_of(2) { 0 } else { SECOND_SLOT_AT as u64 };
         let slot = encode(generation, mark);
         file.write_all_at(&[&slot], at).map_err(LogError::io("write", &self.path))?;
         file.sync_data().map_err(LogError::io("sync", &self.path))?;

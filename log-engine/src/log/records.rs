@@ -7,7 +7,7 @@ use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
 use crate::format::record::Records;
-use crate::types::{Offset, Position};
+use crate::types::{LeaderEpoch, Offset, Position};
 use bytes::Bytes;
 
 /// How much is looked at at once.
@@ -125,15 +125,14 @@ impl RecordBatches<'_> {
         batch.check_crc()?;
         let base = batch.base_offset();
         let holds = base <= self.next && self.next <= batch.last_offset();
-        if !holds && !(self.log.has_gaps() && base > self.next) {
+        let skips = base > self.next && self.log.has_gaps();
+        if !holds && !skips {
             return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
         }
-        if let Some(next) = self.following_base() {
-            if next < batch.next_offset().get() {
-                return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
-            }
+        if self.following_base().is_some_and(|next| next < batch.next_offset().get()) {
+            return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
         }
-        let found = batch.leader_epoch().map_or(-1, |epoch| epoch.get());
+        let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
         match self.log.epochs.load().at(base) {
             Some(epoch) if epoch.get() != found => {
                 Err(CorruptReason::EpochOrder { before: epoch.get(), found })

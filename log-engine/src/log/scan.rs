@@ -18,7 +18,7 @@ use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::{self, BatchView, HEADER_LEN, LENGTH_AT, LENGTH_OVERHEAD, MAGIC, MAGIC_AT};
 use crate::io::{OpenMode, Storage, StorageFile};
-use crate::types::Offset;
+use crate::types::{LeaderEpoch, Offset};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -64,7 +64,7 @@ impl Expected<'_> {
 
     /// The epoch that the file names for a batch.
     fn named(&self, batch: &BatchView<'_>) -> Option<i32> {
-        self.epochs.and_then(|epochs| epochs.at(batch.base_offset())).map(|epoch| epoch.get())
+        self.epochs.and_then(|epochs| epochs.at(batch.base_offset())).map(LeaderEpoch::get)
     }
 
     /// Whether the header is exactly what was expected, so that no neighbour need be asked.
@@ -82,7 +82,7 @@ impl Expected<'_> {
 }
 
 fn epoch_of(batch: &BatchView<'_>) -> i32 {
-    batch.leader_epoch().map_or(-1, |epoch| epoch.get())
+    batch.leader_epoch().map_or(-1, LeaderEpoch::get)
 }
 
 /// What stands at a position.

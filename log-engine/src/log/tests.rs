@@ -2,6 +2,7 @@
 
 mod appending;
 mod crashes;
+mod faults;
 mod model;
 mod opening;
 mod reading;

@@ -14,7 +14,7 @@ use crate::log::damage::Damage;
 use crate::log::epochs::Epochs;
 use crate::log::mark::LastBatch;
 use crate::log::scan::{Expected, Found, Scanner};
-use crate::types::{Offset, Position, Timestamp};
+use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::path::{Path, PathBuf};
 
 /// What is believed before anything is scanned.
@@ -102,7 +102,7 @@ pub(crate) fn decide(
 
 fn epoch_before(epochs: &Epochs, offset: Offset) -> i32 {
     let before = Offset::new(offset.get() - 1).unwrap_or_default();
-    epochs.at(before).map_or(-1, |epoch| epoch.get())
+    epochs.at(before).map_or(-1, LeaderEpoch::get)
 }
 
 struct Walk<'a> {

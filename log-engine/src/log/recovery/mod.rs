@@ -38,7 +38,7 @@ use crate::format::CorruptReason;
 use crate::format::index_entry::TxnEntry;
 use crate::io::Storage;
 use crate::segment::Segment;
-use crate::types::{Offset, Position, Timestamp};
+use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -126,10 +126,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
 /// Where trust ends, by what the mark, the checkpoints and the clean mark say.
 fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Trust> {
     let segments = &listing.segments;
-    let marked = mark.and_then(|mark| {
-        let index = segments.iter().position(|segment| segment.base == mark.segment);
-        Some((mark, index))
-    });
+    let named = |mark: &Mark| segments.iter().position(|segment| segment.base == mark.segment);
+    let marked = mark.map(|mark| (mark, named(mark)));
     // A mark whose file is another one belongs to the directory that this one was copied from. One whose file is
     // gone still says what there was.
     let (mark, named) = match marked {
@@ -137,18 +135,18 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
         Some((mark, None)) => (Some(mark), None),
         _ => (None, None),
     };
-    if let (Some(mark), Some(index)) = (mark, named) {
-        if let Some(epoch) = marked_epoch(request, &segments[index], mark)? {
-            return Ok(Trust {
-                epoch,
-                first: index,
-                position: mark.position,
-                offset: mark.next_offset,
-                last: mark.last_batch,
-                floor: mark.next_offset,
-                unknown: false,
-            });
-        }
+    if let (Some(mark), Some(index)) = (mark, named)
+        && let Some(epoch) = marked_epoch(request, &segments[index], mark)?
+    {
+        return Ok(Trust {
+            first: index,
+            position: mark.position,
+            offset: mark.next_offset,
+            last: mark.last_batch,
+            epoch,
+            floor: mark.next_offset,
+            unknown: false,
+        });
     }
     let claimed = mark.map_or(Offset::ZERO, |mark| mark.next_offset);
     let from_start = |first: usize, floor: Offset, unknown: bool| {
@@ -176,7 +174,7 @@ fn marked_epoch(request: &Request, segment: &FoundSegment, mark: &Mark) -> Resul
     let Some(batch) = scanner.intact(at)? else { return Ok(None) };
     let ends = at + batch.len() as u64 == mark.position.to_u64();
     let same = ends && batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
-    Ok(same.then(|| batch.leader_epoch().map_or(-1, |epoch| epoch.get())))
+    Ok(same.then(|| batch.leader_epoch().map_or(-1, LeaderEpoch::get)))
 }
 
 /// The log start offset; makes the log begin anew there if all of its records lie below.
