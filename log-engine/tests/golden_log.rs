@@ -1,5 +1,7 @@
 //! Directories that Apache Kafka wrote, opened by our log: every record, after a clean stop and after a kill.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod common;
 
 use common::{Expected, ExpectedRecord, VERSIONS, expected, golden, partitions};

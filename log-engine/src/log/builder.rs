@@ -117,7 +117,13 @@ impl LogBuilder {
         })?;
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
-        let epochs = epochs::settle(&recovered.epochs, &segments, recovered.start, recovered.end)?;
+        let epochs = epochs::settle(
+            &recovered.epochs,
+            &segments,
+            recovered.start,
+            recovered.end,
+            recovered.seen_epoch,
+        )?;
         if epochs != recovered.epochs {
             epochs.store(&*storage, &self.dir, true)?;
         }

@@ -109,17 +109,20 @@ impl Epochs {
 /// What the epochs of a log are: what the file said where the batches agree, else what the batches say.
 ///
 /// An entry is held against the first two batches that it claims and the one before: no bytes of a batch's epoch are
-/// under a checksum, so one batch alone may be the one that is wrong.
+/// under a checksum, so one batch alone may be the one that is wrong. If there is one entry only, and `seen` is the epoch
+/// of the last batch, no file is opened for it.
 pub(crate) fn settle(
     found: &Epochs,
     segments: &[Arc<Segment>],
     start: Offset,
     end: Offset,
+    seen: Option<LeaderEpoch>,
 ) -> Result<Epochs> {
     let mut epochs = found.clone();
     epochs.truncate(end);
     let empty = segments.iter().all(|segment| segment.is_empty());
-    if !empty && (epochs.is_empty() || !agree(&epochs, segments, start)?) {
+    let seen = epochs.entries.len() == 1 && epochs.latest() == seen;
+    if !empty && !seen && (epochs.is_empty() || !agree(&epochs, segments, start)?) {
         epochs = from_batches(segments)?;
     }
     epochs.raise_start(start);

@@ -85,6 +85,8 @@ pub(crate) struct Recovered {
     pub(crate) replayed_from: Offset,
     pub(crate) aborted: Vec<TxnEntry>,
     pub(crate) epochs: Epochs,
+    /// The epoch of the last batch, if the mark names it.
+    pub(crate) seen_epoch: Option<LeaderEpoch>,
     pub(crate) mark: Option<Mark>,
     pub(crate) mark_file: MarkFile,
     pub(crate) report: RecoveryReport,
@@ -117,6 +119,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         replayed_from: replayed.from,
         aborted: replayed.aborted,
         epochs,
+        seen_epoch: LeaderEpoch::new(trust.epoch).filter(|_| decision.scanned_bytes == 0),
         mark,
         mark_file,
         report,
