@@ -10,7 +10,7 @@ use kafka_wire::{ApiKey, ErrorCode, Segment, response_frame};
 pub(super) fn handle(
     _: &BrokerState,
     cx: &RequestContext,
-    request: ApiVersionsRequest,
+    request: &ApiVersionsRequest,
 ) -> ApiVersionsResponse {
     let named = |text: &str| cx.version < 3 || is_software_name(text);
     if !named(&request.client_software_name) || !named(&request.client_software_version) {

@@ -22,7 +22,7 @@ const MAX_TOPICS: usize = 10_000;
 pub(super) fn handle(
     state: &BrokerState,
     cx: &RequestContext,
-    request: CreateTopicsRequest,
+    request: &CreateTopicsRequest,
 ) -> CreateTopicsResponse {
     let mut count: HashMap<&str, u32> = HashMap::new();
     for topic in &request.topics {
@@ -33,7 +33,7 @@ pub(super) fn handle(
         // A name that is there twice is answered once.
         match count.remove(topic.name.as_str()) {
             None => {}
-            Some(1) if results.len() < MAX_TOPICS => results.push(one(state, cx, &request, topic)),
+            Some(1) if results.len() < MAX_TOPICS => results.push(one(state, cx, request, topic)),
             Some(1) => results.push(refused(
                 &topic.name,
                 ErrorCode::InvalidRequest,

@@ -13,7 +13,7 @@ const BROKERS: i8 = 1;
 pub(super) fn handle(
     state: &BrokerState,
     cx: &RequestContext,
-    request: DescribeClusterRequest,
+    request: &DescribeClusterRequest,
 ) -> DescribeClusterResponse {
     if request.endpoint_type != BROKERS {
         return DescribeClusterResponse {

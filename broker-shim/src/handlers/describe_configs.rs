@@ -25,14 +25,14 @@ type Refusal = (ErrorCode, String);
 pub(super) fn handle(
     state: &BrokerState,
     _: &RequestContext,
-    request: DescribeConfigsRequest,
+    request: &DescribeConfigsRequest,
 ) -> DescribeConfigsResponse {
     // A resource named twice is answered once: the answer is much longer than the question.
     let mut seen = HashSet::new();
     let once = request.resources.iter().filter(|r| seen.insert((r.resource_type, r.resource_name.as_str())));
     let results = once.map(|resource| {
         let (code, message, configs) = match entries(state, resource) {
-            Ok(entries) => (ErrorCode::None, None, shown(&request, resource, entries)),
+            Ok(entries) => (ErrorCode::None, None, shown(request, resource, entries)),
             Err((code, text)) => (code, Some(text), Vec::new()),
         };
         DescribeConfigsResult {

@@ -12,14 +12,14 @@ use std::time::Duration;
 pub(super) fn handle(
     state: &BrokerState,
     cx: &RequestContext,
-    request: InitProducerIdRequest,
+    request: &InitProducerIdRequest,
 ) -> InitProducerIdResponse {
     let refused = |code: ErrorCode| InitProducerIdResponse {
         error_code: errors::in_version(code, cx.key, cx.version).into(),
         producer_epoch: -1,
         ..InitProducerIdResponse::default()
     };
-    if let Some(code) = check(state, &request) {
+    if let Some(code) = check(state, request) {
         return refused(code);
     }
     match state.catalog.next_producer_id() {

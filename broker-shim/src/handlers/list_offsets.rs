@@ -33,7 +33,7 @@ pub(super) const READ_COMMITTED: i8 = 1;
 pub(super) fn handle(
     state: &BrokerState,
     cx: &RequestContext,
-    request: ListOffsetsRequest,
+    request: &ListOffsetsRequest,
 ) -> ListOffsetsResponse {
     let mut asked: HashMap<(&str, i32), u32> = HashMap::new();
     for topic in &request.topics {

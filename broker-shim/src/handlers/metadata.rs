@@ -39,7 +39,7 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: Metada
     }
     let state = Arc::clone(state);
     Call::Pending(Box::pin(on_blocking_pool(move || {
-        let created = missing.into_iter().enumerate().map(|(nth, name)| create(&state, nth, name));
+        let created = missing.into_iter().enumerate().map(|(nth, name)| create(&state, nth, &name));
         let all = found.into_iter().chain(created).collect();
         answer(&state, &cx, &request, all)
     })))
@@ -94,21 +94,21 @@ fn may_create(state: &BrokerState, request: &MetadataRequest) -> bool {
     request.allow_auto_topic_creation && state.config.auto_create_topics
 }
 
-fn create(state: &BrokerState, nth: usize, name: String) -> Found {
-    let failed = |code| Found::Error { name: Some(name.clone()), id: kafka_wire::Uuid::default(), code };
+fn create(state: &BrokerState, nth: usize, name: &str) -> Found {
+    let failed = |code| Found::Error { name: Some(name.to_owned()), id: kafka_wire::Uuid::default(), code };
     if nth >= MAX_CREATED {
         return failed(ErrorCode::LeaderNotAvailable);
     }
     let created = if name == "__consumer_offsets" {
         state.catalog.internal(InternalTopic::ConsumerOffsets)
     } else {
-        state.catalog.create(&CreateTopic::named(&name))
+        state.catalog.create(&CreateTopic::named(name))
     };
     match created {
         Ok(topic) => Found::Topic(topic),
         // Somebody else was faster.
         Err(CreateTopicError::Exists(_)) => {
-            state.catalog.topic(&name).map_or_else(|| failed(ErrorCode::LeaderNotAvailable), Found::Topic)
+            state.catalog.topic(name).map_or_else(|| failed(ErrorCode::LeaderNotAvailable), Found::Topic)
         }
         Err(CreateTopicError::Reserved(_)) => failed(ErrorCode::UnknownTopicOrPartition),
         Err(CreateTopicError::Storage(e)) => {

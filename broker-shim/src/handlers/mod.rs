@@ -149,17 +149,17 @@ impl Service for Dispatcher {
 fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result<Call, DecodeError> {
     let version = cx.version;
     Ok(match cx.key {
-        ApiKey::Produce => produce::call(state, &cx, Message::from_body(body, version)?),
+        ApiKey::Produce => produce::call(state, &cx, &Message::from_body(body, version)?),
         ApiKey::Fetch => fetch::call(state, cx, Message::from_body(body, version)?),
         ApiKey::Metadata => metadata::call(state, cx, Message::from_body(body, version)?),
-        ApiKey::ApiVersions => at_once(state, &cx, body, api_versions::handle)?,
-        ApiKey::DescribeCluster => at_once(state, &cx, body, describe_cluster::handle)?,
-        ApiKey::DescribeConfigs => at_once(state, &cx, body, describe_configs::handle)?,
+        ApiKey::ApiVersions => at_once(state, &cx, body, |s, cx, r| api_versions::handle(s, cx, &r))?,
+        ApiKey::DescribeCluster => at_once(state, &cx, body, |s, cx, r| describe_cluster::handle(s, cx, &r))?,
+        ApiKey::DescribeConfigs => at_once(state, &cx, body, |s, cx, r| describe_configs::handle(s, cx, &r))?,
         ApiKey::OffsetForLeaderEpoch => at_once(state, &cx, body, offset_for_leader_epoch::handle)?,
-        ApiKey::ListOffsets => blocking(state, cx, body, list_offsets::handle)?,
-        ApiKey::CreateTopics => blocking(state, cx, body, create_topics::handle)?,
+        ApiKey::ListOffsets => blocking(state, cx, body, |s, cx, r| list_offsets::handle(s, cx, &r))?,
+        ApiKey::CreateTopics => blocking(state, cx, body, |s, cx, r| create_topics::handle(s, cx, &r))?,
         ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
-        ApiKey::InitProducerId => blocking(state, cx, body, init_producer_id::handle)?,
+        ApiKey::InitProducerId => blocking(state, cx, body, |s, cx, r| init_producer_id::handle(s, cx, &r))?,
         _ => return groups::dispatch(state, cx, body),
     })
 }

@@ -65,7 +65,7 @@ impl From<LogError> for Refusal {
 }
 
 /// Appends what the request holds.
-pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: ProduceRequest) -> Call {
+pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: &ProduceRequest) -> Call {
     let mut waits = Vec::new();
     let mut first_error = None;
     let mut responses = Vec::with_capacity(request.topic_data.len());
@@ -73,12 +73,12 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: Produ
         let found = topics::find(state, cx, IDS_SINCE, &topic.name, topic.topic_id);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
-            let appended = append(cx, &request, found.as_ref().map_err(|code| *code), data);
+            let appended = append(cx, request, found.as_ref().map_err(|code| *code), data);
             if let Err(refusal) = &appended {
                 first_error.get_or_insert_with(|| describe(topic, data, refusal));
             }
             if let Ok((log, done)) = &appended {
-                waits.extend(sync_wait(state, &request, log, done, (responses.len(), partitions.len())));
+                waits.extend(sync_wait(state, request, log, done, (responses.len(), partitions.len())));
             }
             partitions.push(answer(cx, data.index, appended.map(|(_, done)| done)));
         }

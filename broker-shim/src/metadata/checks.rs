@@ -10,23 +10,18 @@ use std::collections::BTreeMap;
 /// The most partitions that one request may ask for.
 pub const MAX_PARTITIONS: i32 = 10_000;
 
-/// What the checks need to know of the broker.
-pub(super) struct Surroundings<'a> {
-    /// The number of this broker.
-    pub node: i32,
-    /// Partitions when the request does not say.
-    pub default_partitions: i32,
-    /// The names of all topics.
-    pub names: &'a mut dyn Iterator<Item = &'a TopicName>,
-}
-
-/// Checks a request.
-pub(super) fn check(request: &CreateTopic, around: Surroundings<'_>) -> Result<TopicPlan, CreateTopicError> {
+/// Checks a request to the broker `node`, beside the topics `names`.
+pub(super) fn check<'a>(
+    request: &CreateTopic,
+    node: i32,
+    default_partitions: i32,
+    names: impl Iterator<Item = &'a TopicName>,
+) -> Result<TopicPlan, CreateTopicError> {
     let name = TopicName::new(&request.name)?;
     if name.is_reserved() {
         return Err(CreateTopicError::Reserved(name));
     }
-    let rivals: Vec<&TopicName> = around.names.filter(|other| other.collides_with(&name)).collect();
+    let rivals: Vec<&TopicName> = names.filter(|other| other.collides_with(&name)).collect();
     if rivals.contains(&&name) {
         return Err(CreateTopicError::Exists(name));
     }
@@ -36,9 +31,9 @@ pub(super) fn check(request: &CreateTopic, around: Surroundings<'_>) -> Result<T
     }
     let overrides = overrides(&request.configs)?;
     let partitions = if request.assignment.is_empty() {
-        counts(request, around.default_partitions)?
+        counts(request, default_partitions)?
     } else {
-        assigned(request, around.node)?
+        assigned(request, node)?
     };
     if partitions > MAX_PARTITIONS {
         return Err(CreateTopicError::TooManyPartitions);
@@ -112,12 +107,12 @@ mod tests {
 
     fn check_beside(existing: &[&str], request: &CreateTopic) -> Result<TopicPlan, CreateTopicError> {
         let names: Vec<TopicName> = existing.iter().map(|name| TopicName::new(name).unwrap()).collect();
-        check(request, Surroundings { node: 0, default_partitions: 3, names: &mut names.iter() })
+        check(request, 0, 3, names.iter())
     }
 
     /// Code, new text and old text of a refusal.
-    fn refused(request: CreateTopic) -> (i16, String, String) {
-        let error = check_beside(&["a.b", "there"], &request).unwrap_err();
+    fn refused(request: &CreateTopic) -> (i16, String, String) {
+        let error = check_beside(&["a.b", "there"], request).unwrap_err();
         (error.code(), error.to_string(), error.old_text())
     }
 
@@ -146,13 +141,13 @@ mod tests {
     #[test]
     fn names_are_refused_in_the_words_of_both_ages() {
         let same = |code, text: &str| (code, text.to_owned(), text.to_owned());
-        assert_eq!(refused(named("there")), same(36, "Topic 'there' already exists."));
-        assert_eq!(refused(named("a_b")), same(17, "Topic 'a_b' collides with existing topics: a.b"));
+        assert_eq!(refused(&named("there")), same(36, "Topic 'there' already exists."));
+        assert_eq!(refused(&named("a_b")), same(17, "Topic 'a_b' collides with existing topics: a.b"));
         assert_eq!(
-            refused(named("__consumer_offsets")),
+            refused(&named("__consumer_offsets")),
             same(42, "Creation of internal topic __consumer_offsets is prohibited.")
         );
-        let (code, new, old) = refused(named("bad name"));
+        let (code, new, old) = refused(&named("bad name"));
         assert_eq!(code, 17);
         assert!(new.starts_with("Topic name is invalid: 'bad name'"), "{new}");
         assert!(old.starts_with("Topic name \"bad name\" is illegal"), "{old}");
@@ -162,7 +157,7 @@ mod tests {
     fn counts_are_refused_in_the_words_of_both_ages() {
         for partitions in [0, -1, -5] {
             assert_eq!(
-                refused(CreateTopic { partitions: Some(partitions), ..named("t") }),
+                refused(&CreateTopic { partitions: Some(partitions), ..named("t") }),
                 (
                     37,
                     "Number of partitions was set to an invalid non-positive value.".into(),
@@ -171,7 +166,7 @@ mod tests {
             );
         }
         assert_eq!(
-            refused(CreateTopic { replication: Some(3), ..named("t") }),
+            refused(&CreateTopic { replication: Some(3), ..named("t") }),
             (
                 38,
                 "Unable to replicate the partition 3 time(s): The target replication factor of 3 cannot be reached \
@@ -181,7 +176,7 @@ mod tests {
             )
         );
         assert_eq!(
-            refused(CreateTopic { replication: Some(0), ..named("t") }),
+            refused(&CreateTopic { replication: Some(0), ..named("t") }),
             (
                 38,
                 "Replication factor must be larger than 0, or -1 to use the default value.".into(),
@@ -189,13 +184,13 @@ mod tests {
             )
         );
         let many = CreateTopic { partitions: Some(10_001), ..named("t") };
-        assert_eq!(refused(many).0, 44);
+        assert_eq!(refused(&many).0, 44);
     }
 
     #[test]
     fn settings_are_refused_in_kafka_s_words() {
-        let text = |request| {
-            let (code, new, _) = refused(request);
+        let text = |request: CreateTopic| {
+            let (code, new, _) = refused(&request);
             assert_eq!(code, 40);
             new
         };
@@ -212,8 +207,8 @@ mod tests {
 
     #[test]
     fn assignments_that_one_broker_cannot_fulfil_are_refused() {
-        let text = |request| {
-            let (code, new, _) = refused(request);
+        let text = |request: CreateTopic| {
+            let (code, new, _) = refused(&request);
             assert_eq!(code, 39);
             new
         };
@@ -232,7 +227,7 @@ mod tests {
             text(assignment(&[(0, &[])])),
             "The manual partition assignment includes an empty replica list."
         );
-        let (code, new, _) = refused(CreateTopic { partitions: Some(1), ..assignment(&[(0, &[0])]) });
+        let (code, new, _) = refused(&CreateTopic { partitions: Some(1), ..assignment(&[(0, &[0])]) });
         assert_eq!(
             (code, new.as_str()),
             (42, "A manual partition assignment was specified, but numPartitions was not set to -1.")

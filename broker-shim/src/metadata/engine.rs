@@ -6,7 +6,7 @@ use log_engine::error::LogError;
 use log_engine::format::build::NewRecord;
 use log_engine::log::Log;
 use log_engine::store::{LogName, LogStore};
-use log_engine::types::Offset;
+use log_engine::types::{Offset, Position};
 use std::sync::Arc;
 
 /// A record of the metadata log.
@@ -67,7 +67,7 @@ pub(super) fn values(log: &Log) -> Result<Vec<Stored>, LogError> {
     let start = log.start_offset();
     for batch in log.records(start) {
         let batch = batch?;
-        let corrupt = |reason| LogError::Corrupt { path: log.dir(), position: Default::default(), reason };
+        let corrupt = |reason| LogError::Corrupt { path: log.dir(), position: Position::ZERO, reason };
         for record in &batch.records().map_err(corrupt)? {
             let record = record.map_err(corrupt)?;
             let value = record.value.unwrap_or_default().to_vec();
@@ -77,7 +77,7 @@ pub(super) fn values(log: &Log) -> Result<Vec<Stored>, LogError> {
     Ok(all)
 }
 
-/// The first offset of a log that never lost its beginning.
+/// Whether nothing is missing, neither at the start nor in between.
 pub(super) fn is_whole(log: &Log) -> bool {
     log.start_offset() == Offset::ZERO && log.damage().is_empty()
 }

@@ -126,18 +126,16 @@ pub(super) fn inspect(
             None => found = Some((identity, file)),
         }
     }
-    if let (Some((identity, file)), Some(node)) = (&found, configured) {
-        if identity.node != node {
-            return Err(DirectoryError::Mismatch {
-                file: file.clone(),
-                key: "node.id",
-                found: identity.node.to_string(),
-                other: "the configuration".to_owned(),
-                expected: node.to_string(),
-            });
-        }
-    }
     let Some((identity, file)) = found else { return Ok(None) };
+    if let Some(node) = configured.filter(|node| *node != identity.node) {
+        return Err(DirectoryError::Mismatch {
+            file,
+            key: "node.id",
+            found: identity.node.to_string(),
+            other: "the configuration".to_owned(),
+            expected: node.to_string(),
+        });
+    }
     for dir in dirs {
         let metadata = dir.join(METADATA_LOG);
         if storage.exists(&metadata).map_err(io_error("look for", &metadata))? {

@@ -21,7 +21,7 @@
 use super::catalog::{
     Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
-use super::checks::{self, Surroundings};
+use super::checks;
 use super::engine;
 use super::identity::{self, DirectoryError, Identity, METADATA_LOG};
 use super::name::TopicName;
@@ -152,12 +152,7 @@ impl LogCatalog {
 
     fn plan(&self, request: &CreateTopic) -> Result<TopicPlan, CreateTopicError> {
         let topics = self.topics.read();
-        let around = Surroundings {
-            node: self.identity.node,
-            default_partitions: self.config.num_partitions,
-            names: &mut topics.by_name.keys(),
-        };
-        checks::check(request, around)
+        checks::check(request, self.identity.node, self.config.num_partitions, topics.by_name.keys())
     }
 
     /// Creates what was planned; the caller is the one writer.

@@ -47,7 +47,7 @@ impl Parts {
         let catalog: Arc<dyn Catalog> = Arc::new(catalog);
         let groups = open_groups(config, &catalog, clock, store.report().clean)?;
         let group_timer = groups.spawn();
-        let maintenance = store.spawn_maintenance(MAINTENANCE_INTERVAL, report_maintenance);
+        let maintenance = store.spawn_maintenance(MAINTENANCE_INTERVAL, |report| report_maintenance(&report));
         let state = BrokerState::new(Arc::clone(config), store, catalog, groups, Arc::clone(clock));
         Ok(Self { state: Arc::new(state), group_timer, maintenance: Some(maintenance) })
     }
@@ -153,7 +153,7 @@ fn report_store(store: &LogStore) {
     }
 }
 
-fn report_maintenance(report: MaintenanceReport) {
+fn report_maintenance(report: &MaintenanceReport) {
     for (name, error) in &report.errors {
         match name {
             Some(name) => tracing::error!(log = %name, %error, "maintenance failed"),

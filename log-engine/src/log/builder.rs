@@ -127,6 +127,10 @@ impl LogBuilder {
         if epochs != recovered.epochs {
             epochs.store(&*storage, &self.dir, true)?;
         }
+        // What opening has looked at is closed again: a thousand idle logs hold no segment open.
+        for segment in &segments {
+            segment.release();
+        }
         let recovered = Recovered { epochs, ..recovered };
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
         Ok(Arc::new(log))

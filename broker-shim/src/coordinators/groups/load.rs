@@ -159,7 +159,6 @@ impl GroupCoordinator {
         };
         let all: Vec<_> = slot.offsets.iter().filter_map(past_end).collect();
         for (lowered, value) in all {
-            tracing::warn!(?lowered, "a committed offset was past the end of its log");
             let key = records::offset_key(&group, &lowered.topic, lowered.partition);
             let record = (key, Some(records::offset_value(&value)));
             if let Err(error) = self.journal.append(slot.partition, &[record]) {

@@ -6,13 +6,16 @@ use super::read::Collected;
 use crate::broker::BrokerState;
 use crate::config::TopicSettings;
 use crate::convert::{DownRules, OldMagic, down_convert};
+use crate::metadata::Topic;
 use crate::net::FileSlice;
 use bytes::{Bytes, BytesMut};
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch_request::FetchPartition;
 use kafka_wire::{ErrorCode, Payload};
 use log_engine::config::LogConfig;
+use log_engine::log::{Log, ReadLimits};
 use log_engine::types::Offset;
+use std::sync::Arc;
 
 /// The first version with message format 1.
 const MAGIC_1_SINCE: i16 = 2;
@@ -25,13 +28,15 @@ pub(super) fn to_old_format(
     collected: &mut Collected,
 ) {
     for (asked, topic) in request.topics.iter().zip(&mut collected.topics) {
-        let allowed = is_allowed(state, &asked.topic);
+        let found = state.catalog.topic(&asked.topic);
+        let allowed = found.as_ref().is_none_or(|topic| is_allowed(state, topic));
         for (asked, partition) in asked.partitions.iter().zip(&mut topic.partitions) {
             let Payload::Gap { slot, .. } = partition.records else { continue };
             let slot = usize::try_from(slot).unwrap_or(usize::MAX);
             let slices = collected.files.get_mut(slot).map(std::mem::take).unwrap_or_default();
+            let log = found.as_ref().and_then(|topic| topic.partition(asked.partition));
             let converted =
-                if allowed { convert(cx, asked, &slices) } else { Err(ErrorCode::UnsupportedVersion) };
+                if allowed { convert(cx, asked, log, slices) } else { Err(ErrorCode::UnsupportedVersion) };
             partition.records = Payload::Bytes(converted.unwrap_or_else(|code| {
                 partition.error_code = errors::in_version(code, cx.key, cx.version).into();
                 partition.high_watermark = -1;
@@ -41,13 +46,18 @@ pub(super) fn to_old_format(
     }
 }
 
-fn is_allowed(state: &BrokerState, topic: &str) -> bool {
-    state.catalog.topic(topic).is_none_or(|topic| {
-        TopicSettings::new(&state.config, &topic.overrides).switch("message.downconversion.enable")
-    })
+fn is_allowed(state: &BrokerState, topic: &Topic) -> bool {
+    TopicSettings::new(&state.config, &topic.overrides).switch("message.downconversion.enable")
 }
 
-fn convert(cx: &RequestContext, asked: &FetchPartition, slices: &[FileSlice]) -> Result<Bytes, ErrorCode> {
+/// Converts a range; where it converts to nothing (markers only), the ranges behind it, because the client cannot know
+/// that it should read on.
+fn convert(
+    cx: &RequestContext,
+    asked: &FetchPartition,
+    log: Option<&Arc<Log>>,
+    mut slices: Vec<FileSlice>,
+) -> Result<Bytes, ErrorCode> {
     let rules = DownRules {
         magic: if cx.version < MAGIC_1_SINCE { OldMagic::V0 } else { OldMagic::V1 },
         from: Offset::new(asked.fetch_offset).unwrap_or_default(),
@@ -55,9 +65,17 @@ fn convert(cx: &RequestContext, asked: &FetchPartition, slices: &[FileSlice]) ->
         first_whole: cx.version >= WHOLE_BATCH_SINCE,
         decompressed_cap: LogConfig::default().decompressed_cap(),
     };
-    let batches = contiguous(slices).map_err(|_| ErrorCode::KafkaStorageError)?;
-    let converted = down_convert(&batches, &rules).map_err(|e| errors::of_conversion(&e))?;
-    Ok(converted.bytes.into())
+    loop {
+        let batches = contiguous(&slices).map_err(|_| ErrorCode::KafkaStorageError)?;
+        let converted = down_convert(&batches, &rules).map_err(|e| errors::of_conversion(&e))?;
+        let (Some(log), Some(next), true) = (log, converted.next_offset, converted.bytes.is_empty()) else {
+            return Ok(converted.bytes.into());
+        };
+        slices = log.read(next, ReadLimits::default()).map_err(|e| errors::of_log(&e))?.slices;
+        if slices.is_empty() {
+            return Ok(Bytes::new());
+        }
+    }
 }
 
 fn contiguous(slices: &[FileSlice]) -> std::io::Result<Bytes> {

@@ -10,7 +10,7 @@ use kafka_wire::{ErrorCode, Payload, Uuid};
 use log_engine::format::batch::BatchView;
 use std::time::{Duration, Instant};
 
-fn request(version: i16, topic: &Topic, offset: i64) -> FetchRequest {
+pub(super) fn request(version: i16, topic: &Topic, offset: i64) -> FetchRequest {
     let (name, topic_id) = named(version, 13, topic);
     let partition = FetchPartition {
         fetch_offset: offset,
@@ -27,11 +27,11 @@ fn request(version: i16, topic: &Topic, offset: i64) -> FetchRequest {
     }
 }
 
-fn only(response: &FetchResponse) -> &PartitionData {
+pub(super) fn only(response: &FetchResponse) -> &PartitionData {
     &response.responses[0].partitions[0]
 }
 
-fn bytes(partition: &PartitionData) -> Bytes {
+pub(super) fn bytes(partition: &PartitionData) -> Bytes {
     match &partition.records {
         Payload::Bytes(bytes) => bytes.clone(),
         other => panic!("{other:?}"),

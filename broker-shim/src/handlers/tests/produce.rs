@@ -5,8 +5,11 @@ use bytes::{Bytes, BytesMut};
 use kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use kafka_wire::messages::{ApiVersionsRequest, ProduceRequest};
 use kafka_wire::{ErrorCode, Uuid};
-use log_engine::format::batch::{ATTRIBUTES_AT, CRC_AT};
-use log_engine::types::Offset;
+use log_engine::format::batch::{ATTRIBUTES_AT, CRC_AT, ProducerStamp};
+use log_engine::format::build::{BatchBuilder, NewRecord};
+use log_engine::io::{MemStorage, Storage};
+use log_engine::types::{Offset, ProducerEpoch, ProducerId, Sequence};
+use std::sync::Arc;
 
 fn offset(raw: i64) -> Offset {
     Offset::new(raw).unwrap()
@@ -189,6 +192,85 @@ async fn transactional_batches_are_refused_while_there_are_no_transactions() {
     request.transactional_id = Some("x".to_owned());
     let answer = client.call(9, &request).await;
     assert_eq!(error(answer.responses[0].partition_responses[0].error_code), ErrorCode::InvalidTxnState);
+}
+
+#[tokio::test]
+async fn a_batch_that_is_sent_twice_is_stored_once() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    let stamped = |sequence: i32| -> Bytes {
+        let mut builder = BatchBuilder::new().producer(ProducerStamp {
+            id: ProducerId::new(7).unwrap(),
+            epoch: ProducerEpoch::new(0).unwrap(),
+            base_sequence: Sequence::new(sequence),
+        });
+        builder.push(&NewRecord::value(b"v"));
+        builder.finish().unwrap().into()
+    };
+    for (sequence, code, offset) in [(0, 0, 0), (1, 0, 1), (0, 0, 0), (1, 0, 1), (5, 45, -1), (2, 0, 2)] {
+        let answer = client.produce(9, &topic, stamped(sequence)).await;
+        assert_eq!((answer.error_code, answer.base_offset), (code, offset), "sequence {sequence}");
+    }
+}
+
+#[tokio::test]
+async fn times_ahead_of_the_clock_are_refused_from_version_8_on() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    let ahead = rig.state.clock.now().saturating_add_millis(2 * 3_600_000);
+    let mut builder = BatchBuilder::new();
+    builder.push(&NewRecord::value(b"now")).push(&NewRecord::value(b"then").at(ahead));
+    let bytes: Bytes = builder.finish().unwrap().into();
+    assert_eq!(client.produce(7, &topic, bytes.clone()).await.error_code, 0);
+    let answer = client.produce(8, &topic, bytes).await;
+    assert_eq!(error(answer.error_code), ErrorCode::InvalidTimestamp);
+    let indexes: Vec<i32> = answer.record_errors.iter().map(|record| record.batch_index).collect();
+    assert_eq!(indexes, [1]);
+    let text = "One or more records have been rejected due to invalid timestamp";
+    assert_eq!(answer.error_message.as_deref(), Some(text));
+}
+
+#[tokio::test]
+async fn a_compacted_topic_wants_keys() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[("cleanup.policy", "compact")]);
+    let mut client = rig.client().await;
+    let old = client.produce(7, &topic, batch(&[b"a", b"b"])).await;
+    assert_eq!(error(old.error_code), ErrorCode::CorruptMessage);
+    let new = client.produce(8, &topic, batch(&[b"a", b"b"])).await;
+    assert_eq!(error(new.error_code), ErrorCode::InvalidRecord);
+    assert_eq!(new.record_errors.len(), 2);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_retriable_and_reads_go_on() {
+    let storage = Arc::new(MemStorage::new());
+    let rig = Rig::on(Arc::clone(&storage) as Arc<dyn Storage>, &[]).await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    assert_eq!(client.produce(9, &topic, batch(&[b"before"])).await.error_code, 0);
+    storage.set_capacity(0);
+    let large = batch(&[&vec![1; 1_000_000]]);
+    let mut code = 0;
+    // The blocks that were reserved before may still take some.
+    for _ in 0..200 {
+        code = client.produce(9, &topic, large.clone()).await.error_code;
+        if code != 0 {
+            break;
+        }
+    }
+    assert_eq!(error(code), ErrorCode::KafkaStorageError);
+    assert_eq!(
+        error(client.produce(3, &topic, large.clone()).await.error_code),
+        ErrorCode::NotLeaderOrFollower
+    );
+    let read = client.call(12, &super::fetch::request(12, &topic, 0)).await;
+    assert_eq!(super::fetch::only(&read).error_code, 0);
+    assert!(!super::fetch::bytes(super::fetch::only(&read)).is_empty());
+    storage.set_capacity(u64::MAX);
+    assert_eq!(client.produce(9, &topic, large).await.error_code, 0, "space has returned");
 }
 
 #[tokio::test]
