@@ -26,7 +26,7 @@ struct Cut {
 }
 
 impl Log {
-    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end lower. At or above
+    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end (and begin) lower. At or above
     /// the log end nothing happens.
     ///
     /// # Errors
@@ -99,7 +99,9 @@ impl Log {
             ..old
         };
         let below = old.next_offset <= cut.offset;
-        let mark = Mark { truncations: writer.truncations, ..if below { old } else { lowered } };
+        // A batch across the log start goes as a whole: the log is empty then, and begins where it ends.
+        let log_start = old.log_start.min(cut.offset);
+        let mark = Mark { truncations: writer.truncations, log_start, ..if below { old } else { lowered } };
         marking.write(&*self.storage, mark, self.clock.monotonic())?;
         self.remove_state_beyond(cut.offset)?;
         for later in view.segments[cut.index + 1..].iter().rev() {
@@ -151,6 +153,7 @@ impl Log {
         writer.dir_changed = true;
         // The list before the end: a reader that still has the old end finds nothing there, which it takes for the end.
         self.view.store(Arc::new(view));
+        self.start.fetch_min(cut.offset.get(), Ordering::AcqRel);
         self.end.publish(cut.offset);
         self.synced.publish(self.synced.get().min(cut.offset));
         let open = writer.producers.first_open();
