@@ -5,7 +5,7 @@ use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
 use super::sync::{Marking, SyncTurns};
-use super::{Log, View, epochs};
+use super::{Log, View, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -103,7 +103,7 @@ impl LogBuilder {
         self.config.check()?;
         let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
-        make_dir(&*storage, &self.dir)?;
+        files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
         let now = clock.now();
         let recovered = recover(&Request {
@@ -115,6 +115,10 @@ impl LogBuilder {
             gaps: self.config.cleanup_policy.compact,
             now,
         })?;
+        if recovered.mark.is_none() {
+            // No mark was ever written: nobody has got so far as to promise anything about this directory.
+            files::sync_name(&*storage, &self.dir, self.lock)?;
+        }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
         let epochs = epochs::settle(
@@ -184,16 +188,6 @@ impl LogBuilder {
             report: recovered.report,
         })
     }
-}
-
-/// Makes the directory, and its name durable if it is new.
-fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    if storage.exists(dir).map_err(LogError::io("look for", dir))? {
-        return Ok(());
-    }
-    storage.create_dir_all(dir).map_err(LogError::io("create", dir))?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    storage.sync_dir(parent).map_err(LogError::io("sync", parent))
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn DirLock>> {

@@ -5,6 +5,7 @@ mod crashes;
 mod faults;
 mod model;
 mod opening;
+mod power_cuts;
 mod reading;
 mod retention;
 mod syncing;

@@ -103,7 +103,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply::apply(request, &listing, &decision)?;
+    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
     let epochs = epochs.unwrap_or_default();
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
@@ -124,6 +124,12 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         mark_file,
         report,
     })
+}
+
+/// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
+fn names_last(listing: &Listing, mark: Option<&Mark>) -> bool {
+    let last = listing.segments.last().map(|segment| (segment.base, segment.id));
+    mark.is_some_and(|mark| last == Some((mark.segment, mark.file)))
 }
 
 /// Where trust ends, by what the mark, the checkpoints and the clean mark say.
