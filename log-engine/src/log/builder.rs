@@ -214,24 +214,31 @@ fn open_segments(
     } else if let Some(last) = segments.last() {
         last.activate(options, now);
     }
-    restore_aborted(&segments, recovered)?;
+    if restore_aborted(&segments, recovered)? {
+        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    }
     Ok((segments, fresh))
 }
 
-/// Brings the indexes of aborted transactions to what the scanned batches say.
-fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<()> {
+/// Brings the indexes of aborted transactions to what the scanned batches say, durably but for their names: the mark
+/// that is written next keeps the batches from being scanned again. True if a file was touched.
+fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<bool> {
+    let mut touched = false;
     for segment in segments.iter().filter(|segment| {
         recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.scanned)
     }) {
         if segment.has_txn_index()? {
             segment.keep_aborted_below(recovered.replayed_from.max(segment.base_offset()))?;
+            touched = true;
         }
     }
     for aborted in &recovered.aborted {
         let index = segments.partition_point(|segment| segment.base_offset() <= aborted.last);
         if let Some(segment) = index.checked_sub(1).and_then(|index| segments.get(index)) {
             segment.add_aborted(*aborted)?;
+            segment.sync()?;
+            touched = true;
         }
     }
-    Ok(())
+    Ok(touched)
 }

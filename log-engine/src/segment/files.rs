@@ -114,12 +114,17 @@ impl Segment {
         write().map_err(LogError::io("write", &path))
     }
 
-    /// Replaces a derived file as a whole: another reader's map of the old one stays as it is.
-    pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8]) -> Result<()> {
+    /// Replaces a derived file as a whole: another reader's map of the old one stays as it is. `sync` makes the content
+    /// durable before it gets the name.
+    pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8], sync: bool) -> Result<()> {
         let path = self.names.lock().path(kind);
         let fresh = self.names.lock().unfinished(kind);
         let write = || {
-            self.storage.open(&fresh, OpenMode::Truncate)?.write_all_at(&[bytes], 0)?;
+            let file = self.storage.open(&fresh, OpenMode::Truncate)?;
+            file.write_all_at(&[bytes], 0)?;
+            if sync {
+                file.sync_data()?;
+            }
             self.storage.rename(&fresh, &path)
         };
         write().map_err(LogError::io("write", &path))
@@ -245,7 +250,8 @@ impl Segment {
         Ok(look(txns.as_mut().expect("loaded above")))
     }
 
-    /// Adds an aborted transaction, written to its file at once: aborts are rare.
+    /// Adds an aborted transaction, written to its file at once: aborts are rare. [`Segment::sync`] makes it durable, but
+    /// for the name of a file that is new.
     ///
     /// # Errors
     ///
@@ -258,7 +264,9 @@ impl Segment {
         if !added {
             return Ok(());
         }
-        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)
+        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)?;
+        self.txns_dirty.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Forgets aborted transactions whose markers lie at `end` or above, and replaces the file if there were any or if
@@ -274,7 +282,7 @@ impl Segment {
             index.encode_from(0)
         })?;
         match file_len {
-            Some(len) if len != bytes.len() => self.replace_derived(FileKind::TxnIndex, &bytes),
+            Some(len) if len != bytes.len() => self.replace_derived(FileKind::TxnIndex, &bytes, true),
             _ => Ok(()),
         }
     }

@@ -235,7 +235,7 @@ pub(crate) fn replay_all(
         scanned: false,
     };
     let kept = segments.iter().enumerate().map(kept).collect();
-    let decision = Decision { kept, end, damage: damage.to_vec(), ..Decision::default() };
+    let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
     Ok(state::producers(request, &snapshots, &decision, start)?.producers)
 }
