@@ -314,8 +314,16 @@ impl Log {
     pub(super) fn roll(&self, writer: &mut Writer, base: Offset, now: Timestamp) -> Result<()> {
         let dir = self.dir();
         let options = self.options();
-        let create = Segment::create(Arc::clone(&self.storage), &dir, base, &options, now);
-        let fresh = create.map_err(as_no_space)?;
+        let create = || Segment::create(Arc::clone(&self.storage), &dir, base, &options, now);
+        let fresh = match create() {
+            Err(LogError::Io { path, source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                // An earlier try was refused half-way, and so was the removal of what it left. Nothing was ever put there.
+                self.storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                create()
+            }
+            created => created,
+        };
+        let fresh = fresh.map_err(as_no_space)?;
         writer.dir_changed = true;
         if let Err(error) = writer.active.seal() {
             // An empty segment with this name would be in the way of the next try.

@@ -159,6 +159,7 @@ impl LogBuilder {
             file: active.file_id()?,
             last_batch: last,
             truncations: recovered.mark.map_or(0, |mark| mark.truncations),
+            heir: None,
         };
         let known = recovered.mark.filter(|known| !fresh && *known == mark);
         let mut marking = Marking::new(recovered.mark_file, mark, clock.monotonic());
@@ -184,6 +185,7 @@ impl LogBuilder {
             pending: Mutex::default(),
             poison: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
+            in_order: AtomicBool::new(false),
             lock: Mutex::new(lock),
             report: recovered.report,
         })

@@ -6,6 +6,7 @@ mod faults;
 mod model;
 mod opening;
 mod power_cuts;
+mod races;
 mod reading;
 mod retention;
 mod syncing;

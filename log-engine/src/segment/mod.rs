@@ -38,6 +38,7 @@ mod golden_tests;
 #[cfg(test)]
 mod tests;
 
+pub use files::Front;
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
 pub use write::{AppendedBatch, Placed, SegmentOptions};

@@ -128,8 +128,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
 
 /// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
 fn names_last(listing: &Listing, mark: Option<&Mark>) -> bool {
-    let last = listing.segments.last().map(|segment| (segment.base, segment.id));
-    mark.is_some_and(|mark| last == Some((mark.segment, mark.file)))
+    let last = listing.segments.last();
+    mark.zip(last).is_some_and(|(mark, last)| mark.segment == last.base && mark.file == last.id)
 }
 
 /// Where trust ends, by what the mark, the checkpoints and the clean mark say.
@@ -140,7 +140,7 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
     // A mark whose file is another one belongs to the directory that this one was copied from. One whose file is
     // gone still says what there was.
     let (mark, named) = match marked {
-        Some((mark, Some(index))) if segments[index].id == mark.file => (Some(mark), Some(index)),
+        Some((mark, Some(index))) if mark.is_of(segments[index].id) => (Some(mark), Some(index)),
         Some((mark, None)) => (Some(mark), None),
         _ => (None, None),
     };
@@ -195,7 +195,11 @@ fn settle_start(
 ) -> Offset {
     let first = decision.kept.first().map(|kept| kept.base);
     let marked = mark.map(|mark| mark.log_start);
-    let start = [first, marked, request.start_offset].into_iter().flatten().max().unwrap_or_default();
+    // A mark of this very directory is never older than a checkpoint: its start is durable before it is answered, and a
+    // cut may have lowered it.
+    let ours = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
+    let noted = request.start_offset.filter(|_| !mark.is_some_and(ours));
+    let start = [first, marked, noted].into_iter().flatten().max().unwrap_or_default();
     if let (Some(first), Some(marked)) = (first, marked.filter(|marked| Some(*marked) < first)) {
         let reason = CorruptReason::Structure("the first segment is missing".to_owned());
         let file = request.dir.join(&listing.segments[0].name);
@@ -213,6 +217,8 @@ fn settle_start(
         decision.roll = false;
         decision.damage.clear();
     }
+    // What was deleted is not missed: its segments go in any order.
+    decision.damage.retain(|damage| damage.offsets.end > start || damage.offsets.is_empty());
     start
 }
 

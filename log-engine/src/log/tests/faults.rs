@@ -145,3 +145,53 @@ fn the_first_failed_sync_poisons_and_nobody_is_told_that_it_worked() {
     assert_eq!(log.synced_end(), offset(1));
     assert_eq!(dump(&log), numbered(0..2));
 }
+
+/// Want of descriptors while the mark was read was taken for a missing mark: the log start fell back, and records that
+/// had been deleted were there again.
+#[test]
+fn a_read_that_fails_while_opening_changes_nothing() {
+    let reads = [Op::Open, Op::List, Op::Look, Op::Read, Op::Map];
+    for call in 0.. {
+        let bench = Bench::small(300);
+        let log = bench.open();
+        fill(&log, 0..9);
+        log.delete_records_before(offset(4)).unwrap();
+        fill(&log, 9..12);
+        drop(log);
+        let disk = faulty(&bench, Fault::at(call, io::ErrorKind::Other).among(&reads));
+        drop(open_on(&bench, &disk));
+        let log = bench.open();
+        assert_eq!((log.start_offset(), log.end_offset()), (offset(4), offset(12)), "call {call}");
+        assert_eq!((dump(&log), log.damage()), (numbered(4..12), vec![]), "call {call}");
+        assert!(!bench.names().iter().any(|name| name.ends_with(".torn")), "call {call}");
+        if !disk.has_failed() {
+            assert!(call > 15, "{call}");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_log_closed_with_an_error_is_not_in_order_however_often_it_is_closed() {
+    let bench = Bench::new();
+    let log = bench.open();
+    append(&log, 0);
+    drop(log);
+    let count = faulty(&bench, Fault::never());
+    let log = open_on(&bench, &count).unwrap();
+    append(&log, 1);
+    let before = count.calls();
+    log.close().unwrap();
+    assert!(log.is_in_order());
+    drop(log);
+    for call in before..count.calls() {
+        let bench = Bench::new();
+        append(&bench.open(), 0);
+        let disk = faulty(&bench, Fault::at(call, io::ErrorKind::StorageFull));
+        let log = open_on(&bench, &disk).unwrap();
+        append(&log, 1);
+        let first = log.close();
+        log.close().unwrap();
+        assert_eq!(log.is_in_order(), first.is_ok(), "call {call}");
+    }
+}

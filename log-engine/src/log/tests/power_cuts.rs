@@ -277,3 +277,27 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
         }
     }
 }
+
+#[test]
+fn recovery_may_lose_the_power_too_at_any_call() {
+    let (_, _, calls) = run(u64::MAX);
+    for call in (0..calls).step_by(9) {
+        let (machine, model, _) = run(call);
+        let cut = machine.cut(Survivors::Some(call));
+        for second in 0.. {
+            let machine = cut.cut(Survivors::Everything);
+            let fault = Fault::at(second, ErrorKind::Other).lasting();
+            let faulty = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
+            drop(machine.open_on(Arc::new(faulty.clone())));
+            for survivors in survivors(second).take(4) {
+                let what = format!("call {call}, recovery's call {second}, {survivors:?}");
+                let cut = machine.cut(survivors);
+                let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+                model.clone().check(&log, &what);
+            }
+            if !faulty.has_failed() {
+                break;
+            }
+        }
+    }
+}
