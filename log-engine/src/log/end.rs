@@ -177,7 +177,7 @@ mod tests {
         let end = Arc::new(PublishedOffset::new(offset(5)));
         let bell = Arc::new(Bell::default());
         let waker = Waker::from(Arc::clone(&bell));
-        let mut cx = Context::from_waker(&waker);
+        let cx = Context::from_waker(&waker);
         let mut slot = WaitSlot::new();
         assert!(end.poll(offset(4), &cx, &mut slot));
         assert!(!end.poll(offset(5), &cx, &mut slot));
@@ -188,7 +188,7 @@ mod tests {
         end.wake();
         end.wake();
         assert_eq!(bell.0.load(Ordering::SeqCst), 1);
-        assert!(end.poll(offset(5), &mut cx, &mut slot));
+        assert!(end.poll(offset(5), &cx, &mut slot));
     }
 
     #[test]

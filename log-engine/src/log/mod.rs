@@ -76,7 +76,7 @@ use sync::{Marking, SyncTurns};
 /// use log_engine::format::build::NewRecord;
 /// use log_engine::log::Log;
 ///
-/// # fn main() -> log_engine::error::Result<()> {
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = std::env::temp_dir().join(format!("log-engine-doc-{}", std::process::id()));
 /// let log = Log::open(&dir, LogConfig::default())?;
 /// let appended = log.append_synced(&[NewRecord::keyed(b"k", b"v"), NewRecord::value(b"w")])?;

@@ -34,7 +34,7 @@ use super::files;
 use super::mark::LastBatch;
 use super::producers::{Producer, Producers, REMEMBERED_BATCHES, Remembered};
 use crate::error::{LogError, Result};
-use crate::format::names::{FileKind, segment_file};
+use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::format::snapshot::{self, ProducerEntry};
 use crate::io::Storage;
 use crate::types::{Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
@@ -111,6 +111,20 @@ pub(crate) fn load_snapshot(
         producers.restore(entry.id, from_snapshot(&entry, now));
     }
     Some(producers)
+}
+
+/// Removes the snapshots that are not to be kept: each clean close leaves one at the log end.
+pub(crate) fn keep_snapshots(storage: &dyn Storage, dir: &Path, keep: impl Fn(Offset) -> bool) -> Result<()> {
+    for entry in storage.list(dir).map_err(LogError::io("list", dir))? {
+        let is_stray = |file: SegmentFile| {
+            file.kind == FileKind::Snapshot && file.stage == Stage::Live && !keep(file.base)
+        };
+        if SegmentFile::parse(&entry.name).is_some_and(is_stray) {
+            let path = dir.join(&entry.name);
+            storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
+        }
+    }
+    Ok(())
 }
 
 fn snapshot_entry(id: ProducerId, producer: &Producer) -> ProducerEntry {

@@ -298,6 +298,11 @@ impl Log {
             writer.persist = true;
             let end = self.end.get();
             super::producer_file::store_snapshot(&*self.storage, &self.dir(), end, &writer.producers)?;
+            let bases: Vec<_> =
+                self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
+            super::producer_file::keep_snapshots(&*self.storage, &self.dir(), |at| {
+                at == end || bases.contains(&at)
+            })?;
         }
         self.sync_in_turn(&turn)?;
         drop(turn);

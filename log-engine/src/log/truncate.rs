@@ -5,14 +5,13 @@
 //! copy of what is kept. Readers of the old file keep it.
 
 use super::mark::{LastBatch, Mark};
-use super::producer_file::StateFile;
+use super::producer_file::{StateFile, keep_snapshots};
 use super::recovery::{self, Request};
 use super::retention::Pending;
 use super::sync::Marking;
 use super::{Log, View};
 use crate::error::{LogError, Result};
 use crate::format::batch::{CRC_AT, HEADER_LEN};
-use crate::format::names::{FileKind, SegmentFile, Stage};
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
 use std::sync::Arc;
@@ -27,7 +26,7 @@ struct Cut {
 }
 
 impl Log {
-    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end lower. At or above
+    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end (and begin) lower. At or above
     /// the log end nothing happens.
     ///
     /// # Errors
@@ -100,7 +99,9 @@ impl Log {
             ..old
         };
         let below = old.next_offset <= cut.offset;
-        let mark = Mark { truncations: writer.truncations, ..if below { old } else { lowered } };
+        // A batch across the log start goes as a whole: the log is empty then, and begins where it ends.
+        let log_start = old.log_start.min(cut.offset);
+        let mark = Mark { truncations: writer.truncations, log_start, ..if below { old } else { lowered } };
         marking.write(&*self.storage, mark, self.clock.monotonic())?;
         self.remove_state_beyond(cut.offset)?;
         for later in view.segments[cut.index + 1..].iter().rev() {
@@ -152,6 +153,7 @@ impl Log {
         writer.dir_changed = true;
         // The list before the end: a reader that still has the old end finds nothing there, which it takes for the end.
         self.view.store(Arc::new(view));
+        self.start.fetch_min(cut.offset.get(), Ordering::AcqRel);
         self.end.publish(cut.offset);
         self.synced.publish(self.synced.get().min(cut.offset));
         let open = writer.producers.first_open();
@@ -163,14 +165,7 @@ impl Log {
     fn remove_state_beyond(&self, end: Offset) -> Result<()> {
         let dir = self.dir();
         StateFile::remove(&*self.storage, &dir)?;
-        for entry in self.storage.list(&dir).map_err(LogError::io("list", &dir))? {
-            let beyond = SegmentFile::parse(&entry.name)
-                .is_some_and(|f| f.kind == FileKind::Snapshot && f.stage == Stage::Live && f.base > end);
-            if beyond {
-                let path = dir.join(&entry.name);
-                self.storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
-            }
-        }
+        keep_snapshots(&*self.storage, &dir, |at| at <= end)?;
         self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))
     }
 }

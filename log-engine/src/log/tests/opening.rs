@@ -157,3 +157,20 @@ fn a_start_above_a_lost_end_is_where_offsets_go_on() {
     assert_eq!(append(&log, 8).base_offset, offset(8));
     assert!(bench.names().contains(&format!("{}.torn", log_name(0))));
 }
+
+#[test]
+fn closing_leaves_one_snapshot_at_the_end_and_those_of_the_segments() {
+    let bench = Bench::small(300);
+    for round in 0..4 {
+        let log = bench.open();
+        fill(&log, 2 * round..2 * round + 2);
+        log.close().unwrap();
+    }
+    let log = bench.open();
+    let mut expected: Vec<_> =
+        log.segment_offsets().into_iter().map(|(base, _)| base.get()).skip(1).collect();
+    expected.push(8);
+    let expected: Vec<_> = expected.into_iter().map(|at| format!("{at:020}.snapshot")).collect();
+    let found: Vec<_> = bench.names().into_iter().filter(|name| name.ends_with(".snapshot")).collect();
+    assert_eq!(found, expected);
+}

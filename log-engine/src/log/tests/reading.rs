@@ -81,8 +81,8 @@ fn slices_outlive_the_segment_they_came_from() {
 #[test]
 fn times_lead_to_the_first_record_that_is_not_older() {
     let log = Bench::small(300).open();
-    for (n, ms) in [100, 300, 200, 500, 400, 500].into_iter().enumerate() {
-        log.append(&[NewRecord::value(value(n as i64).as_bytes()).at(time(ms))]).unwrap();
+    for (n, ms) in (0..).zip([100, 300, 200, 500, 400, 500]) {
+        log.append(&[NewRecord::value(value(n).as_bytes()).at(time(ms))]).unwrap();
     }
     let at = |ms| log.offset_for_time(time(ms)).unwrap().map(|(at, found)| (at.get(), found.as_millis()));
     assert_eq!(at(0), Some((0, 100)));
