@@ -65,6 +65,8 @@ pub(crate) struct Decision {
     pub(crate) damage: Vec<Damage>,
     /// Appends must not go to the last kept segment.
     pub(crate) roll: bool,
+    /// Everything below was synced, with all that is derived from it.
+    pub(crate) settled: Offset,
     /// How many bytes were read and checked.
     pub(crate) scanned_bytes: u64,
     /// How many whole batches lie behind the first bad byte and were set aside.
@@ -89,7 +91,8 @@ pub(crate) fn decide(
         epochs: epochs.filter(|known| !known.is_empty()),
         behind: None,
     };
-    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, out: Decision::default() };
+    let out = Decision { settled: trust.offset, ..Decision::default() };
+    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, out };
     for (index, segment) in segments.iter().enumerate().take(trust.first) {
         walk.believe(segment, segments.get(index + 1).map_or(trust.offset, |next| next.base))?;
     }
