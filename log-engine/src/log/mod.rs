@@ -72,12 +72,11 @@ use sync::{Marking, SyncTurns};
 /// what was not synced. [`Log::close`] spares the scan.
 ///
 /// ```
-/// use log_engine::config::LogConfig;
-/// use log_engine::format::build::NewRecord;
-/// use log_engine::log::Log;
+/// use log_engine::{Log, LogConfig, NewRecord};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let dir = std::env::temp_dir().join(format!("log-engine-doc-{}", std::process::id()));
+/// # let temp = tempfile::tempdir()?;
+/// # let dir = temp.path().join("log");
 /// let log = Log::open(&dir, LogConfig::default())?;
 /// let appended = log.append_synced(&[NewRecord::keyed(b"k", b"v"), NewRecord::value(b"w")])?;
 /// for batch in log.records(appended.base_offset) {
@@ -87,7 +86,6 @@ use sync::{Marking, SyncTurns};
 ///     }
 /// }
 /// log.close()?;
-/// # std::fs::remove_dir_all(&dir).ok();
 /// # Ok(())
 /// # }
 /// ```

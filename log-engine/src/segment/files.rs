@@ -151,6 +151,11 @@ impl Segment {
         self.remove_kinds(&DERIVED)
     }
 
+    pub(super) fn sync_names(&self) -> Result<()> {
+        let dir = self.names.lock().dir.clone();
+        self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))
+    }
+
     fn remove_kinds(&self, kinds: &[FileKind]) -> Result<()> {
         let names = self.names.lock();
         for kind in kinds {

@@ -101,7 +101,7 @@ impl Model {
         }
     }
 
-    fn moved_start(&mut self, log: &Log, outcome: Result<Offset>) {
+    fn moved_start(&mut self, log: &Log, outcome: &Result<Offset>) {
         self.start_max = self.start_max.max(log.start_offset().get());
         if let Ok(start) = outcome {
             self.start_min = start.get();
@@ -197,14 +197,14 @@ fn first_life(machine: &Machine, log: &Log, model: &mut Model) {
     machine.clock.advance(Duration::from_secs(1));
     let _ = log.sync_if_due();
     let outcome = log.delete_records_before(offset(2));
-    model.moved_start(log, outcome);
+    model.moved_start(log, &outcome);
     (14..18).for_each(|n| model.plain(log, n));
     model.idempotent(log, 7, 1, false);
     model.synced(log, 19);
     let outcome = log.delete_records_before(offset(9));
-    model.moved_start(log, outcome);
+    model.moved_start(log, &outcome);
     let outcome = log.apply_retention(machine.clock.now()).map(|report| report.log_start);
-    model.moved_start(log, outcome);
+    model.moved_start(log, &outcome);
     model.plain(log, 20);
     model.truncate(log, 18);
     model.plain(log, 21);
@@ -223,7 +223,7 @@ fn second_life(machine: &Machine, log: &Log, model: &mut Model) {
     model.truncate(log, 28);
     machine.clock.advance(Duration::from_secs(20));
     let outcome = log.apply_retention(machine.clock.now()).map(|report| report.log_start);
-    model.moved_start(log, outcome);
+    model.moved_start(log, &outcome);
     machine.clock.advance(Duration::from_secs(2));
     let _ = log.remove_deleted();
     (33..38).for_each(|n| model.plain(log, n));

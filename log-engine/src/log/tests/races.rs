@@ -8,7 +8,7 @@ use std::sync::Barrier;
 /// with the segment that had been old a moment ago.
 #[test]
 fn retention_spares_a_segment_that_was_just_appended_to() {
-    for round in 0..400 {
+    for round in 0..2_000 {
         let mut bench = Bench::new();
         bench.config.retention_ms = Some(1_000);
         let log = bench.open();
