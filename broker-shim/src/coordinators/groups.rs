@@ -106,6 +106,14 @@ impl GroupCoordinator {
         }
     }
 
+    /// Whether the log that has the group's offsets could not be opened. Nobody knows them then, and a group made anew
+    /// would begin without.
+    #[must_use]
+    pub fn is_offline(&self, group: &str) -> bool {
+        let partitions = self.journal.existing();
+        partitions.is_some_and(|count| self.journal.is_offline(records::partition_for(group, count)))
+    }
+
     /// A member joins; the future ends when the round is complete, or with a refusal.
     pub async fn join(&self, group: &str, join: Join) -> JoinReply {
         let member_id = join.member_id.clone();
@@ -195,6 +203,9 @@ impl GroupCoordinator {
     fn slot(&self, group: &str, create: bool) -> Result<Arc<Mutex<Slot>>, GroupError> {
         if let Some(slot) = self.groups.read().get(group) {
             return Ok(Arc::clone(slot));
+        }
+        if self.is_offline(group) {
+            return Err(GroupError::NotAvailable);
         }
         if !create {
             return Err(GroupError::UnknownMember);

@@ -68,6 +68,10 @@ pub trait Journal: Send + Sync {
     fn open(&self) -> Result<i32, JournalError>;
     /// How many partitions the topic has, if it is there.
     fn existing(&self) -> Option<i32>;
+    /// Whether a partition's log could not be opened: its groups are neither known nor to be made anew.
+    fn is_offline(&self, _partition: i32) -> bool {
+        false
+    }
     /// Appends one batch. Does not wait for the disk.
     ///
     /// # Errors

@@ -35,6 +35,9 @@ pub(super) async fn answer(
     };
     let keys = if version < BATCHED { vec![request.key] } else { request.coordinator_keys };
     let found = keys.into_iter().map(|key| match verdict {
+        Ok(()) if request.key_type == GROUP && groups.is_offline(&key) => {
+            refused(key, request.key_type, ErrorCode::CoordinatorNotAvailable)
+        }
         Ok(()) => found(key, &here),
         Err(error) => refused(key, request.key_type, error),
     });

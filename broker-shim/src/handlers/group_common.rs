@@ -59,7 +59,7 @@ pub(super) trait TopicView {
 
 impl TopicView for Arc<dyn Catalog> {
     fn exists(&self, topic: &str, partition: i32) -> bool {
-        self.topic(topic).is_some_and(|topic| topic.partition(partition).is_some())
+        self.topic(topic).is_some_and(|topic| topic.has_partition(partition))
     }
 
     fn name_of(&self, id: Uuid) -> Option<String> {

@@ -155,7 +155,10 @@ fn topic_answer(own: i32, found: Found, topic_authorized_operations: i32) -> Met
             is_internal: topic.internal,
             partitions: (0..)
                 .zip(&topic.partitions)
-                .map(|(number, log)| partition(own, number, log))
+                .map(|(number, log)| match log {
+                    Some(log) => partition(own, number, log),
+                    None => offline(own, number),
+                })
                 .collect(),
             topic_authorized_operations,
         },
@@ -171,5 +174,18 @@ fn partition(own: i32, number: i32, log: &log_engine::log::Log) -> MetadataRespo
         replica_nodes: vec![own],
         isr_nodes: vec![own],
         offline_replicas: Vec::new(),
+    }
+}
+
+/// A partition that has a place but no log: nobody leads it.
+fn offline(own: i32, number: i32) -> MetadataResponsePartition {
+    MetadataResponsePartition {
+        error_code: ErrorCode::LeaderNotAvailable.into(),
+        partition_index: number,
+        leader_id: -1,
+        leader_epoch: None,
+        replica_nodes: vec![own],
+        isr_nodes: Vec::new(),
+        offline_replicas: vec![own],
     }
 }

@@ -57,11 +57,34 @@ fn one_group(
     version: i16,
     request: OffsetFetchRequestGroup,
 ) -> OffsetFetchResponseGroup {
+    if groups.is_offline(&request.group_id) {
+        return offline(request);
+    }
     let topics = groups.offsets(&request.group_id, |offsets| match request.topics {
         None => everything(offsets, view, version),
         Some(topics) => topics.into_iter().map(|topic| asked_for(offsets, view, version, topic)).collect(),
     });
     OffsetFetchResponseGroup { group_id: request.group_id, topics, ..OffsetFetchResponseGroup::default() }
+}
+
+/// What the group has committed lies in a log that cannot be read. That nothing is committed would be wrong, and
+/// clients would begin anew.
+fn offline(request: OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    let error_code = ErrorCode::NotCoordinator.into();
+    let failed = |number| OffsetFetchResponsePartitions {
+        partition_index: number,
+        committed_offset: -1,
+        error_code,
+        metadata: Some(String::new()),
+        ..OffsetFetchResponsePartitions::default()
+    };
+    let topic = |topic: OffsetFetchRequestTopics| OffsetFetchResponseTopics {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partitions: topic.partition_indexes.into_iter().map(failed).collect(),
+    };
+    let topics = request.topics.unwrap_or_default().into_iter().map(topic).collect();
+    OffsetFetchResponseGroup { group_id: request.group_id, topics, error_code }
 }
 
 fn everything(offsets: &Offsets, view: &dyn TopicView, version: i16) -> Vec<OffsetFetchResponseTopics> {

@@ -147,7 +147,10 @@ fn append<'a>(
         let text = format!("acks is {}, expected -1, 0 or 1", request.acks);
         return Err(Refusal::new(ErrorCode::InvalidRequiredAcks, text));
     }
-    let unknown = |code| Refusal::new(code, "This server does not host this topic-partition.");
+    let unknown = |code| match code {
+        ErrorCode::KafkaStorageError => Refusal::new(code, "the log of this partition could not be opened"),
+        _ => Refusal::new(code, "This server does not host this topic-partition."),
+    };
     let topic = topic.map_err(unknown)?;
     if topic.internal {
         let text = format!("Cannot append to internal topic {}", topic.name);

@@ -2,7 +2,7 @@
 
 use super::RequestContext;
 use crate::broker::BrokerState;
-use crate::metadata::{Topic, Uuid};
+use crate::metadata::{NoLog, Topic, Uuid};
 use kafka_wire::ErrorCode;
 use log_engine::log::Log;
 use log_engine::types::LeaderEpoch;
@@ -25,7 +25,10 @@ pub(super) fn find(
 
 /// The log of a partition.
 pub(super) fn partition(topic: &Topic, number: i32) -> Result<&Arc<Log>, ErrorCode> {
-    topic.partition(number).ok_or(ErrorCode::UnknownTopicOrPartition)
+    topic.partition(number).map_err(|why| match why {
+        NoLog::Unknown => ErrorCode::UnknownTopicOrPartition,
+        NoLog::Offline => ErrorCode::KafkaStorageError,
+    })
 }
 
 /// Compares the epoch that a client believes in with ours; `None` believes in nothing.

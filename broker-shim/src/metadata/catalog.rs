@@ -18,8 +18,8 @@ pub struct Topic {
     pub name: TopicName,
     /// Its id, which a topic of the same name created later does not have.
     pub id: Uuid,
-    /// Its partitions, by number; never empty.
-    pub partitions: Vec<Arc<Log>>,
+    /// Its partitions, by number; never empty. None: offline, its log could not be opened when the broker started.
+    pub partitions: Vec<Option<Arc<Log>>>,
     /// The settings that were made for this topic, as text; all are valid.
     pub overrides: BTreeMap<String, String>,
     /// Whether the broker made it for itself.
@@ -27,10 +27,20 @@ pub struct Topic {
 }
 
 impl Topic {
-    /// The log of a partition; `None` for a number that the topic does not have.
+    /// The log of a partition.
+    ///
+    /// # Errors
+    ///
+    /// The topic has no partition of this number, or it is offline.
+    pub fn partition(&self, number: i32) -> Result<&Arc<Log>, NoLog> {
+        let place = usize::try_from(number).ok().and_then(|number| self.partitions.get(number));
+        place.ok_or(NoLog::Unknown)?.as_ref().ok_or(NoLog::Offline)
+    }
+
+    /// Whether the topic has a partition of this number, offline or not.
     #[must_use]
-    pub fn partition(&self, number: i32) -> Option<&Arc<Log>> {
-        self.partitions.get(usize::try_from(number).ok()?)
+    pub fn has_partition(&self, number: i32) -> bool {
+        usize::try_from(number).is_ok_and(|number| number < self.partitions.len())
     }
 
     /// How many partitions there are.
@@ -38,6 +48,15 @@ impl Topic {
     pub fn partition_count(&self) -> i32 {
         i32::try_from(self.partitions.len()).expect("topics are created with at most i32::MAX partitions")
     }
+}
+
+/// Why there is no log of a partition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NoLog {
+    /// The topic has no such partition.
+    Unknown,
+    /// Its log could not be opened when the broker started.
+    Offline,
 }
 
 /// A topic to create.

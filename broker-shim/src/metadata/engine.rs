@@ -1,6 +1,7 @@
 //! The little that the catalog needs of the engine: logs by name, and the metadata log's records.
 
 use super::name::TopicName;
+use super::uuid::Uuid;
 use log_engine::config::{CleanupPolicy, LogConfig};
 use log_engine::error::LogError;
 use log_engine::format::build::NewRecord;
@@ -53,6 +54,14 @@ pub(super) fn open_or_create(
             Ok(log)
         }
         None => store.create(name, config),
+    }
+}
+
+/// Writes the topic's id beside a partition's log, where tools of Kafka look for it. Nothing here depends on it, so it is
+/// not synced, and an error is no more than a line: after an unclean stop it is written again.
+pub(super) fn name_topic(store: &LogStore, name: &LogName, id: Uuid) {
+    if let Err(error) = store.write_topic_id(name, id.0) {
+        tracing::warn!(%name, %error, "the topic's id cannot be written into the directory");
     }
 }
 

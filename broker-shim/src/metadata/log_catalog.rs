@@ -10,7 +10,8 @@
 //!
 //! # Invariants
 //!
-//! * A topic is visible only while its fact is synced and all its logs are open.
+//! * A topic is visible only while its fact is synced. All its logs are open then, but those that could not be opened at
+//!   start: they are offline, and nothing is put in their place.
 //! * One writer at a time (`journal`); readers never wait for it.
 //! * A directory of a topic that this log never knew is left alone, and nothing is created on top of it.
 //!
@@ -28,6 +29,7 @@ use super::name::TopicName;
 use super::record::Fact;
 use super::uuid::Uuid;
 use crate::config::{BrokerConfig, log_config};
+use log_engine::config::LogConfig;
 use log_engine::error::LogError;
 use log_engine::io::Storage;
 use log_engine::log::Log;
@@ -135,7 +137,7 @@ impl LogCatalog {
         let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity)?;
         identity::claim(storage, &config.storage.log_dirs, identity)?;
-        let topics = open_topics(&store, &config, std::mem::take(&mut replayed.topics))?;
+        let topics = open_topics(&store, &config, std::mem::take(&mut replayed.topics));
         settle(&store, &topics, &replayed.gone);
         let next = replayed.next_producer_id;
         Ok(Self {
@@ -160,17 +162,23 @@ impl LogCatalog {
         let TopicPlan { name, partitions, overrides } = plan;
         for partition in 0..partitions {
             let dir = engine::log_name(&name, partition)?;
-            if self.store.get(&dir).is_some() {
+            if self.store.contains(&dir) {
                 return Err(CreateTopicError::Occupied(dir.to_string()));
             }
         }
         let id = Uuid::random();
         let fact = Fact::Topic { id, name: name.clone(), partitions, overrides: overrides.clone() };
         engine::append(journal, &fact.key(), &fact.encode())?;
-        let made = open_logs(&self.store, &self.config, &name, partitions, &overrides);
+        let made = make_logs(&self.store, &self.config, &name, id, partitions, &overrides);
         let logs = made.inspect_err(|_| self.undo(journal, id, &name, partitions))?;
         let internal = name.is_internal();
-        let topic = Arc::new(Topic { name, id, partitions: logs, overrides, internal });
+        let topic = Arc::new(Topic {
+            name,
+            id,
+            partitions: logs.into_iter().map(Some).collect(),
+            overrides,
+            internal,
+        });
         self.topics.write().insert(&topic);
         Ok(topic)
     }
@@ -336,34 +344,65 @@ fn open_topics(
     store: &LogStore,
     config: &BrokerConfig,
     facts: BTreeMap<TopicName, (Uuid, i32, BTreeMap<String, String>)>,
-) -> Result<Topics, LogError> {
+) -> Topics {
     let mut topics = Topics::default();
     for (name, (id, count, overrides)) in facts {
-        let partitions = open_logs(store, config, &name, count, &overrides)?;
+        let settings = log_config(config, &overrides);
+        let open = |partition| open_log(store, &settings, &name, id, partition);
+        let partitions = (0..count).map(open).collect();
         let internal = name.is_internal();
         topics.insert(&Arc::new(Topic { name, id, partitions, overrides, internal }));
     }
-    Ok(topics)
+    topics
 }
 
-/// Opens the logs of a topic; those that are not there are made.
-fn open_logs(
+/// The log of a partition at start; one that is not there is made. None, and an error line, if that fails: the others are
+/// served all the same.
+fn open_log(
+    store: &LogStore,
+    settings: &LogConfig,
+    name: &TopicName,
+    id: Uuid,
+    partition: i32,
+) -> Option<Arc<Log>> {
+    let offline = |error: LogError| {
+        tracing::error!(topic = %name, partition, %error, "this partition is offline until the next start");
+    };
+    let dir = engine::log_name(name, partition).map_err(offline).ok()?;
+    if store.is_failed(&dir) {
+        // Whoever reports what opening the store found has said why.
+        return None;
+    }
+    let log = engine::open_or_create(store, &dir, settings).map_err(offline).ok()?;
+    if !store.report().clean {
+        engine::name_topic(store, &dir, id);
+    }
+    Some(log)
+}
+
+/// Makes the logs of a new topic.
+fn make_logs(
     store: &LogStore,
     config: &BrokerConfig,
     name: &TopicName,
+    id: Uuid,
     partitions: i32,
     overrides: &BTreeMap<String, String>,
 ) -> Result<Vec<Arc<Log>>, LogError> {
     let settings = log_config(config, overrides);
-    (0..partitions)
-        .map(|partition| engine::open_or_create(store, &engine::log_name(name, partition)?, &settings))
-        .collect()
+    let make = |partition| {
+        let dir = engine::log_name(name, partition)?;
+        let log = store.create(&dir, &settings)?;
+        engine::name_topic(store, &dir, id);
+        Ok(log)
+    };
+    (0..partitions).map(make).collect()
 }
 
 /// Removes the logs of a topic that is gone. What cannot be removed now is removed at the next start.
 fn remove_logs(store: &LogStore, name: &TopicName, partitions: i32) {
     for dir in (0..partitions).filter_map(|partition| engine::log_name(name, partition).ok()) {
-        if store.get(&dir).is_some() {
+        if store.contains(&dir) {
             remove_log(store, &dir);
         }
     }
@@ -377,8 +416,8 @@ fn remove_log(store: &LogStore, dir: &LogName) {
 
 /// Compares the directories that are there with the topics: finishes deletions, and names what nobody knows.
 fn settle(store: &LogStore, topics: &Topics, gone: &BTreeSet<TopicName>) {
-    for (dir, _) in store.logs() {
-        let known = topics.by_name.get(dir.topic()).is_some_and(|t| t.partition(dir.partition()).is_some());
+    for dir in store.names() {
+        let known = topics.by_name.get(dir.topic()).is_some_and(|t| t.has_partition(dir.partition()));
         if known || dir == engine::journal_name() {
             continue;
         }

@@ -14,7 +14,7 @@ mod record;
 mod uuid;
 
 pub use catalog::{
-    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
+    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan,
 };
 pub use checks::MAX_PARTITIONS;
 pub use identity::DirectoryError;

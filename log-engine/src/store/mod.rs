@@ -7,7 +7,7 @@
 //!          recovery-point-offset-checkpoint     text, one line a log: synced to here
 //!          replication-offset-checkpoint        ends here
 //!          log-start-offset-checkpoint          begins here, if its first segment begins below
-//!          <topic>-<partition>/                 a log
+//!          <topic>-<partition>/                 a log; partition.metadata in it has the topic's id, for tools of Kafka
 //!          <topic>-<partition>.<32 hex>-delete/ a deleted log, removed after file.delete.delay.ms or at the next start
 //! ```
 //!
@@ -40,10 +40,11 @@ pub use name::LogName;
 
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
-use crate::format::checkpoint::Properties;
+use crate::format::checkpoint::{Properties, write_partition_metadata};
 use crate::format::names::deleted_dir;
 use crate::io::{Clock, Storage};
 use crate::log::Log;
+use crate::log::files::{read_small, replace};
 use crate::types::Offset;
 use builder::{in_parallel, open_log};
 use dir::DataDir;
@@ -207,6 +208,28 @@ impl LogStore {
         state.logs.iter().map(|(name, entry)| (name.clone(), Arc::clone(&entry.log))).collect()
     }
 
+    /// The names of all logs, also of those that could not be opened; sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<LogName> {
+        let state = self.state.lock();
+        let mut names: Vec<_> = state.logs.keys().chain(state.failed.keys()).cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// Whether there is a log of this name, opened or not.
+    #[must_use]
+    pub fn contains(&self, name: &LogName) -> bool {
+        let state = self.state.lock();
+        state.logs.contains_key(name) || state.failed.contains_key(name)
+    }
+
+    /// Whether a log lies here that could not be opened.
+    #[must_use]
+    pub fn is_failed(&self, name: &LogName) -> bool {
+        self.state.lock().failed.contains_key(name)
+    }
+
     /// The directory (one of [`LogStore::dirs`]) that a log lies in.
     #[must_use]
     pub fn dir_of(&self, name: &LogName) -> Option<&Path> {
@@ -268,7 +291,7 @@ impl LogStore {
     }
 
     /// Deletes a log: it is gone, durably, when this returns; its files are removed after `file.delete.delay.ms`. Whoever
-    /// still reads it reads on, whoever waits is woken.
+    /// still reads it reads on, whoever waits is woken. A log that could not be opened can be deleted, too.
     ///
     /// # Errors
     ///
@@ -276,26 +299,55 @@ impl LogStore {
     /// still there.
     pub fn delete(&self, name: &LogName) -> Result<()> {
         let _changing = self.changing.lock();
-        let entry = {
-            let state = self.state.lock();
-            if state.closed {
-                return Err(LogError::Closed);
-            }
-            state.logs.get(name).cloned().ok_or_else(|| named(name, "does not exist"))?
-        };
-        let dir = &self.dirs[entry.dir];
+        let (dir, log) = self.find(name)?;
+        let dir = &self.dirs[dir];
         let from = dir.path.join(name.to_string());
         let to = dir.path.join(deleted_dir(&name.to_string(), unique()));
-        entry.log.abandon();
+        if let Some(log) = &log {
+            log.abandon();
+        }
         self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
-        entry.log.moved_to(&to);
-        let delay = Duration::from_millis(entry.log.config().file_delete_delay_ms);
+        if let Some(log) = &log {
+            log.moved_to(&to);
+        }
+        let delay = log.map_or(self.config.file_delete_delay_ms, |log| log.config().file_delete_delay_ms);
+        let delay = Duration::from_millis(delay);
         {
             let mut state = self.state.lock();
             state.logs.remove(name);
+            state.failed.remove(name);
             state.doomed.push(Doomed { path: to, due: self.clock.monotonic().saturating_add(delay) });
         }
         dir.sync(&*self.storage)
+    }
+
+    /// Index of a log's directory, and the log if it could be opened.
+    fn find(&self, name: &LogName) -> Result<(usize, Option<Arc<Log>>)> {
+        let state = self.state.lock();
+        if state.closed {
+            return Err(LogError::Closed);
+        }
+        match (state.logs.get(name), state.failed.get(name)) {
+            (Some(entry), _) => Ok((entry.dir, Some(Arc::clone(&entry.log)))),
+            (None, Some(dir)) => Ok((*dir, None)),
+            (None, None) => Err(named(name, "does not exist")),
+        }
+    }
+
+    /// Makes the `partition.metadata` of a log say that its topic has this id; as in Kafka from 2.8 on. Not synced: the
+    /// store and its logs do not read it.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Name`] without such a log, [`LogError::Closed`], or what the system answers.
+    pub fn write_topic_id(&self, name: &LogName, id: [u8; 16]) -> Result<()> {
+        let (dir, _) = self.find(name)?;
+        let path = self.dirs[dir].path.join(name.to_string()).join("partition.metadata");
+        let text = write_partition_metadata(id);
+        if read_small(&*self.storage, &path)?.is_some_and(|there| there == text.as_bytes()) {
+            return Ok(());
+        }
+        replace(&*self.storage, &path, text.as_bytes(), false)
     }
 
     /// `meta.properties` of one of the directories; `None` without one. What stands in it is the caller's.

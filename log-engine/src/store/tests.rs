@@ -305,6 +305,25 @@ fn a_log_that_cannot_be_opened_is_left_out_and_the_store_is_not_marked_clean() {
     assert!(!machine.exists("/a/.kafka_cleanshutdown"));
 }
 
+#[test]
+fn a_log_that_cannot_be_opened_can_be_deleted() {
+    let machine = Machine::new();
+    machine.write("/a/bad-0/x.log", b"");
+    let store = machine.open();
+    assert!(store.is_failed(&name("bad-0")) && store.contains(&name("bad-0")));
+    assert_eq!(store.names(), [name("bad-0")]);
+    store.delete(&name("bad-0")).unwrap();
+    assert!(!store.contains(&name("bad-0")) && !machine.exists("/a/bad-0"));
+    store.create(&name("bad-0"), &LogConfig::default()).unwrap();
+    machine.clock.advance(Duration::from_secs(61));
+    store.maintain(machine.clock.now());
+    assert_eq!(machine.names("/a/bad-0").first().map(String::as_str), Some("00000000000000000000.log"));
+    store.close().unwrap();
+    // What could not be opened is gone, so all is in order.
+    let left: Vec<_> = machine.names("/a").into_iter().filter(|n| n.ends_with("-delete")).collect();
+    assert!(left.is_empty() && machine.exists("/a/.kafka_cleanshutdown"));
+}
+
 /// Batches of one record, from `base` on.
 fn batches(base: i64, count: i64) -> Vec<u8> {
     let one = |at| {

@@ -57,6 +57,9 @@ impl GroupCoordinator {
     /// Before anything is waited for: most refusals need no disk.
     fn check_commit(&self, group: &str, committer: &Committer) -> Result<(), GroupError> {
         if !self.groups.read().contains_key(group) {
+            if self.is_offline(group) {
+                return Err(GroupError::NotAvailable);
+            }
             let room = self.bytes.load(std::sync::atomic::Ordering::Relaxed) <= self.settings.max_bytes;
             return match committer.generation {
                 Some(_) => Err(GroupError::IllegalGeneration),

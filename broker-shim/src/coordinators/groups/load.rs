@@ -91,6 +91,9 @@ impl GroupCoordinator {
                 if partition >= partitions {
                     return Ok(report);
                 }
+                if self.journal.is_offline(partition) {
+                    continue;
+                }
                 for (name, group) in self.replay(partition, &mut report)? {
                     self.install(&name, group, partition, clean, &mut report);
                 }

@@ -2,7 +2,7 @@
 
 use super::batches::replay_batch;
 use super::{Journal, JournalError, JournalRecord, Replayed};
-use crate::metadata::{Catalog, InternalTopic, Topic};
+use crate::metadata::{Catalog, InternalTopic, NoLog, Topic};
 use log_engine::error::LogError;
 use log_engine::format::CorruptReason;
 use log_engine::format::build::NewRecord;
@@ -35,11 +35,14 @@ impl TopicJournal {
 
     fn partition(&self, number: i32) -> Result<&Arc<Log>, JournalError> {
         let topic = self.topic().ok_or_else(|| JournalError::NoTopic("it was not made yet".to_owned()))?;
-        topic.partition(number).ok_or_else(|| JournalError::NoTopic(format!("it has no partition {number}")))
+        topic.partition(number).map_err(|why| match why {
+            NoLog::Unknown => JournalError::NoTopic(format!("it has no partition {number}")),
+            NoLog::Offline => JournalError::NoTopic(format!("its partition {number} is offline")),
+        })
     }
 
     fn data(&self, topic: &str, partition: i32) -> Option<Arc<Log>> {
-        self.catalog.topic(topic)?.partition(partition).cloned()
+        self.catalog.topic(topic)?.partition(partition).ok().cloned()
     }
 }
 
@@ -65,6 +68,10 @@ impl Journal for TopicJournal {
 
     fn existing(&self) -> Option<i32> {
         self.topic().map(|topic| topic.partition_count())
+    }
+
+    fn is_offline(&self, partition: i32) -> bool {
+        self.topic().is_some_and(|topic| topic.partition(partition).is_err_and(|why| why == NoLog::Offline))
     }
 
     fn append(&self, partition: i32, records: &[JournalRecord]) -> Result<(), JournalError> {

@@ -34,7 +34,7 @@ pub(super) fn to_old_format(
             let Payload::Gap { slot, .. } = partition.records else { continue };
             let slot = usize::try_from(slot).unwrap_or(usize::MAX);
             let slices = collected.files.get_mut(slot).map(std::mem::take).unwrap_or_default();
-            let log = found.as_ref().and_then(|topic| topic.partition(asked.partition));
+            let log = found.as_ref().and_then(|topic| topic.partition(asked.partition).ok());
             let converted =
                 if allowed { convert(cx, asked, log, slices) } else { Err(ErrorCode::UnsupportedVersion) };
             partition.records = Payload::Bytes(converted.unwrap_or_else(|code| {

@@ -347,7 +347,7 @@ async fn an_epoch_ends_where_the_log_ends() {
     let rig = Rig::new().await;
     let topic = rig.topic("t", 1, &[]);
     rig.client().await.produce(9, &topic, batch(&[b"a", b"b"])).await;
-    let ours = topic.partitions[0].epoch().get();
+    let ours = topic.partition(0).unwrap().epoch().get();
     let ask = |leader_epoch, current| OffsetForLeaderEpochRequest {
         replica_id: -1,
         topics: vec![OffsetForLeaderTopic {

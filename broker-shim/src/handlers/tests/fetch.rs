@@ -203,7 +203,7 @@ async fn epochs_that_do_not_fit_are_told() {
     let rig = Rig::new().await;
     let mut client = rig.client().await;
     let topic = filled(&rig, &mut client, 1).await;
-    let ours = topic.partitions[0].epoch().get();
+    let ours = topic.partition(0).unwrap().epoch().get();
     let mut request = request(12, &topic, 0);
     request.topics[0].partitions[0].current_leader_epoch = Some(ours + 1);
     let response = client.call(12, &request).await;

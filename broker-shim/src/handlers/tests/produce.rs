@@ -36,7 +36,7 @@ async fn acks_all_is_answered_after_the_sync() {
     let mut client = rig.client().await;
     for nth in 1..=20 {
         client.produce(9, &topic, batch(&[b"a"])).await;
-        assert!(topic.partitions[0].synced_end() >= offset(nth));
+        assert!(topic.partition(0).unwrap().synced_end() >= offset(nth));
     }
 }
 
@@ -49,7 +49,7 @@ async fn acks_0_has_no_answer_and_closes_on_an_error() {
     // The next answer is that of the next request.
     let versions = client.call(0, &ApiVersionsRequest::default()).await;
     assert_eq!(versions.error_code, 0);
-    assert_eq!(topic.partitions[0].end_offset(), offset(1));
+    assert_eq!(topic.partition(0).unwrap().end_offset(), offset(1));
     client.send(7, &produce_request(7, 0, &topic, 5, batch(&[b"a"]))).await;
     assert!(client.is_closed().await);
 }
@@ -66,7 +66,7 @@ async fn wrong_acks_are_refused_on_every_partition() {
             ErrorCode::InvalidRequiredAcks
         );
     }
-    assert_eq!(topic.partitions[0].end_offset(), Offset::ZERO);
+    assert_eq!(topic.partition(0).unwrap().end_offset(), Offset::ZERO);
 }
 
 /// What is wrong with a batch, and the codes below and from version 8 on.
@@ -121,7 +121,7 @@ async fn damaged_batches_have_the_code_of_their_version_and_are_not_stored() {
             assert_eq!(answer.error_message.is_some(), version >= 8, "{what}, version {version}");
         }
     }
-    assert_eq!(topic.partitions[0].end_offset(), Offset::ZERO);
+    assert_eq!(topic.partition(0).unwrap().end_offset(), Offset::ZERO);
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn unknown_topics_and_partitions_do_not_hinder_the_others() {
         .map(|topic| topic.partition_responses.iter().map(|partition| partition.error_code).collect())
         .collect();
     assert_eq!(codes, [vec![3], vec![3, 0, 3], vec![3]]);
-    assert_eq!(topic.partitions[0].end_offset(), offset(1));
+    assert_eq!(topic.partition(0).unwrap().end_offset(), offset(1));
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ impl Rig {
     }
 
     pub(super) async fn client(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), next: 1 }
+        Client::to(self.address).await
     }
 
     /// Creates a topic behind the protocol's back.
@@ -89,6 +89,11 @@ pub(super) struct Client {
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
 impl Client {
+    /// A connection to any broker.
+    pub(super) async fn to(address: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(address).await.unwrap(), next: 1 }
+    }
+
     /// Sends a request and reads its answer.
     pub(super) async fn call<R: Request>(&mut self, version: i16, request: &R) -> R::Response {
         self.send(version, request).await;

@@ -273,3 +273,25 @@ fn a_topic_whose_logs_cannot_be_made_is_taken_back() {
     assert!(rig.names().is_empty(), "{:?}", rig.names());
     rig.create("t", 1);
 }
+
+/// Tools of Kafka from 2.8 on look for the topic's id beside the log.
+#[test]
+fn partitions_are_labelled_with_the_topic_s_id() {
+    let rig = Rig::new();
+    let id = rig.create("t", 2).id;
+    let path = Path::new(DIR).join("t-1/partition.metadata");
+    let label = |rig: &Rig| {
+        let file = rig.storage.open(&path, log_engine::io::OpenMode::Read).unwrap();
+        let mut text = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_exact_at(&mut text, 0).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    assert_eq!(label(&rig), format!("version: 0\ntopic_id: {id}"));
+    // After an unclean stop it may be missing or empty.
+    rig.storage.open(&path, log_engine::io::OpenMode::Truncate).unwrap();
+    let Rig { storage, store, catalog } = rig;
+    drop((store, catalog));
+    let store = open_store(&storage);
+    let catalog = try_open(&storage, &store, &[]).unwrap();
+    assert_eq!(label(&Rig { storage, store, catalog }), format!("version: 0\ntopic_id: {id}"));
+}

@@ -35,7 +35,7 @@ impl Topics {
         let topic = Arc::new(Topic {
             name: TopicName::new(name).unwrap(),
             id: Uuid::random(),
-            partitions: (0..3).map(log).collect(),
+            partitions: (0..3).map(log).map(Some).collect(),
             overrides: BTreeMap::new(),
             internal: false,
         });
