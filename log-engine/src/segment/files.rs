@@ -215,6 +215,13 @@ impl Segment {
         true
     }
 
+    /// [Releases](Segment::release) the segment if its file is open and was not asked for since the last call. True if
+    /// it did.
+    pub fn release_if_idle(&self) -> bool {
+        let used = self.used.swap(false, Ordering::Relaxed);
+        !used && self.open.read().file.is_some() && self.release()
+    }
+
     /// Copies the first `to` bytes, whole batches, to a new file and syncs it: how a log is cut without shortening a file
     /// that may be mapped. This segment is as it was; [`Segment::replace_by`] puts the copy in its place.
     ///

@@ -88,6 +88,9 @@ impl LogStore {
         }
         self.remove_doomed(&mut report);
         if due.recovery_points {
+            for (_, log) in &logs {
+                log.release_idle();
+            }
             report.take(self.checkpoint());
         } else if due.high_watermarks {
             report.take(self.checkpoint_ends());

@@ -23,7 +23,7 @@
 //! # Not here
 //!
 //! Topics and what they are for (the broker), one log's rules (`log`). Left for later: a directory that fails while others
-//! go on, the closing of files of idle logs, one commit for many logs.
+//! go on, one commit for many logs.
 
 mod builder;
 mod dir;
@@ -329,7 +329,7 @@ impl LogStore {
         }
         match (state.logs.get(name), state.failed.get(name)) {
             (Some(entry), _) => Ok((entry.dir, Some(Arc::clone(&entry.log)))),
-            (None, Some(dir)) => Ok((*dir, None)),
+            (None, Some(failed)) => Ok((failed.dir, None)),
             (None, None) => Err(named(name, "does not exist")),
         }
     }

@@ -141,4 +141,12 @@ fn idle_logs_hold_no_file_but_the_one_that_was_written() {
         log.write_mark(&mut log.marking.lock()).unwrap();
     }
     assert_eq!(held(), 20, "the active segments");
+    append(&logs[0], 2);
+    assert_eq!(logs.iter().map(|log| log.release_idle()).sum::<usize>(), 0, "all were just used");
+    append(&logs[1], 2);
+    assert_eq!(logs.iter().map(|log| log.release_idle()).sum::<usize>(), 18, "two have something unsynced");
+    assert_eq!(held(), 2);
+    append(&logs[2], 2);
+    logs[2].sync().unwrap();
+    assert_eq!((dump(&logs[2]), dump(&logs[3])), (numbered(0..3), numbered(0..2)));
 }
