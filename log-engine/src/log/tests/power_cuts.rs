@@ -324,3 +324,33 @@ fn recovery_may_lose_the_power_too_at_any_call() {
         }
     }
 }
+
+/// Between the renaming of the copy and the next mark the mark spoke of another file. It was not believed, the store's
+/// checkpoint was, and what had been cut off was reported as a hole.
+#[test]
+fn a_cut_that_loses_the_power_leaves_no_hole_whatever_the_checkpoint_says() {
+    for call in 0.. {
+        let machine = Machine::new();
+        let log = machine.open().unwrap();
+        fill(&log, 0..12);
+        log.close().unwrap();
+        drop(log);
+        let fault = Fault::at(call, ErrorKind::Other).lasting();
+        let faulty = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
+        let done = machine.open_on(Arc::new(faulty)).and_then(|log| log.truncate(offset(5)));
+        for survivors in survivors(call) {
+            let what = format!("call {call}, {survivors:?}");
+            let cut = machine.cut(survivors);
+            let (storage, clock) = (Arc::new(cut.disk.clone()), Arc::clone(&cut.clock) as Arc<dyn Clock>);
+            let builder = Log::builder(DIR).config(cut.config.clone()).storage(storage).clock(clock);
+            let log = builder.recovery_point(Some(offset(12))).open().unwrap();
+            let end = log.end_offset().get();
+            assert_eq!((dump(&log), log.damage()), (numbered(0..end), vec![]), "{what}");
+            assert!(end == 5 || done.is_err() && (5..=12).contains(&end), "{what}: {end}");
+        }
+        if done.is_ok() {
+            assert!(call > 8, "{call}");
+            return;
+        }
+    }
+}
