@@ -169,10 +169,7 @@ fn are_replicas(list: &[String]) -> bool {
 fn is_format_version(text: &str) -> bool {
     let release = text.split_once("-IV").map_or(text, |(release, _)| release);
     let numbers: Option<Vec<u8>> = release.split('.').map(|part| part.parse().ok()).collect();
-    match numbers.as_deref() {
-        Some([0, 8..=11, _, ..] | [1, 0..=1, ..] | [2, 0..=8, ..] | [3, 0..=9, ..]) => true,
-        _ => false,
-    }
+    matches!(numbers.as_deref(), Some([0, 8..=11, _, ..] | [1, 0..=1, ..] | [2, 0..=8, ..] | [3, 0..=9, ..]))
 }
 
 /// The values in force for one topic.
