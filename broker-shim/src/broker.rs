@@ -9,6 +9,7 @@ use log_engine::io::Clock;
 use log_engine::store::LogStore;
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The parts of one running broker.
 pub struct BrokerState {
@@ -24,7 +25,12 @@ pub struct BrokerState {
     pub clock: Arc<dyn Clock>,
     /// The syncs that acknowledgements wait for.
     pub(crate) commits: Arc<Commits>,
+    /// Bytes of converted records that may be in memory at once, on their way to old clients.
+    pub(crate) conversions: Arc<Semaphore>,
 }
+
+/// Converted records that are in memory at once, in bytes: answers lie there until slow clients took them.
+const CONVERSIONS: usize = 128 << 20;
 
 impl BrokerState {
     /// Puts the parts together.
@@ -36,7 +42,15 @@ impl BrokerState {
         groups: Arc<GroupCoordinator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { config, store, catalog, groups, clock, commits: Arc::default() }
+        Self {
+            config,
+            store,
+            catalog,
+            groups,
+            clock,
+            commits: Arc::default(),
+            conversions: Arc::new(Semaphore::new(CONVERSIONS)),
+        }
     }
 
     /// The host and port that a client is told: `advertised.listeners`, else the address that it dialled.

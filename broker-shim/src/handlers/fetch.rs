@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Record bytes are not touched: the answer has gaps that the connection fills from the files. Only versions below 4
-//! get converted records (`convert`).
+//! get converted records (`convert`), which are in memory: so there is a limit to them per answer and in all.
 //!
 //! # Sessions
 //!
@@ -38,7 +38,7 @@ const NO_CONVERSION_SINCE: i16 = 4;
 const ZSTD_SINCE: i16 = 10;
 
 pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: FetchRequest) -> Call {
-    if request.session_id != 0 && request.session_epoch.is_some_and(|epoch| epoch != 0) {
+    if request.session_epoch.is_some_and(|epoch| epoch != 0) {
         let code = ErrorCode::FetchSessionIdNotFound;
         return Call::Done(respond(
             &cx,
@@ -80,8 +80,15 @@ async fn wait(
     if cx.version >= NO_CONVERSION_SINCE {
         return answer(&cx, collected);
     }
+    if collected.files.is_empty() {
+        return answer(&cx, collected);
+    }
+    let room = convert::Room::take(&state.conversions).await;
     on_blocking_pool(move || {
-        convert::to_old_format(&state, &cx, &request, &mut collected);
+        match room {
+            Some(room) => convert::to_old_format(&state, &cx, &request, &mut collected, room),
+            None => convert::to_nothing(&mut collected),
+        }
         answer(&cx, collected)
     })
     .await

@@ -2,7 +2,8 @@
 
 use super::super::list_offsets::READ_COMMITTED;
 use super::super::{RequestContext, errors, topics};
-use super::{IDS_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
+use super::convert::MAX_CONVERTED;
+use super::{IDS_SINCE, NO_CONVERSION_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
 use crate::broker::BrokerState;
 use crate::metadata::Topic;
 use crate::net::FileSlice;
@@ -47,7 +48,10 @@ impl Collected {
 
 /// Reads all partitions of a request, in its order, until its limit is spent.
 pub(super) fn collect(state: &BrokerState, cx: &RequestContext, request: &FetchRequest) -> Collected {
-    let limit = usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
+    let mut limit = usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
+    if cx.version < NO_CONVERSION_SINCE {
+        limit = limit.min(MAX_CONVERTED);
+    }
     let mut reading = Reading { state, cx, request, limit, collected: Collected::default() };
     for topic in &request.topics {
         reading.topic(topic);
@@ -134,7 +138,8 @@ impl Reading<'_> {
         ReadLimits {
             max_bytes: of_partition.min(self.limit.saturating_sub(self.collected.bytes)),
             // Below that version the limit cuts (after conversion): each partition has its own beginning to cut.
-            at_least_one: self.cx.version < WHOLE_BATCH_SINCE || self.collected.bytes == 0,
+            at_least_one: self.collected.bytes == 0
+                || (self.cx.version < WHOLE_BATCH_SINCE && self.collected.bytes < self.limit),
             up_to: self.is_committed_only().then(|| log.last_stable_offset()),
         }
     }
