@@ -6,7 +6,9 @@
 //! # Invariants
 //!
 //! * Only here (and in `kafka_wire`) are API versions known: below, a request means the same in all of them.
-//! * A handler never blocks its thread for the disk: what syncs or may read cold data runs on the blocking pool.
+//! * A handler never blocks its thread for the disk. What syncs, or makes or removes files, runs on the blocking pool, and
+//!   so does what reads records, unless the page cache has them (`fetch`). Appends are made at once: they write to the
+//!   page cache. Those that sync as well (`flush.messages`) hand the thread's other work over first (`produce`).
 //! * [`errors`] is the only place where errors of the engine become codes of the protocol.
 //!
 //! # Not here
@@ -156,7 +158,7 @@ fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result
         ApiKey::DescribeCluster => at_once(state, &cx, body, |s, cx, r| describe_cluster::handle(s, cx, &r))?,
         ApiKey::DescribeConfigs => at_once(state, &cx, body, |s, cx, r| describe_configs::handle(s, cx, &r))?,
         ApiKey::OffsetForLeaderEpoch => at_once(state, &cx, body, offset_for_leader_epoch::handle)?,
-        ApiKey::ListOffsets => blocking(state, cx, body, |s, cx, r| list_offsets::handle(s, cx, &r))?,
+        ApiKey::ListOffsets => list_offsets::call(state, cx, Message::from_body(body, version)?),
         ApiKey::CreateTopics => blocking(state, cx, body, |s, cx, r| create_topics::handle(s, cx, &r))?,
         ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
         ApiKey::InitProducerId => blocking(state, cx, body, |s, cx, r| init_producer_id::handle(s, cx, &r))?,

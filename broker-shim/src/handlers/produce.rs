@@ -160,8 +160,21 @@ fn append<'a>(
     let records = data.records.clone().unwrap_or_default();
     let batch = ready_batch(cx, request, log, records)?;
     let origin = if cx.version < FUTURE_LIMIT_SINCE { Origin::OldClient } else { Origin::Client };
-    let appended = log.append_batch(&batch, origin)?;
+    let append = || log.append_batch(&batch, origin);
+    // Not on the blocking pool: the next request of this connection must not overtake it.
+    let syncs = log.config().flush_messages.is_some();
+    let appended = if syncs { without_holding_up(append)? } else { append()? };
     Ok((log, appended))
+}
+
+/// Runs what waits for the disk on this thread, and lets another one serve the other connections meanwhile.
+fn without_holding_up<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // There is no other thread.
+        _ => work(),
+    }
 }
 
 /// The record data as one batch of the present format.

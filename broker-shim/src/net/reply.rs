@@ -3,6 +3,9 @@
 //! Bytes that lie in a file go to the socket straight from the page cache if there are enough of them
 //! ([`SENDFILE_FROM`]); shorter ranges are cheaper as mapped bytes in the same gathered write as the heads.
 //!
+//! A piece that is not in the page cache is loaded on the blocking pool first: `sendfile` would wait for the device on
+//! a thread that serves other connections, too. Short ranges are not looked at again, `handlers::fetch` just did.
+//!
 //! # Not here
 //!
 //! What an answer says (`handlers`), when it may be written (`connection`).
@@ -185,6 +188,9 @@ async fn send_file(
     let mut sent = 0;
     while sent < slice.len() {
         let max = (slice.len() - sent).min(MAX_SENDFILE);
+        if !slice.is_cached(sent, max) {
+            load(slice, sent, max).await?;
+        }
         let n =
             retry(stream, stall, || slice.send_to(stream.as_fd(), sent, max)).await.map_err(of_sendfile)?;
         if n == 0 {
@@ -196,6 +202,13 @@ async fn send_file(
         sent += n;
     }
     Ok(())
+}
+
+/// Brings a piece into memory without holding up the other connections of this thread.
+async fn load(slice: &FileSlice, skip: usize, max: usize) -> Result<(), WriteError> {
+    let slice = slice.clone();
+    let loaded = tokio::task::spawn_blocking(move || slice.load(skip, max)).await;
+    loaded.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(WriteError::Storage)
 }
 
 /// Whether the file or the socket failed.

@@ -291,6 +291,12 @@ impl StorageFile for RealFile {
     }
 
     #[cfg(target_os = "linux")]
+    fn is_cached(&self, pos: u64, len: usize) -> bool {
+        let last = pos.saturating_add(len as u64).saturating_sub(1);
+        !(waits_at(&self.file, pos) || last > pos && waits_at(&self.file, last))
+    }
+
+    #[cfg(target_os = "linux")]
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
         let mut pos = pos;
         Ok(rustix::fs::sendfile(socket, &self.file, Some(&mut pos), len)?)
@@ -302,6 +308,16 @@ impl StorageFile for RealFile {
         let read = self.file.read_at(&mut buf, pos)?;
         Ok(rustix::io::write(socket, &buf[..read])?)
     }
+}
+
+/// Whether reading one byte would wait for a device.
+#[cfg(target_os = "linux")]
+fn waits_at(file: &File, pos: u64) -> bool {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    let mut byte = [0];
+    let read = preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], pos, ReadWriteFlags::NOWAIT);
+    // File systems that cannot tell answer something else.
+    read == Err(Errno::AGAIN)
 }
 
 #[cfg(target_os = "linux")]

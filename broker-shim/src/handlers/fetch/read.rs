@@ -45,14 +45,29 @@ impl Collected {
     }
 }
 
-/// Reads all partitions of a request, in its order, until its limit is spent.
+/// Reads all partitions of a request, in its order, until its limit is spent. Waits for the disk.
 pub(super) fn collect(state: &BrokerState, cx: &RequestContext, request: &FetchRequest) -> Collected {
-    let limit = usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
-    let mut reading = Reading { state, cx, request, limit, collected: Collected::default() };
+    let mut reading = Reading::new(state, cx, request, false);
     for topic in &request.topics {
         reading.topic(topic);
     }
     reading.collected
+}
+
+/// The same without waiting for the disk; `None` if that cannot be done.
+pub(super) fn collect_cached(
+    state: &BrokerState,
+    cx: &RequestContext,
+    request: &FetchRequest,
+) -> Option<Collected> {
+    let mut reading = Reading::new(state, cx, request, true);
+    for topic in &request.topics {
+        reading.topic(topic);
+        if reading.met_cold {
+            return None;
+        }
+    }
+    Some(reading.collected)
 }
 
 struct Reading<'a> {
@@ -61,10 +76,24 @@ struct Reading<'a> {
     request: &'a FetchRequest,
     /// Bytes that the whole answer may have.
     limit: usize,
+    /// Read nothing that would wait for the disk.
+    only_cached: bool,
+    /// There was such a thing.
+    met_cold: bool,
     collected: Collected,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(
+        state: &'a BrokerState,
+        cx: &'a RequestContext,
+        request: &'a FetchRequest,
+        only_cached: bool,
+    ) -> Self {
+        let limit = usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
+        Self { state, cx, request, limit, only_cached, met_cold: false, collected: Collected::default() }
+    }
+
     fn topic(&mut self, asked: &FetchTopic) {
         let found = topics::find(self.state, self.cx, IDS_SINCE, &asked.topic, asked.topic_id);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
@@ -103,7 +132,12 @@ impl Reading<'_> {
             self.collected.urgent = true;
             return Ok(PartitionData { diverging_epoch, ..self.frame(log, asked) });
         }
-        let read = log.read(from, self.limits(log, asked)).map_err(|e| self.failed(topic, asked, &e))?;
+        let limits = self.limits(log, asked);
+        if self.only_cached && !log.is_cached(from, limits.max_bytes) {
+            self.met_cold = true;
+            return Ok(PartitionData::default());
+        }
+        let read = log.read(from, limits).map_err(|e| self.failed(topic, asked, &e))?;
         self.check_codec(&read)?;
         self.collected.logs.push((Arc::clone(log), end_before));
         let records = self.gap(read.slices);
