@@ -49,7 +49,7 @@ use crate::broker::BrokerState;
 use crate::net::{Call, CloseReason, ConnectionContext, FileSlice, Outcome, Part, Reply, Service};
 use bytes::Bytes;
 use kafka_wire::{
-    AdvertisedApi, ApiKey, DecodeError, Message, Request, RequestHeader, Response, Segment, response_frame,
+    AdvertisedApi, ApiKey, DecodeError, Request, RequestHeader, Response, Segment, response_frame,
 };
 use std::future::Future;
 use std::net::IpAddr;
@@ -151,14 +151,14 @@ impl Service for Dispatcher {
 fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result<Call, DecodeError> {
     let version = cx.version;
     Ok(match cx.key {
-        ApiKey::Produce => produce::call(state, &cx, &Message::from_body(body, version)?),
-        ApiKey::Fetch => fetch::call(state, cx, Message::from_body(body, version)?),
-        ApiKey::Metadata => metadata::call(state, cx, Message::from_body(body, version)?),
+        ApiKey::Produce => produce::call(state, &cx, &Request::read(body, version)?),
+        ApiKey::Fetch => fetch::call(state, cx, Request::read(body, version)?),
+        ApiKey::Metadata => metadata::call(state, cx, Request::read(body, version)?),
         ApiKey::ApiVersions => at_once(state, &cx, body, |s, cx, r| api_versions::handle(s, cx, &r))?,
         ApiKey::DescribeCluster => at_once(state, &cx, body, |s, cx, r| describe_cluster::handle(s, cx, &r))?,
         ApiKey::DescribeConfigs => at_once(state, &cx, body, |s, cx, r| describe_configs::handle(s, cx, &r))?,
         ApiKey::OffsetForLeaderEpoch => at_once(state, &cx, body, offset_for_leader_epoch::handle)?,
-        ApiKey::ListOffsets => list_offsets::call(state, cx, Message::from_body(body, version)?),
+        ApiKey::ListOffsets => list_offsets::call(state, cx, Request::read(body, version)?),
         ApiKey::CreateTopics => blocking(state, cx, body, |s, cx, r| create_topics::handle(s, cx, &r))?,
         ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
         ApiKey::InitProducerId => blocking(state, cx, body, |s, cx, r| init_producer_id::handle(s, cx, &r))?,
@@ -173,7 +173,7 @@ fn at_once<R: Request>(
     body: Bytes,
     handle: fn(&BrokerState, &RequestContext, R) -> R::Response,
 ) -> Result<Call, DecodeError> {
-    let request = R::from_body(body, cx.version)?;
+    let request = R::read(body, cx.version)?;
     Ok(Call::Done(respond(cx, &handle(state, cx, request))))
 }
 
@@ -184,7 +184,7 @@ fn blocking<R: Request + Send + 'static>(
     body: Bytes,
     handle: fn(&BrokerState, &RequestContext, R) -> R::Response,
 ) -> Result<Call, DecodeError> {
-    let request = R::from_body(body, cx.version)?;
+    let request = R::read(body, cx.version)?;
     let state = Arc::clone(state);
     Ok(Call::Pending(Box::pin(on_blocking_pool(move || respond(&cx, &handle(&state, &cx, request))))))
 }
@@ -200,7 +200,7 @@ where
     R: Request,
     F: Future<Output = R::Response> + Send + 'static,
 {
-    let request = R::from_body(body, cx.version)?;
+    let request = R::read(body, cx.version)?;
     let cx = Arc::new(cx);
     let answer = handle(Arc::clone(state), Arc::clone(&cx), request);
     Ok(Call::Pending(Box::pin(async move { respond(&cx, &answer.await) })))

@@ -4,7 +4,8 @@
 //! ([`SENDFILE_FROM`]); shorter ranges are cheaper as mapped bytes in the same gathered write as the heads.
 //!
 //! A piece that is not in the page cache is loaded on the blocking pool first: `sendfile` would wait for the device on
-//! a thread that serves other connections, too. Short ranges are not looked at again, `handlers::fetch` just did.
+//! a thread that serves other connections, too. The first [`MAX_SENDFILE`] bytes of a range are not looked at: who
+//! made the answer has seen to it that they are there.
 //!
 //! # Not here
 //!
@@ -26,7 +27,7 @@ pub const SENDFILE_FROM: usize = 16 * 1024;
 /// Pieces of one gathered write.
 const MAX_PIECES: usize = 64;
 /// The most one `sendfile` moves: connections of one worker take turns.
-const MAX_SENDFILE: usize = 1024 * 1024;
+pub const MAX_SENDFILE: usize = 1024 * 1024;
 
 /// A piece of an answer.
 #[derive(Debug)]
@@ -188,7 +189,7 @@ async fn send_file(
     let mut sent = 0;
     while sent < slice.len() {
         let max = (slice.len() - sent).min(MAX_SENDFILE);
-        if !slice.is_cached(sent, max) {
+        if sent > 0 && !slice.is_cached(sent, max) {
             load(slice, sent, max).await?;
         }
         let n =

@@ -30,6 +30,9 @@ mod lock;
 
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
+/// Ranges longer than this are looked at at both ends.
+#[cfg(target_os = "linux")]
+const LOOKED_AT_TWICE: usize = 64 * 1024;
 /// What the kernel allows a process unless it is told otherwise.
 const DEFAULT_MAP_COUNT: usize = 65_530;
 
@@ -293,7 +296,8 @@ impl StorageFile for RealFile {
     #[cfg(target_os = "linux")]
     fn is_cached(&self, pos: u64, len: usize) -> bool {
         let last = pos.saturating_add(len as u64).saturating_sub(1);
-        !(waits_at(&self.file, pos) || last > pos && waits_at(&self.file, last))
+        // What was written or read ahead together mostly goes together.
+        !(waits_at(&self.file, last) || len > LOOKED_AT_TWICE && waits_at(&self.file, pos))
     }
 
     #[cfg(target_os = "linux")]

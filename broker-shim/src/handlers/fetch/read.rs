@@ -5,7 +5,7 @@ use super::super::{RequestContext, errors, topics};
 use super::{IDS_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
 use crate::broker::BrokerState;
 use crate::metadata::Topic;
-use crate::net::FileSlice;
+use crate::net::{FileSlice, MAX_SENDFILE};
 use bytes::Bytes;
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -45,11 +45,18 @@ impl Collected {
     }
 }
 
-/// Reads all partitions of a request, in its order, until its limit is spent. Waits for the disk.
+/// Reads all partitions of a request, in its order, until its limit is spent. Waits for the disk, so that who sends the
+/// beginnings of the ranges does not.
 pub(super) fn collect(state: &BrokerState, cx: &RequestContext, request: &FetchRequest) -> Collected {
     let mut reading = Reading::new(state, cx, request, false);
     for topic in &request.topics {
         reading.topic(topic);
+    }
+    // What cannot be loaded fails again when it is sent.
+    for slice in reading.collected.files.iter().flatten() {
+        if !slice.is_cached(0, MAX_SENDFILE) {
+            let _ = slice.load(0, MAX_SENDFILE);
+        }
     }
     reading.collected
 }
