@@ -17,7 +17,8 @@ impl Entry for TxnEntry {
     }
 
     fn may_follow(self, before: Option<Self>) -> bool {
-        self.first <= self.last && before.is_none_or(|before| self.last > before.last)
+        // The marker has an offset of its own, so zeros that a power cut left are no entry.
+        self.first < self.last && before.is_none_or(|before| self.last > before.last)
     }
 }
 

@@ -88,6 +88,22 @@ impl MemStorage {
         self.shared.capacity.store(bytes, Ordering::Relaxed);
     }
 
+    /// Puts a file where a crash has left it, under the identity that it had; a second name of the same file is a link.
+    pub(super) fn put_back(&self, path: &Path, id: FileId, bytes: Vec<u8>, modified: Timestamp) {
+        let mut names = self.shared.names.lock();
+        let known = names.values().find_map(|node| match node {
+            Node::File(inode) if inode.id == id => Some(Arc::clone(inode)),
+            _ => None,
+        });
+        let inode = known.unwrap_or_else(|| {
+            self.shared.next_id.fetch_max(id.0 + 1, Ordering::Relaxed);
+            self.shared.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let state = Mutex::new(State { bytes, modified });
+            Arc::new(Inode { id, shared: Arc::downgrade(&self.shared), state })
+        });
+        names.insert(normal(path), Node::File(inode));
+    }
+
     fn new_file(&self) -> Arc<Inode> {
         Arc::new(Inode {
             id: FileId(self.shared.next_id.fetch_add(1, Ordering::Relaxed)),

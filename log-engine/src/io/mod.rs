@@ -28,6 +28,10 @@ mod clock;
 #[cfg(any(test, feature = "test-util"))]
 mod counting;
 #[cfg(any(test, feature = "test-util"))]
+mod crash;
+#[cfg(any(test, feature = "test-util"))]
+mod fault;
+#[cfg(any(test, feature = "test-util"))]
 mod memory;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
@@ -37,6 +41,10 @@ mod tests;
 pub use clock::{Clock, ManualClock, SystemClock};
 #[cfg(any(test, feature = "test-util"))]
 pub use counting::{Count, CountingStorage, Op};
+#[cfg(any(test, feature = "test-util"))]
+pub use crash::{CrashStorage, Survivors};
+#[cfg(any(test, feature = "test-util"))]
+pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
 pub use real::RealStorage;

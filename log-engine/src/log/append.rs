@@ -208,6 +208,9 @@ impl Log {
         if let Some(incoming) = &batch.incoming
             && let Verdict::Duplicate(original) = writer.producers.check(incoming)?
         {
+            drop(writer);
+            // The first try may have failed after the write and before the sync.
+            self.sync_as_configured(config)?;
             return Ok(self.duplicate(&original));
         }
         let base = self.end.get();
@@ -229,7 +232,7 @@ impl Log {
         writer.active.publish(placed.end);
         self.end.publish(next);
         let closed = batch.incoming.as_ref().and_then(|i| writer.producers.replay(i, base, now));
-        let outcome = self.settle_txns(&writer, closed, base);
+        let outcome = self.settle_txns(&mut writer, closed, base);
         drop(writer);
         self.end.wake();
         outcome?;
@@ -276,7 +279,7 @@ impl Log {
     }
 
     /// Notes what is open and what was aborted, after the batch is published.
-    fn settle_txns(&self, writer: &Writer, closed: Option<Closed>, marker: Offset) -> Result<()> {
+    fn settle_txns(&self, writer: &mut Writer, closed: Option<Closed>, marker: Offset) -> Result<()> {
         let open = writer.producers.first_open();
         if let Some(Closed { producer, first_offset, commit: false }) = closed {
             let last_stable = open.unwrap_or(self.end.get());
@@ -286,6 +289,8 @@ impl Log {
                 self.poison(&error);
                 return Err(error);
             }
+            // The index may have been made just now.
+            writer.dir_changed = true;
         }
         self.first_open_txn.store(open.map_or(i64::MAX, Offset::get), Ordering::Release);
         Ok(())
@@ -309,8 +314,16 @@ impl Log {
     pub(super) fn roll(&self, writer: &mut Writer, base: Offset, now: Timestamp) -> Result<()> {
         let dir = self.dir();
         let options = self.options();
-        let create = Segment::create(Arc::clone(&self.storage), &dir, base, &options, now);
-        let fresh = create.map_err(as_no_space)?;
+        let create = || Segment::create(Arc::clone(&self.storage), &dir, base, &options, now);
+        let fresh = match create() {
+            Err(LogError::Io { path, source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
+                // An earlier try was refused half-way, and so was the removal of what it left. Nothing was ever put there.
+                self.storage.remove_file(&path).map_err(LogError::io("remove", &path))?;
+                create()
+            }
+            created => created,
+        };
+        let fresh = fresh.map_err(as_no_space)?;
         writer.dir_changed = true;
         if let Err(error) = writer.active.seal() {
             // An empty segment with this name would be in the way of the next try.

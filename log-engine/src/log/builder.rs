@@ -5,7 +5,7 @@ use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
 use super::sync::{Marking, SyncTurns};
-use super::{Log, View, epochs};
+use super::{Log, View, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -103,7 +103,7 @@ impl LogBuilder {
         self.config.check()?;
         let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
-        make_dir(&*storage, &self.dir)?;
+        files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
         let now = clock.now();
         let recovered = recover(&Request {
@@ -115,6 +115,10 @@ impl LogBuilder {
             gaps: self.config.cleanup_policy.compact,
             now,
         })?;
+        if recovered.mark.is_none() {
+            // No mark was ever written: nobody has got so far as to promise anything about this directory.
+            files::sync_name(&*storage, &self.dir, self.lock)?;
+        }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
         let epochs = epochs::settle(
@@ -155,6 +159,7 @@ impl LogBuilder {
             file: active.file_id()?,
             last_batch: last,
             truncations: recovered.mark.map_or(0, |mark| mark.truncations),
+            heir: None,
         };
         let known = recovered.mark.filter(|known| !fresh && *known == mark);
         let mut marking = Marking::new(recovered.mark_file, mark, clock.monotonic());
@@ -180,20 +185,11 @@ impl LogBuilder {
             pending: Mutex::default(),
             poison: ArcSwapOption::empty(),
             closed: AtomicBool::new(false),
+            in_order: AtomicBool::new(false),
             lock: Mutex::new(lock),
             report: recovered.report,
         })
     }
-}
-
-/// Makes the directory, and its name durable if it is new.
-fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    if storage.exists(dir).map_err(LogError::io("look for", dir))? {
-        return Ok(());
-    }
-    storage.create_dir_all(dir).map_err(LogError::io("create", dir))?;
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    storage.sync_dir(parent).map_err(LogError::io("sync", parent))
 }
 
 fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn DirLock>> {
@@ -220,24 +216,31 @@ fn open_segments(
     } else if let Some(last) = segments.last() {
         last.activate(options, now);
     }
-    restore_aborted(&segments, recovered)?;
+    if restore_aborted(&segments, recovered)? {
+        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+    }
     Ok((segments, fresh))
 }
 
-/// Brings the indexes of aborted transactions to what the scanned batches say.
-fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<()> {
+/// Brings the indexes of aborted transactions to what the scanned batches say, durably but for their names: the mark
+/// that is written next keeps the batches from being scanned again. True if a file was touched.
+fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<bool> {
+    let mut touched = false;
     for segment in segments.iter().filter(|segment| {
         recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.scanned)
     }) {
         if segment.has_txn_index()? {
             segment.keep_aborted_below(recovered.replayed_from.max(segment.base_offset()))?;
+            touched = true;
         }
     }
     for aborted in &recovered.aborted {
         let index = segments.partition_point(|segment| segment.base_offset() <= aborted.last);
         if let Some(segment) = index.checked_sub(1).and_then(|index| segments.get(index)) {
             segment.add_aborted(*aborted)?;
+            segment.sync()?;
+            touched = true;
         }
     }
-    Ok(())
+    Ok(touched)
 }

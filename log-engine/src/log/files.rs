@@ -30,10 +30,48 @@ pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durable:
     }
     storage.rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
     if durable {
-        let dir = path.parent().unwrap_or(Path::new("."));
+        let dir = parent_of(path);
         storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     }
     Ok(())
+}
+
+/// Makes a directory and its missing parents, all of them with durable names.
+pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for above in dir.ancestors().take_while(|above| !above.as_os_str().is_empty()) {
+        if storage.exists(above).map_err(LogError::io("look for", above))? {
+            break;
+        }
+        missing.push(above);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    storage.create_dir_all(dir).map_err(LogError::io("create", dir))?;
+    for made in missing.into_iter().rev() {
+        let parent = parent_of(made);
+        storage.sync_dir(parent).map_err(LogError::io("sync", parent))?;
+    }
+    Ok(())
+}
+
+/// Makes the name of a directory durable that may have been made by somebody who was stopped before he could do so. With
+/// `all`, the names of those above it too, as far as this process may.
+pub(crate) fn sync_name(storage: &dyn Storage, dir: &Path, all: bool) -> Result<()> {
+    let parent = parent_of(dir);
+    storage.sync_dir(parent).map_err(LogError::io("sync", parent))?;
+    if all {
+        for above in parent.ancestors().take_while(|above| above.parent().is_some()) {
+            // Not ours to read, or a file system that cannot: then it is not we who made it.
+            let _ = storage.sync_dir(parent_of(above));
+        }
+    }
+    Ok(())
+}
+
+fn parent_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// The path with something put behind its name.

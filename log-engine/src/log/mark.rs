@@ -19,20 +19,22 @@
 //!  64   8    inode                which file the segment was: a copied directory has others
 //!  72   8    last batch position  where the last batch below the position begins, -1 if it is 0
 //!  80   4    last batch crc       as in its header
-//!  84  12    zero
+//!  84   8    heir                 inode of the file that is about to take its place with the same front, 0 for none
+//!  92   4    zero
 //! ```
 //!
 //! # Invariants
 //!
 //! * Everything below the mark was synced before the mark was written: it is never ahead of a sync.
 //! * It is lowered, durably, before anything below it is cut.
+//! * The file is open only while it is read or written: a thousand idle logs hold no descriptor for it.
 //! * It is a claim, not evidence: recovery believes it only if the file is the same and the batch it names is there.
 
 use crate::error::{LogError, Result};
 use crate::io::{FileId, OpenMode, Storage, StorageFile};
 use crate::types::{Offset, Position};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Name of the file, in the log's directory.
 pub(crate) const FILE_NAME: &str = "synced-mark";
@@ -58,34 +60,46 @@ pub(crate) struct Mark {
     pub(crate) next_offset: Offset,
     pub(crate) log_start: Offset,
     pub(crate) file: FileId,
+    /// The file that may have taken its place already, with the same bytes below the position: a cut was under way.
+    pub(crate) heir: Option<FileId>,
     /// `None` exactly if the position is 0.
     pub(crate) last_batch: Option<LastBatch>,
     pub(crate) truncations: u64,
+}
+
+impl Mark {
+    /// Whether the mark speaks of this file.
+    pub(crate) fn is_of(&self, file: FileId) -> bool {
+        self.file == file || self.heir == Some(file)
+    }
 }
 
 /// The file, ready to be written.
 #[derive(Debug)]
 pub(crate) struct MarkFile {
     path: PathBuf,
-    file: Option<Arc<dyn StorageFile>>,
     generation: u64,
+    /// It is there, and its name is durable.
+    named: bool,
 }
 
 impl MarkFile {
     /// Reads the mark of a directory, if there is a good one, and makes ready to write the next. Writes nothing.
     pub(crate) fn read(storage: &dyn Storage, dir: &Path) -> Result<(Self, Option<Mark>)> {
         let path = dir.join(FILE_NAME);
-        let mut this = Self { path, file: None, generation: 0 };
-        if !storage.exists(&this.path).map_err(LogError::io("look for", &this.path))? {
-            return Ok((this, None));
+        if !storage.exists(&path).map_err(LogError::io("look for", &path))? {
+            return Ok((Self { path, generation: 0, named: false }, None));
         }
-        // Whatever is wrong with the file, it is a claim that is not made: the next write replaces it.
-        let Ok(file) = storage.open(&this.path, OpenMode::ReadWrite) else { return Ok((this, None)) };
-        let slots = [0, SECOND_SLOT_AT as u64].map(|at| read_slot(&*file, at));
-        let best = slots.into_iter().flatten().max_by_key(|(generation, _)| *generation);
-        this.file = Some(file);
-        this.generation = best.map_or(0, |(generation, _)| generation);
-        Ok((this, best.map(|(_, mark)| mark)))
+        // A content that is not a mark is a claim that is not made. A file that cannot be read is something else: the log
+        // start stands in it, and records that were deleted would come back.
+        let file = storage.open(&path, OpenMode::Read).map_err(LogError::io("open", &path))?;
+        let mut best: Option<(u64, Mark)> = None;
+        for at in [0, SECOND_SLOT_AT as u64] {
+            let slot = read_slot(&*file, at).map_err(LogError::io("read", &path))?;
+            best = best.into_iter().chain(slot).max_by_key(|(generation, _)| *generation);
+        }
+        let generation = best.map_or(0, |(generation, _)| generation);
+        Ok((Self { path, generation, named: best.is_some() }, best.map(|(_, mark)| mark)))
     }
 
     /// Follows the directory after it was renamed.
@@ -95,33 +109,36 @@ impl MarkFile {
 
     /// Writes the next slot and syncs it. What the mark claims must have been synced before.
     pub(crate) fn write(&mut self, storage: &dyn Storage, mark: &Mark) -> Result<()> {
-        let fresh = self.file.is_none();
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => {
-                let mode = OpenMode::Truncate;
-                storage.open(&self.path, mode).map_err(LogError::io("create", &self.path))?
+        let file = match storage.open(&self.path, OpenMode::ReadWrite) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.named = false;
+                storage.open(&self.path, OpenMode::CreateNew)
             }
+            opened => opened,
         };
+        let file = file.map_err(LogError::io("open", &self.path))?;
         let generation = self.generation + 1;
         let at = if generation.is_multiple_of(2) { 0 } else { SECOND_SLOT_AT as u64 };
         let slot = encode(generation, mark);
         file.write_all_at(&[&slot], at).map_err(LogError::io("write", &self.path))?;
         file.sync_data().map_err(LogError::io("sync", &self.path))?;
-        if fresh {
+        if !self.named {
             let dir = self.path.parent().unwrap_or(Path::new("."));
             storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+            self.named = true;
         }
-        self.file = Some(file);
         self.generation = generation;
         Ok(())
     }
 }
 
-fn read_slot(file: &dyn StorageFile, at: u64) -> Option<(u64, Mark)> {
+fn read_slot(file: &dyn StorageFile, at: u64) -> io::Result<Option<(u64, Mark)>> {
     let mut slot = [0; SLOT_LEN];
-    file.read_exact_at(&mut slot, at).ok()?;
-    decode(&slot)
+    match file.read_exact_at(&mut slot, at) {
+        Ok(()) => Ok(decode(&slot)),
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn encode(generation: u64, mark: &Mark) -> [u8; SLOT_LEN] {
@@ -138,6 +155,7 @@ fn encode(generation: u64, mark: &Mark) -> [u8; SLOT_LEN] {
     let position = mark.last_batch.map_or(-1, |last| i64::from(last.position.get()));
     slot[72..80].copy_from_slice(&position.to_be_bytes());
     slot[80..84].copy_from_slice(&mark.last_batch.map_or(0, |last| last.crc).to_be_bytes());
+    slot[84..92].copy_from_slice(&mark.heir.map_or(0, |heir| heir.0).to_be_bytes());
     let crc = crc32c::crc32c(&slot[CHECKED_FROM..]);
     slot[12..16].copy_from_slice(&crc.to_be_bytes());
     slot
@@ -165,8 +183,10 @@ fn decode(slot: &[u8; SLOT_LEN]) -> Option<(u64, Mark)> {
         file: FileId(u64_at(64)),
         last_batch,
         truncations: u64_at(24),
+        heir: Some(FileId(u64_at(84))).filter(|heir| heir.0 != 0),
     };
-    (sound && mark.next_offset >= mark.segment).then_some((u64_at(16), mark))
+    let generation = u64_at(16);
+    (sound && mark.next_offset >= mark.segment && generation < u64::MAX).then_some((generation, mark))
 }
 
 #[cfg(test)]
@@ -182,12 +202,15 @@ mod tests {
             file: FileId(77),
             last_batch: Some(LastBatch { position: Position::new(700).unwrap(), crc: 0xdead_beef }),
             truncations: 2,
+            heir: None,
         }
     }
 
     #[test]
     fn a_mark_reads_as_it_was_written() {
         assert_eq!(decode(&encode(9, &mark())), Some((9, mark())));
+        let cut = Mark { heir: Some(FileId(78)), ..mark() };
+        assert_eq!(decode(&encode(1, &cut)), Some((1, cut)));
         let empty = Mark { position: Position::ZERO, last_batch: None, ..mark() };
         assert_eq!(decode(&encode(1, &empty)), Some((1, empty)));
     }

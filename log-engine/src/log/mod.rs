@@ -113,6 +113,8 @@ pub struct Log {
     pending: Mutex<Vec<Pending>>,
     poison: ArcSwapOption<String>,
     closed: AtomicBool,
+    /// It was closed and everything is on the disk.
+    in_order: AtomicBool,
     lock: Mutex<Option<Box<dyn DirLock>>>,
     report: RecoveryReport,
 }
@@ -243,6 +245,11 @@ impl Log {
         self.closed.load(Ordering::SeqCst)
     }
 
+    /// Whether [`Log::close`] has left everything on the disk, so that the next start need not look.
+    pub(crate) fn is_in_order(&self) -> bool {
+        self.in_order.load(Ordering::SeqCst)
+    }
+
     /// The directory it lies in.
     #[must_use]
     pub fn dir(&self) -> PathBuf {
@@ -274,7 +281,8 @@ impl Log {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
-        let outcome = if self.is_poisoned() { Ok(()) } else { self.flush_for_close() };
+        let outcome = self.flush_for_close();
+        self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
         self.wake_everybody();
         self.lock.lock().take();
         outcome
@@ -283,8 +291,9 @@ impl Log {
     /// Closes without writing anything: for a log whose directory is being deleted.
     pub fn abandon(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        // Whoever appends has the lock; afterwards nobody does.
+        // Whoever appends or syncs has the lock or the turn; afterwards nobody does.
         drop(self.writer.lock());
+        drop(self.turns.take());
         self.wake_everybody();
         self.lock.lock().take();
     }

@@ -74,7 +74,9 @@ impl Log {
     /// [`LogError::OffsetOutOfRange`] below the log start or above the log end; at the end the answer is empty.
     /// [`LogError::Corrupt`] if `from` lies in damage, with its exact range; what lies around it can be read.
     pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<ReadSlices> {
+        // In this order: the list is never without what lies between the start and the end that are looked at here.
         let log_end = self.end.get();
+        let view = self.view.load();
         let log_start = self.start_offset();
         if from < log_start || from > log_end {
             return Err(LogError::OffsetOutOfRange { requested: from, start: log_start, end: log_end });
@@ -84,7 +86,6 @@ impl Log {
         if from >= up_to {
             return Ok(out);
         }
-        let view = self.view.load();
         let mut room = limits.max_bytes;
         let mut index = view.segment_of(from);
         while let Some(segment) = view.segments.get(index) {

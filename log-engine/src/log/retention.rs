@@ -51,20 +51,20 @@ impl Log {
             return Ok(none);
         }
         let turn = self.turns.take();
-        // Look again: this is the only place, but for a cut, that takes segments away.
-        let mut count = self.doomed(&self.view.load(), now)?;
-        if count == 0 {
-            return Ok(none);
-        }
-        let first_kept = {
+        let (count, first_kept) = {
             let mut writer = self.writer.lock();
             self.check_usable()?;
+            // Look again, where nothing is appended: what came meanwhile may keep the active segment alive. The turn keeps
+            // away everybody else who takes segments away.
             let view = self.view.load();
-            count = count.min(view.segments.len());
+            let count = self.doomed(&view, now)?;
+            if count == 0 {
+                return Ok(none);
+            }
             if count == view.segments.len() {
                 self.roll(&mut writer, self.end.get(), now)?;
             }
-            self.view.load().segments[count].base_offset()
+            (count, self.view.load().segments[count].base_offset())
         };
         self.start.fetch_max(first_kept.get(), Ordering::AcqRel);
         self.mark_start(&turn, first_kept)?;
@@ -93,12 +93,11 @@ impl Log {
 
     /// Makes the log start durable, with a mark that names no segment below it.
     fn mark_start(&self, turn: &Turn<'_>, first_kept: Offset) -> Result<()> {
-        let behind = self.marking.lock().last().segment < first_kept;
-        if behind {
+        if self.marking.lock().last().segment < first_kept {
             self.sync_in_turn(turn)?;
         }
         let mut marking = self.marking.lock();
-        if behind {
+        if marking.is_behind() {
             return self.write_mark(&mut marking);
         }
         let mark = super::mark::Mark { log_start: self.start_offset(), ..*marking.last() };
@@ -187,6 +186,11 @@ impl Log {
             return Ok(start);
         }
         let turn = self.turns.take();
+        // Who closed the log meanwhile has given the directory away.
+        self.check_usable()?;
+        if offset > self.end.get() {
+            return Err(LogError::OffsetOutOfRange { requested: offset, start, end: self.end.get() });
+        }
         self.start.fetch_max(offset.get(), Ordering::AcqRel);
         self.mark_start(&turn, Offset::ZERO)?;
         let writer = self.writer.lock();

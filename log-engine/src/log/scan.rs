@@ -16,7 +16,10 @@
 use super::epochs::Epochs;
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
-use crate::format::batch::{self, BatchView, HEADER_LEN, LENGTH_AT, LENGTH_OVERHEAD, MAGIC, MAGIC_AT};
+use crate::format::batch::{
+    self, BatchView, HEADER_LEN, LAST_OFFSET_DELTA_AT, LENGTH_AT, LENGTH_OVERHEAD, MAGIC, MAGIC_AT,
+    RECORD_COUNT_AT,
+};
 use crate::io::{OpenMode, Storage, StorageFile};
 use crate::types::{LeaderEpoch, Offset};
 use std::path::{Path, PathBuf};
@@ -37,12 +40,31 @@ pub(crate) struct Expected<'a> {
     pub(crate) gaps: bool,
     /// The epoch file, if there is a good one.
     pub(crate) epochs: Option<&'a Epochs>,
+    /// Set where damage lies before the batch.
+    pub(crate) behind: Option<Behind>,
+}
+
+/// What is known of the batches behind damage: their offsets are believed by this or by a neighbour, since the
+/// checksum does not cover them and a flipped bit would make the log end anywhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Behind {
+    /// The offset after the damaged batch, by the two fields of its header that tell: they are not both wrong by one
+    /// flipped bit.
+    pub(crate) next: [Option<Offset>; 2],
+    /// Where the records of the file are known to end.
+    pub(crate) end: Option<Offset>,
+}
+
+impl Behind {
+    fn vouches_for(self, batch: &BatchView<'_>) -> bool {
+        self.next.contains(&Some(batch.base_offset())) || self.end == Some(batch.next_offset())
+    }
 }
 
 impl Expected<'_> {
     /// The same for the batch after `batch`.
     pub(crate) fn after(self, batch: &BatchView<'_>) -> Self {
-        Self { offset: batch.next_offset(), epoch: epoch_of(batch), ..self }
+        Self { offset: batch.next_offset(), epoch: epoch_of(batch), behind: None, ..self }
     }
 
     /// Whether the batch may stand here, by all that its header says.
@@ -161,6 +183,17 @@ impl Scanner {
         Ok(len.map(|len| len as u64).filter(|len| *len <= rest))
     }
 
+    /// The offset after the batch at `at`, which begins with `base`, by its last offset delta and by its record count.
+    pub(crate) fn claimed_next(&mut self, at: u64, base: Offset) -> Result<[Option<Offset>; 2]> {
+        if self.len.saturating_sub(at) < HEADER_LEN as u64 {
+            return Ok([None; 2]);
+        }
+        let head = self.fill(at, HEADER_LEN)?;
+        let field = |at: usize| i64::from(i32::from_be_bytes(std::array::from_fn(|i| head[at + i])));
+        let records = [field(LAST_OFFSET_DELTA_AT) + 1, field(RECORD_COUNT_AT)];
+        Ok(records.map(|records| base.checked_add(records)))
+    }
+
     /// Whether the file is a chain of messages of the formats before batches (magic 0 and 1), and nothing else.
     pub(crate) fn holds_old_messages(&mut self) -> Result<bool> {
         let (mut at, mut next) = (0, 0);
@@ -228,11 +261,15 @@ impl Scanner {
         // A flipped bit in the base offset or the epoch looks like a gap or a new epoch: the next batch tells.
         let (base, epoch, after) = (view.base_offset(), epoch_of(&view), expected.after(&view));
         let alone = expected.is_believable_last(&view);
+        let vouched = expected.behind.is_none_or(|behind| behind.vouches_for(&view));
         Ok(match self.follows(at + len as u64, &after)? {
             Some(false) if epoch > expected.epoch => {
                 Err(CorruptReason::EpochOrder { before: expected.epoch, found: epoch })
             }
             Some(false) => Err(CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() }),
+            None if !vouched => {
+                Err(CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() })
+            }
             None if !alone => Err(CorruptReason::EpochOrder { before: expected.epoch, found: epoch }),
             _ => Ok(len),
         })

@@ -122,6 +122,11 @@ impl Marking {
         self.file.moved_to(dir);
     }
 
+    /// Whether something was synced that no mark claims yet.
+    pub(super) fn is_behind(&self) -> bool {
+        self.synced.is_some()
+    }
+
     fn is_due(&self, now: Duration) -> bool {
         let behind = |reached: &Reached| {
             now.saturating_sub(self.at) >= MARK_AFTER || reached.written - self.written >= MARK_AFTER_BYTES
@@ -283,16 +288,22 @@ impl Log {
             file: reached.segment.file_id()?,
             last_batch: reached.last,
             truncations: reached.truncations,
+            heir: None,
         };
         marking.written = reached.written;
         marking.write(&*self.storage, mark, self.clock.monotonic())
     }
 
     /// Brings everything to the disk such that opening the log again reads one batch.
+    ///
+    /// Writes nothing for a poisoned log, but waits for whoever still writes.
     pub(super) fn flush_for_close(&self) -> Result<()> {
         let turn = self.turns.take();
         {
             let mut writer = self.writer.lock();
+            if self.is_poisoned() {
+                return Ok(());
+            }
             writer.active.seal()?;
             writer.dir_changed = true;
             writer.persist = true;

@@ -5,6 +5,8 @@ mod crashes;
 mod faults;
 mod model;
 mod opening;
+mod power_cuts;
+mod races;
 mod reading;
 mod retention;
 mod syncing;

@@ -1,8 +1,8 @@
 //! Cutting the end of a log.
 //!
-//! In this order, so that whoever stops in between is put right by recovery: the mark is lowered, durably; state of
-//! offsets beyond the cut is removed, durably; later segments go, newest first; the segment that is cut is replaced by a
-//! copy of what is kept. Readers of the old file keep it.
+//! In this order, so that whoever stops in between is put right by recovery: a copy of what is kept is made beside the
+//! segment that is cut; the mark is lowered, durably, and names the copy too; indexes and state of offsets beyond the cut
+//! are removed, durably; later segments go, newest first; the copy takes its place. Readers of the old file keep it.
 
 use super::mark::{LastBatch, Mark};
 use super::producer_file::{StateFile, keep_snapshots};
@@ -89,6 +89,7 @@ impl Log {
         let dir = self.dir();
         let now = self.clock.now();
         let segment = &view.segments[cut.index];
+        let front = segment.copy_front(cut.position)?;
         let old = *marking.last();
         let lowered = Mark {
             segment: segment.base_offset(),
@@ -102,18 +103,20 @@ impl Log {
         // A batch across the log start goes as a whole: the log is empty then, and begins where it ends.
         let log_start = old.log_start.min(cut.offset);
         let mark = Mark { truncations: writer.truncations, log_start, ..if below { old } else { lowered } };
-        marking.write(&*self.storage, mark, self.clock.monotonic())?;
+        let heir = Some(front.id()).filter(|_| mark.segment == segment.base_offset());
+        marking.write(&*self.storage, Mark { heir, ..mark }, self.clock.monotonic())?;
+        segment.remove_offset_indexes()?;
         self.remove_state_beyond(cut.offset)?;
         for later in view.segments[cut.index + 1..].iter().rev() {
             later.mark_deleted()?;
             self.pending.lock().push(Pending { segment: Arc::clone(later), since: self.clock.monotonic() });
         }
-        let kept = segment.cut_copy(cut.position, &self.options(), now)?;
+        let kept = segment.replace_by(&front, &self.options(), now)?;
         kept.keep_aborted_below(cut.offset)?;
         self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
-        if mark.segment == kept.base_offset() {
+        if heir.is_some() {
             // The same claim about the file that now has the name.
-            let mark = Mark { file: kept.file_id()?, ..mark };
+            let mark = Mark { file: front.id(), ..mark };
             marking.write(&*self.storage, mark, self.clock.monotonic())?;
         }
         let mut segments = view.segments[..cut.index].to_vec();

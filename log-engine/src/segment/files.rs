@@ -6,7 +6,7 @@ use crate::error::{LogError, Result};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, SegmentFile, Stage};
 use crate::index::TxnIndex;
-use crate::io::{OpenMode, StorageFile};
+use crate::io::{FileId, OpenMode, StorageFile};
 use crate::types::{Offset, Position, Timestamp};
 use bytes::Bytes;
 use std::io::ErrorKind;
@@ -47,6 +47,22 @@ impl Names {
 
     pub(super) fn log(&self) -> PathBuf {
         self.path(FileKind::Log)
+    }
+}
+
+/// A synced copy of the front of a segment, beside it; see [`Segment::copy_front`].
+#[derive(Debug)]
+pub struct Front {
+    path: PathBuf,
+    len: Position,
+    id: FileId,
+}
+
+impl Front {
+    /// Which file the segment will be.
+    #[must_use]
+    pub const fn id(&self) -> FileId {
+        self.id
     }
 }
 
@@ -114,12 +130,17 @@ impl Segment {
         write().map_err(LogError::io("write", &path))
     }
 
-    /// Replaces a derived file as a whole: another reader's map of the old one stays as it is.
-    pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8]) -> Result<()> {
+    /// Replaces a derived file as a whole: another reader's map of the old one stays as it is. `sync` makes the content
+    /// durable before it gets the name.
+    pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8], sync: bool) -> Result<()> {
         let path = self.names.lock().path(kind);
         let fresh = self.names.lock().unfinished(kind);
         let write = || {
-            self.storage.open(&fresh, OpenMode::Truncate)?.write_all_at(&[bytes], 0)?;
+            let file = self.storage.open(&fresh, OpenMode::Truncate)?;
+            file.write_all_at(&[bytes], 0)?;
+            if sync {
+                file.sync_data()?;
+            }
             self.storage.rename(&fresh, &path)
         };
         write().map_err(LogError::io("write", &path))
@@ -189,41 +210,60 @@ impl Segment {
         true
     }
 
-    /// Copies the first `to` bytes, whole batches, to a new file, syncs it and renames it over this one: how a log is
-    /// cut without shortening a file that may be mapped. The answer replaces this segment, which must not be used to
-    /// write again; its slices stay valid. The directory is not synced.
+    /// Copies the first `to` bytes, whole batches, to a new file and syncs it: how a log is cut without shortening a file
+    /// that may be mapped. This segment is as it was; [`Segment::replace_by`] puts the copy in its place.
     ///
     /// # Errors
     ///
-    /// [`LogError::Io`]; this segment is then as it was.
-    pub fn cut_copy(&self, to: Position, options: &SegmentOptions, now: Timestamp) -> Result<Arc<Self>> {
+    /// [`LogError::Io`]; whoever starts next removes the copy.
+    pub fn copy_front(&self, to: Position) -> Result<Front> {
         assert!(to <= self.len(), "only published bytes can be kept");
-        let path = self.path();
-        let fresh = self.names.lock().unfinished(FileKind::Log);
-        let file = self.storage.open(&fresh, OpenMode::Truncate).map_err(LogError::io("create", &fresh))?;
+        let path = self.names.lock().unfinished(FileKind::Log);
+        let file = self.storage.open(&path, OpenMode::Truncate).map_err(LogError::io("create", &path))?;
         let mut at = Position::ZERO;
         while at < to {
             let len = COPY.min(to.to_usize() - at.to_usize());
             let bytes = self.bytes(at, len)?;
-            file.write_all_at(&[&bytes], at.to_u64()).map_err(LogError::io("write", &fresh))?;
+            file.write_all_at(&[&bytes], at.to_u64()).map_err(LogError::io("write", &path))?;
             at = at.checked_add(len).expect("at most the end");
         }
-        file.sync_data().map_err(LogError::io("sync", &fresh))?;
-        drop(file);
+        file.sync_data().map_err(LogError::io("sync", &path))?;
+        let id = file.id().map_err(LogError::io("look at", &path))?;
+        Ok(Front { path, len: to, id })
+    }
+
+    /// Renames a copy of its front over this segment. The answer replaces this one, which must not be used to write
+    /// again; its slices stay valid. The directory is not synced.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; this segment is then as it was, but takes no appends.
+    pub fn replace_by(&self, front: &Front, options: &SegmentOptions, now: Timestamp) -> Result<Arc<Self>> {
+        let path = self.path();
         // The copy is complete: from here on the old segment only reads.
         let modified = self.modified().ok();
         *self.role.lock() = Role::Sealed;
-        self.remove_kinds(&OFFSET_INDEXES)?;
-        self.storage.rename(&fresh, &path).map_err(LogError::io("rename", &fresh))?;
+        self.remove_offset_indexes()?;
+        self.storage.rename(&front.path, &path).map_err(LogError::io("rename", &front.path))?;
         let dir = {
             let mut names = self.names.lock();
             // The name is another file's now: should somebody open this one again, there is none.
             names.stage = Stage::Deleted;
             names.dir.clone()
         };
-        let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, to, modified);
+        let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
         cut.activate(options, now);
         Ok(cut)
+    }
+
+    /// Removes the indexes that are made anew from headers: what they say of bytes that will be cut must not be found
+    /// once others stand there.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`].
+    pub fn remove_offset_indexes(&self) -> Result<()> {
+        self.remove_kinds(&OFFSET_INDEXES)
     }
 
     /// The aborted transactions whose markers lie in this segment, in the order of the markers.
@@ -245,7 +285,8 @@ impl Segment {
         Ok(look(txns.as_mut().expect("loaded above")))
     }
 
-    /// Adds an aborted transaction, written to its file at once: aborts are rare.
+    /// Adds an aborted transaction, written to its file at once: aborts are rare. [`Segment::sync`] makes it durable, but
+    /// for the name of a file that is new.
     ///
     /// # Errors
     ///
@@ -258,7 +299,9 @@ impl Segment {
         if !added {
             return Ok(());
         }
-        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)
+        self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)?;
+        self.txns_dirty.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// Forgets aborted transactions whose markers lie at `end` or above, and replaces the file if there were any or if
@@ -274,7 +317,7 @@ impl Segment {
             index.encode_from(0)
         })?;
         match file_len {
-            Some(len) if len != bytes.len() => self.replace_derived(FileKind::TxnIndex, &bytes),
+            Some(len) if len != bytes.len() => self.replace_derived(FileKind::TxnIndex, &bytes, true),
             _ => Ok(()),
         }
     }

@@ -177,8 +177,12 @@ impl Segment {
         if let Some(indexes) = self.indexes.read().as_ref() {
             return Ok(look(indexes));
         }
-        if self.writer(&mut self.role.lock())?.is_some() {
-            return Ok(look(self.indexes.read().as_ref().expect("a written segment has its indexes")));
+        {
+            // Held while looking: as long as the segment is written nobody takes its indexes away.
+            let mut role = self.role.lock();
+            if self.writer(&mut role)?.is_some() {
+                return Ok(look(self.indexes.read().as_ref().expect("a written segment has its indexes")));
+            }
         }
         let mut loaded = self.load_indexes(INTERVAL, true)?;
         loaded.indexes.push_time(loaded.max);
@@ -216,8 +220,8 @@ impl Segment {
     /// Replaces the files of a sealed segment, for the next start; they are only a cache, so failing is no error.
     fn write_back_indexes(&self, indexes: &Indexes) {
         let _ = self
-            .replace_derived(FileKind::OffsetIndex, &indexes.offsets.encode_from(0))
-            .and_then(|()| self.replace_derived(FileKind::TimeIndex, &indexes.times.encode_from(0)));
+            .replace_derived(FileKind::OffsetIndex, &indexes.offsets.encode_from(0), false)
+            .and_then(|()| self.replace_derived(FileKind::TimeIndex, &indexes.times.encode_from(0), false));
     }
 
     /// Reads both index files and completes them from the headers behind the last entry; makes them anew if a file is

@@ -38,6 +38,7 @@ mod golden_tests;
 #[cfg(test)]
 mod tests;
 
+pub use files::Front;
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
 pub use write::{AppendedBatch, Placed, SegmentOptions};
@@ -50,7 +51,7 @@ use crate::types::{Offset, Position, Timestamp};
 use files::Names;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use write::Writer;
 
@@ -70,6 +71,8 @@ pub struct Segment {
     open: RwLock<Opened>,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
+    /// The file of aborted transactions has entries that were not synced.
+    txns_dirty: AtomicBool,
     role: Mutex<Role>,
     /// When the file last changed, as far as it was told: the time given to `open`, then that of appends.
     modified: Mutex<Option<Timestamp>>,
@@ -163,6 +166,7 @@ impl Segment {
             open: RwLock::default(),
             indexes: RwLock::default(),
             txns: RwLock::default(),
+            txns_dirty: AtomicBool::new(false),
             role: Mutex::default(),
             modified: Mutex::new(modified),
         }

@@ -560,7 +560,9 @@ fn a_copied_front_replaces_the_file_and_leaves_old_slices_alone() {
         let old = segment.slice(Position::ZERO, segment.len().to_usize()).unwrap();
         let to = segment.locate(offset(150)).unwrap().unwrap().position;
         let before = old.bytes().unwrap();
-        let cut = segment.cut_copy(to, &options(), time(T0)).unwrap();
+        let front = segment.copy_front(to).unwrap();
+        let cut = segment.replace_by(&front, &options(), time(T0)).unwrap();
+        assert_eq!(cut.file_id().unwrap(), front.id());
         assert_eq!(cut.len(), to);
         assert_ne!(cut.file_id().unwrap(), segment.file_id().unwrap());
         assert_eq!(cut.locate(offset(147)).unwrap().unwrap().base_offset, offset(145));

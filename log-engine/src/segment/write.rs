@@ -292,7 +292,8 @@ impl Segment {
         self.with_indexes(|indexes| indexes.last_time(self.base))
     }
 
-    /// Makes what was written so far durable: the `.log` file only.
+    /// Makes what was written so far durable: the `.log` file, and the index of aborted transactions, which is not made
+    /// anew from batches that nobody scans any more. The names are not synced.
     ///
     /// # Errors
     ///
@@ -301,6 +302,9 @@ impl Segment {
         let end = self.role.lock().writer().map_or_else(|| self.len(), |writer| writer.end);
         self.file()?.sync_data().map_err(self.io("sync"))?;
         self.synced.fetch_max(end.get(), Ordering::AcqRel);
+        if self.txns_dirty.swap(false, Ordering::AcqRel) {
+            self.sync_derived(&[FileKind::TxnIndex])?;
+        }
         Ok(())
     }
 
@@ -328,8 +332,8 @@ impl Segment {
             IndexFiles::Hold(offsets, times) => (offsets, times),
             IndexFiles::Missing => (0, 0),
             IndexFiles::Unsound => {
-                self.replace_derived(FileKind::OffsetIndex, &[])?;
-                self.replace_derived(FileKind::TimeIndex, &[])?;
+                self.replace_derived(FileKind::OffsetIndex, &[], false)?;
+                self.replace_derived(FileKind::TimeIndex, &[], false)?;
                 (0, 0)
             }
         };

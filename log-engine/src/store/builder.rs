@@ -147,6 +147,7 @@ impl StoreBuilder {
             dirs,
             changing: Mutex::default(),
             state: Mutex::new(state),
+            checkpoints: Mutex::default(),
             schedule: self.schedule,
             done: Mutex::new(super::maintain::Done::at(now)),
             report,

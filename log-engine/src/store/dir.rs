@@ -5,7 +5,7 @@ use crate::error::{LogError, Result};
 use crate::format::checkpoint::{OffsetLine, Properties, read_offsets, write_offsets};
 use crate::format::names::{DirState, PartitionDir};
 use crate::io::{DirEntry, DirLock, EntryKind, OpenMode, Storage};
-use crate::log::files::{read_small, replace};
+use crate::log::files::{make_dir, read_small, replace, sync_name};
 use crate::types::{Offset, Position};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -63,9 +63,12 @@ pub(super) struct Checkpointed {
 impl DataDir {
     /// Makes the directory if it is not there, and takes its lock.
     pub(super) fn lock(storage: &dyn Storage, path: &Path) -> Result<Self> {
-        storage.create_dir_all(path).map_err(LogError::io("create", path))?;
+        make_dir(storage, path)?;
         match storage.lock_dir(path).map_err(LogError::io("lock", path))? {
-            Ok(lock) => Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) }),
+            Ok(lock) => {
+                sync_name(storage, path, true)?;
+                Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
+            }
             Err(holder) => Err(LogError::Locked { dir: path.to_owned(), holder }),
         }
     }

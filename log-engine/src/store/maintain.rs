@@ -1,7 +1,7 @@
 //! What has to happen from time to time.
 
 use super::dir::Checkpointed;
-use super::{LogName, LogStore};
+use super::{Checkpoints, LogName, LogStore};
 use crate::error::{LogError, Result};
 use crate::log::Log;
 use crate::types::Timestamp;
@@ -159,8 +159,13 @@ impl LogStore {
     ///
     /// # Errors
     ///
-    /// The first directory's that cannot be written; the others are.
+    /// The first directory's that cannot be written; the others are. Once the store was closed this does nothing.
     pub fn checkpoint(&self) -> Result<()> {
+        let checkpoints = self.checkpoints.lock();
+        if *checkpoints == Checkpoints::Over { Ok(()) } else { self.write_checkpoints() }
+    }
+
+    pub(super) fn write_checkpoints(&self) -> Result<()> {
         self.for_each_dir(|dir, logs| {
             dir.write_recovery_points(&*self.storage, logs)?;
             dir.write_high_watermarks(&*self.storage, logs)
@@ -168,6 +173,10 @@ impl LogStore {
     }
 
     fn checkpoint_ends(&self) -> Result<()> {
+        let checkpoints = self.checkpoints.lock();
+        if *checkpoints == Checkpoints::Over {
+            return Ok(());
+        }
         self.for_each_dir(|dir, logs| dir.write_high_watermarks(&*self.storage, logs))
     }
 

@@ -67,6 +67,8 @@ pub struct LogStore {
     /// Held by whoever makes or deletes a log, so that `state` need not be held during its I/O.
     changing: Mutex<()>,
     state: Mutex<State>,
+    /// Held by whoever writes checkpoints: they are never written by two, nor after the store was closed.
+    checkpoints: Mutex<Checkpoints>,
     schedule: maintain::Schedule,
     done: Mutex<maintain::Done>,
     report: OpenReport,
@@ -79,6 +81,15 @@ struct State {
     failed: BTreeMap<LogName, usize>,
     doomed: Vec<Doomed>,
     closed: bool,
+}
+
+/// Whether checkpoints may still be written.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Checkpoints {
+    #[default]
+    Wanted,
+    /// The store was closed: the directories are somebody else's.
+    Over,
 }
 
 #[derive(Clone, Debug)]
@@ -335,17 +346,20 @@ impl LogStore {
             }
             state.logs.values().map(|entry| (entry.dir, Arc::clone(&entry.log))).collect()
         };
-        let closed = in_parallel(&logs, self.threads, |(dir, log)| (*dir, log.close(), log.is_poisoned()));
+        let closed = in_parallel(&logs, self.threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
         let mut in_order = vec![true; self.dirs.len()];
         for dir in self.state.lock().failed.values() {
             in_order[*dir] = false;
         }
         let mut outcome = Ok(());
-        for (dir, closed, poisoned) in closed {
-            in_order[dir] &= closed.is_ok() && !poisoned;
+        for (dir, closed, log_in_order) in closed {
+            in_order[dir] &= closed.is_ok() && log_in_order;
             outcome = outcome.and(closed);
         }
-        let checkpointed = self.checkpoint();
+        // From now on nobody else writes a checkpoint.
+        let mut checkpoints = self.checkpoints.lock();
+        *checkpoints = Checkpoints::Over;
+        let checkpointed = self.write_checkpoints();
         let all_written = checkpointed.is_ok();
         outcome = outcome.and(checkpointed);
         for (dir, in_order) in self.dirs.iter().zip(in_order) {
@@ -355,6 +369,17 @@ impl LogStore {
             dir.unlock();
         }
         outcome
+    }
+}
+
+impl Drop for LogStore {
+    /// The locks go with the store: a log that somebody still holds must not write any more.
+    fn drop(&mut self) {
+        for entry in self.state.get_mut().logs.values() {
+            if !entry.log.is_closed() {
+                entry.log.abandon();
+            }
+        }
     }
 }
 

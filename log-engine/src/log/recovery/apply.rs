@@ -15,8 +15,14 @@ const TORN: &str = ".torn";
 /// A tail is copied in pieces of this size.
 const PIECE: u64 = 1 << 20;
 
-/// Changes the directory. Does nothing, and syncs nothing, if all is as it was left.
-pub(super) fn apply(request: &Request, listing: &Listing, decision: &Decision) -> Result<RecoveryReport> {
+/// Changes the directory. Does nothing, and syncs nothing, if all is as it was left and the names in the directory are
+/// known to be durable.
+pub(super) fn apply(
+    request: &Request,
+    listing: &Listing,
+    decision: &Decision,
+    names_durable: bool,
+) -> Result<RecoveryReport> {
     let (storage, dir) = (&*request.storage, &*request.dir);
     let mut report = RecoveryReport {
         scanned_bytes: decision.scanned_bytes,
@@ -33,7 +39,7 @@ pub(super) fn apply(request: &Request, listing: &Listing, decision: &Decision) -
     }
     let shortened = shorten(storage, dir, decision, &mut report)?;
     let stale = remove_stale(storage, dir, listing, decision)?;
-    let names_changed = stale || !listing.steps.is_empty() || !decision.aside.is_empty();
+    let names_changed = !names_durable || stale || !listing.steps.is_empty() || !decision.aside.is_empty();
     if names_changed || shortened || decision.scanned_bytes > 0 {
         for kept in decision.kept.iter().filter(|kept| kept.scanned) {
             let path = log_path(dir, kept.base);

@@ -13,7 +13,7 @@ use crate::io::Storage;
 use crate::log::damage::Damage;
 use crate::log::epochs::Epochs;
 use crate::log::mark::LastBatch;
-use crate::log::scan::{Expected, Found, Scanner};
+use crate::log::scan::{Behind, Expected, Found, Scanner};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +65,8 @@ pub(crate) struct Decision {
     pub(crate) damage: Vec<Damage>,
     /// Appends must not go to the last kept segment.
     pub(crate) roll: bool,
+    /// Everything below was synced, with all that is derived from it.
+    pub(crate) settled: Offset,
     /// How many bytes were read and checked.
     pub(crate) scanned_bytes: u64,
     /// How many whole batches lie behind the first bad byte and were set aside.
@@ -87,8 +89,10 @@ pub(crate) fn decide(
         limit: None,
         gaps,
         epochs: epochs.filter(|known| !known.is_empty()),
+        behind: None,
     };
-    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, out: Decision::default() };
+    let out = Decision { settled: trust.offset, ..Decision::default() };
+    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, out };
     for (index, segment) in segments.iter().enumerate().take(trust.first) {
         walk.believe(segment, segments.get(index + 1).map_or(trust.offset, |next| next.base))?;
     }
@@ -246,16 +250,26 @@ impl Walk<'_> {
     /// Where the log goes on behind a bad batch, if it does in this file, and with which offset.
     fn next_good(&self, scanner: &mut Scanner, at: u64) -> Result<Option<(u64, Offset)>> {
         let beside = |(at, batch): (u64, BatchView<'_>)| (at, batch.base_offset());
+        let behind = Expected { gaps: true, behind: self.behind(scanner, at)?, ..self.expected };
         if let Some(len) = scanner.claimed_len(at)? {
             // If the length leads to a batch it is sound: nothing inside is looked at, since a record may hold whole
             // batches as its value.
             let next = at + len;
-            let gaps = Expected { gaps: true, ..self.expected };
-            if let Found::Batch(batch) = scanner.read(next, &gaps)? {
+            if let Found::Batch(batch) = scanner.read(next, &behind)? {
                 return Ok(Some((next, batch.base_offset())));
             }
         }
-        Ok(scanner.resync(at + 1, &self.expected)?.map(beside))
+        Ok(scanner.resync(at + 1, &behind)?.map(beside))
+    }
+
+    /// What is known of the offsets behind a bad batch. After compaction they may be any.
+    fn behind(&self, scanner: &mut Scanner, at: u64) -> Result<Option<Behind>> {
+        if self.gaps {
+            return Ok(None);
+        }
+        let next = scanner.claimed_next(at, self.expected.offset)?;
+        let floor = Some(self.trust.floor).filter(|floor| *floor > self.expected.offset);
+        Ok(Some(Behind { next, end: self.expected.limit.or(floor) }))
     }
 
     /// Notes a hole that begins at a bad byte; where to go on, or `None` if it reaches to the end of the file.

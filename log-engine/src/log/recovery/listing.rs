@@ -132,7 +132,8 @@ fn swap_in(
 /// Where the batches of a file end, if it holds nothing else.
 fn whole_end(storage: &dyn Storage, path: &Path, base: Offset) -> Result<Option<Offset>> {
     let mut scanner = Scanner::open(storage, path)?;
-    let mut expected = Expected { offset: base, epoch: -1, limit: None, gaps: true, epochs: None };
+    let mut expected =
+        Expected { offset: base, epoch: -1, limit: None, gaps: true, epochs: None, behind: None };
     let mut at = 0;
     loop {
         match scanner.read(at, &expected)? {

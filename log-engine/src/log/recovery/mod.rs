@@ -103,7 +103,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply::apply(request, &listing, &decision)?;
+    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
     let epochs = epochs.unwrap_or_default();
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
@@ -126,6 +126,12 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     })
 }
 
+/// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
+fn names_last(listing: &Listing, mark: Option<&Mark>) -> bool {
+    let last = listing.segments.last();
+    mark.zip(last).is_some_and(|(mark, last)| mark.segment == last.base && mark.file == last.id)
+}
+
 /// Where trust ends, by what the mark, the checkpoints and the clean mark say.
 fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Trust> {
     let segments = &listing.segments;
@@ -134,7 +140,7 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
     // A mark whose file is another one belongs to the directory that this one was copied from. One whose file is
     // gone still says what there was.
     let (mark, named) = match marked {
-        Some((mark, Some(index))) if segments[index].id == mark.file => (Some(mark), Some(index)),
+        Some((mark, Some(index))) if mark.is_of(segments[index].id) => (Some(mark), Some(index)),
         Some((mark, None)) => (Some(mark), None),
         _ => (None, None),
     };
@@ -189,7 +195,11 @@ fn settle_start(
 ) -> Offset {
     let first = decision.kept.first().map(|kept| kept.base);
     let marked = mark.map(|mark| mark.log_start);
-    let start = [first, marked, request.start_offset].into_iter().flatten().max().unwrap_or_default();
+    // A mark of this very directory is never older than a checkpoint: its start is durable before it is answered, and a
+    // cut may have lowered it.
+    let ours = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
+    let noted = request.start_offset.filter(|_| !mark.is_some_and(ours));
+    let start = [first, marked, noted].into_iter().flatten().max().unwrap_or_default();
     if let (Some(first), Some(marked)) = (first, marked.filter(|marked| Some(*marked) < first)) {
         let reason = CorruptReason::Structure("the first segment is missing".to_owned());
         let file = request.dir.join(&listing.segments[0].name);
@@ -207,6 +217,8 @@ fn settle_start(
         decision.roll = false;
         decision.damage.clear();
     }
+    // What was deleted is not missed: its segments go in any order.
+    decision.damage.retain(|damage| damage.offsets.end > start || damage.offsets.is_empty());
     start
 }
 
@@ -229,7 +241,7 @@ pub(crate) fn replay_all(
         scanned: false,
     };
     let kept = segments.iter().enumerate().map(kept).collect();
-    let decision = Decision { kept, end, damage: damage.to_vec(), ..Decision::default() };
+    let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
     Ok(state::producers(request, &snapshots, &decision, start)?.producers)
 }

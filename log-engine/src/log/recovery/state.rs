@@ -41,7 +41,9 @@ pub(super) fn producers(
     if let Some(state) = good_state(request, decision)? {
         return replay(request, decision, state.offset, state.evidence, state.producers);
     }
-    let newest = snapshots.iter().rev().filter(|at| (start..=decision.end).contains(*at)).find_map(|at| {
+    // None above what was scanned: a snapshot may have reached the disk and the index of aborted transactions not.
+    let usable = start..=decision.end.min(decision.settled);
+    let newest = snapshots.iter().rev().filter(|at| usable.contains(*at)).find_map(|at| {
         let loaded = producer_file::load_snapshot(&*request.storage, &request.dir, *at, request.now)?;
         Some((*at, loaded))
     });

@@ -152,6 +152,7 @@ fn a_start_above_a_lost_end_is_where_offsets_go_on() {
     fill(&log, 0..5);
     log.close().unwrap();
     drop(log);
+    bench.remove(mark::FILE_NAME);
     let log = bench.builder().start_offset(Some(offset(8))).open().unwrap();
     assert_eq!((log.start_offset(), log.end_offset()), (offset(8), offset(8)));
     assert_eq!(append(&log, 8).base_offset, offset(8));
@@ -173,4 +174,23 @@ fn closing_leaves_one_snapshot_at_the_end_and_those_of_the_segments() {
     let expected: Vec<_> = expected.into_iter().map(|at| format!("{at:020}.snapshot")).collect();
     let found: Vec<_> = bench.names().into_iter().filter(|name| name.ends_with(".snapshot")).collect();
     assert_eq!(found, expected);
+}
+
+/// A cut through the batch at the log start lowers the start; the store's checkpoint, up to a minute older, then set
+/// everything aside that had been appended since.
+#[test]
+fn a_checkpoint_does_not_overrule_the_mark_of_a_log_that_was_cut_below_its_start() {
+    let bench = Bench::new();
+    let log = bench.open();
+    let values: Vec<_> = (0..5).map(value).collect();
+    let records: Vec<_> = values.iter().map(|value| NewRecord::value(value.as_bytes())).collect();
+    log.append(&records).unwrap();
+    log.delete_records_before(offset(3)).unwrap();
+    log.truncate(offset(4)).unwrap();
+    assert_eq!((log.start_offset(), log.end_offset()), (offset(0), offset(0)));
+    append(&log, 0);
+    log.sync().unwrap();
+    drop(log);
+    let log = bench.builder().start_offset(Some(offset(3))).open().unwrap();
+    assert_eq!(dump(&log), numbered(0..1));
 }

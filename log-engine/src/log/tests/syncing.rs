@@ -120,3 +120,16 @@ fn who_waits_for_a_sync_is_woken_by_whoever_syncs() {
     log.close().unwrap();
     assert!(matches!(log.poll_synced(offset(2), &mut cx, &mut slot), Poll::Ready(Err(LogError::Closed))));
 }
+
+/// A repeated batch was answered at once although the first try had never been synced.
+#[test]
+fn a_duplicate_is_synced_before_it_is_answered_if_appends_are() {
+    let mut bench = Bench::new();
+    let log = bench.open();
+    let batch = idempotent(1, 0, 0, 1, false);
+    log.append_batch(&batch, Origin::Client).unwrap();
+    bench.config.flush_messages = Some(1);
+    log.set_config(bench.config.clone()).unwrap();
+    assert!(log.append_batch(&batch, Origin::Client).unwrap().duplicate);
+    assert_eq!(log.synced_end(), offset(1));
+}

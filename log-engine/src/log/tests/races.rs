@@ -1,0 +1,144 @@
+//! Two things at once, often enough to meet each other.
+
+use super::*;
+use crate::io::RealStorage;
+use std::sync::Barrier;
+
+/// Retention made its list before it looked whether anything was appended: a record that was accepted in between went
+/// with the segment that had been old a moment ago.
+#[test]
+fn retention_spares_a_segment_that_was_just_appended_to() {
+    for round in 0..400 {
+        let mut bench = Bench::new();
+        bench.config.retention_ms = Some(1_000);
+        let log = bench.open();
+        append(&log, 0);
+        bench.advance(5_000);
+        let barrier = Barrier::new(2);
+        let appended = std::thread::scope(|scope| {
+            let appended = scope.spawn(|| {
+                barrier.wait();
+                append(&log, 1).base_offset
+            });
+            barrier.wait();
+            for _ in 0..round % 40 {
+                std::hint::spin_loop();
+            }
+            log.apply_retention(bench.clock.now()).unwrap();
+            appended.join().unwrap()
+        });
+        assert!(log.start_offset() <= appended, "round {round}");
+        assert_eq!(dump_from(&log, appended).0, numbered(1..2), "round {round}");
+    }
+}
+
+/// A reader looked at the start, then at the list of segments; when retention came between the two it was told that
+/// the log is damaged.
+#[test]
+fn a_reader_at_the_start_meets_retention_and_no_damage() {
+    let mut bench = Bench::small(250);
+    bench.config.retention_bytes = Some(500);
+    let log = bench.open();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let from = log.start_offset();
+                match log.read(from, ReadLimits::default()) {
+                    Ok(read) => assert!(read.start <= from || read.is_empty()),
+                    Err(LogError::OffsetOutOfRange { .. }) => {}
+                    Err(other) => panic!("{other}"),
+                }
+            }
+        });
+        for number in 0..6_000 {
+            append(&log, number);
+            log.apply_retention(bench.clock.now()).unwrap();
+            if number % 100 == 0 {
+                bench.advance(60_000);
+                log.remove_deleted().unwrap();
+            }
+        }
+        done.store(true, Ordering::SeqCst);
+        reader.join().unwrap();
+    });
+    assert_eq!(log.damage(), []);
+}
+
+#[test]
+fn readers_writers_syncs_cuts_and_the_close_never_wait_for_each_other_for_ever() {
+    let bench = Bench::small(600);
+    let log = bench.open();
+    let quietly = |outcome: Result<()>| {
+        let allowed = matches!(&outcome, Ok(()) | Err(LogError::Closed | LogError::OffsetOutOfRange { .. }));
+        assert!(allowed || matches!(&outcome, Err(LogError::Io { .. })), "{outcome:?}");
+    };
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (log, bench) = (&log, &bench);
+            scope.spawn(move || {
+                for number in 0..300 {
+                    quietly(log.append(&[NewRecord::value(value(number).as_bytes())]).map(drop));
+                    match number % 6 {
+                        0 => quietly(log.sync().map(drop)),
+                        1 => quietly(log.sync_if_due().map(drop)),
+                        2 => quietly(log.read(log.start_offset(), ReadLimits::default()).map(drop)),
+                        3 => quietly(log.delete_records_before(log.start_offset()).map(drop)),
+                        4 => quietly(log.apply_retention(bench.clock.now()).map(drop)),
+                        _ if thread == 0 && number % 30 == 5 => quietly(log.truncate(log.end_offset())),
+                        _ => drop(log.wait_for_end(log.end_offset(), Duration::from_micros(50))),
+                    }
+                    bench.advance(100);
+                }
+            });
+        }
+        scope.spawn(|| {
+            while log.end_offset() < offset(400) {
+                std::thread::yield_now();
+            }
+            log.close().unwrap();
+        });
+    });
+    let end = log.end_offset();
+    drop(log);
+    let log = bench.open();
+    assert_eq!((log.end_offset(), log.damage()), (end, vec![]));
+    assert_eq!(log.recovery_report().scanned_bytes, 0, "it was closed in order");
+}
+
+#[test]
+fn a_waiter_is_woken_by_the_close() {
+    let log = Bench::new().open();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| log.wait_for_end(Offset::ZERO, Duration::from_secs(60)));
+        std::thread::sleep(Duration::from_millis(20));
+        log.close().unwrap();
+        assert_eq!(waiting.join().unwrap(), Offset::ZERO);
+    });
+}
+
+#[test]
+fn idle_logs_hold_no_file_but_the_one_that_was_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let open = |n: usize| {
+        let dir = temp.path().join(format!("t-{n}"));
+        Log::builder(dir).storage(Arc::new(RealStorage::new())).lock(false).open().unwrap()
+    };
+    let held = || {
+        let all = std::fs::read_dir("/proc/self/fd").unwrap();
+        let links = all.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        links.filter(|path| path.starts_with(temp.path())).count()
+    };
+    for log in (0..20).map(open) {
+        append(&log, 0);
+        log.close().unwrap();
+    }
+    let logs: Vec<_> = (0..20).map(open).collect();
+    assert_eq!(held(), 0);
+    for log in &logs {
+        append(log, 1);
+        log.sync().unwrap();
+        log.write_mark(&mut log.marking.lock()).unwrap();
+    }
+    assert_eq!(held(), 20, "the active segments");
+}
