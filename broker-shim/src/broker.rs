@@ -5,6 +5,8 @@ use crate::config::{BrokerConfig, Durability};
 use crate::coordinators::GroupCoordinator;
 use crate::metadata::Catalog;
 use crate::net::ConnectionContext;
+use crate::trouble::Trouble;
+use log_engine::error::LogError;
 use log_engine::io::Clock;
 use log_engine::store::LogStore;
 use std::fmt;
@@ -24,6 +26,8 @@ pub struct BrokerState {
     pub clock: Arc<dyn Clock>,
     /// The syncs that acknowledgements wait for.
     pub(crate) commits: Arc<Commits>,
+    /// What was said about logs in trouble.
+    trouble: Trouble,
 }
 
 impl BrokerState {
@@ -36,13 +40,18 @@ impl BrokerState {
         groups: Arc<GroupCoordinator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { config, store, catalog, groups, clock, commits: Arc::default() }
+        Self { config, store, catalog, groups, clock, commits: Arc::default(), trouble: Trouble::default() }
     }
 
     /// The host and port that a client is told: `advertised.listeners`, else the address that it dialled.
     #[must_use]
     pub fn advertised(&self, connection: &ConnectionContext) -> (String, u16) {
         self.config.listeners.advertised_for(&connection.listener, connection.local)
+    }
+
+    /// A line about a log that cannot be read or written, unless there was one a moment ago.
+    pub(crate) fn tell_trouble(&self, topic: &str, partition: i32, what: &str, error: &LogError) {
+        self.trouble.tell(topic, partition, what, error, self.clock.monotonic());
     }
 
     /// Whether `acks=all` waits for the disk.

@@ -178,6 +178,22 @@ fn the_next_start_knows_the_same_broker() {
 }
 
 #[test]
+fn only_an_unclean_stop_is_told_at_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = || {
+        let server = Server::at(dir.path());
+        server.signal("TERM");
+        server.end().1
+    };
+    let told = "INFO the last stop was not a clean one: the logs were checked logs=1";
+    assert!(!log().contains("clean"), "the first start has nothing to check");
+    assert!(!log().contains("clean"));
+    drop(Server::at(dir.path()));
+    let after_kill = log();
+    assert!(after_kill.lines().next().unwrap().ends_with(told), "{after_kill}");
+}
+
+#[test]
 fn a_directory_in_use_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::at(dir.path());

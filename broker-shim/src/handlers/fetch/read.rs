@@ -210,12 +210,8 @@ impl<'a> Reading<'a> {
 
     fn failed(&self, topic: &Topic, asked: &FetchPartition, error: &LogError) -> ErrorCode {
         if !matches!(error, LogError::OffsetOutOfRange { .. } | LogError::Closed) {
-            tracing::warn!(
-                "{}-{} cannot be read at {}: {error}",
-                topic.name,
-                asked.partition,
-                asked.fetch_offset
-            );
+            let what = "a log cannot be read";
+            self.state.tell_trouble(topic.name.as_str(), asked.partition, what, error);
         }
         errors::of_log(error)
     }
