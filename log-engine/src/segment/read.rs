@@ -10,6 +10,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
+/// So many bytes at the end of a segment that this process writes count as cached.
+const NEWEST: usize = 64 * 1024;
 /// Read at once by [`FileSlice::load`].
 const LOAD: usize = 64 * 1024;
 
@@ -152,9 +154,14 @@ impl Segment {
             Some(indexes) => indexes.offsets.lookup(offset).map_or(Position::ZERO, |entry| entry.position),
             None => return false,
         };
-        let Some(file) = self.open.read().file.as_ref().map(Arc::clone) else { return false };
-        let len = self.len().to_usize().saturating_sub(position.to_usize()).min(max);
-        len == 0 || file.is_cached(position.to_u64(), len)
+        let (file, written_here) = {
+            let open = self.open.read();
+            let Some(file) = &open.file else { return false };
+            (Arc::clone(file), open.writable)
+        };
+        let left = self.len().to_usize().saturating_sub(position.to_usize());
+        // Readers at the end of a log that is written pay for no look. If it has been idle for long, one of them waits once.
+        left == 0 || written_here && left <= NEWEST || file.is_cached(position.to_u64(), left.min(max))
     }
 
     fn check_published(&self, position: Position, len: usize) {
