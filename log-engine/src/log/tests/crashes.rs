@@ -369,3 +369,31 @@ fn an_index_that_is_ahead_of_its_log_is_gone_before_the_next_append() {
     let log = bench.open();
     assert_eq!(dump(&log), numbered(0..end + 1));
 }
+
+/// Fuzzing found it: with the epoch file cut short, the epochs were read off the batches, and a damaged batch at the
+/// start of the last segment gave the log an epoch of a thousand million, under which nothing appended could be read.
+#[test]
+fn the_epoch_of_a_damaged_batch_is_not_the_epoch_of_the_log() {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    fill(&log, 0..18);
+    let base = log.segment_offsets().last().map(|(base, _)| base.get()).unwrap();
+    log.close().unwrap();
+    drop(log);
+    let files = bench.files();
+    for damage in [&[0xbf; 6][..], &[0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0x17, 0, 0, 0, 0xbf, 0x3f, 0xff]] {
+        for clean in [true, false] {
+            bench.put_back(&files);
+            let mut bytes = bench.file(&log_name(base));
+            bytes[1..=damage.len()].copy_from_slice(damage);
+            bench.overwrite(&log_name(base), &bytes);
+            bench.overwrite("leader-epoch-checkpoint", b"0\n1\n");
+            let log = bench.builder().clean(clean).open().unwrap();
+            assert_eq!(log.epoch(), LeaderEpoch::ZERO);
+            let appended = append(&log, 18);
+            assert_eq!(dump_from(&log, appended.base_offset).0, numbered(18..19));
+            log.close().unwrap();
+            drop(log);
+        }
+    }
+}
