@@ -136,6 +136,7 @@ impl Model {
             assert!(known || tried, "{what}: {at} is {text}, not {:?}", self.accepted.get(at));
         }
         check_transactions(log, &found, what);
+        check_producer(log, &found, what);
         *self =
             Self { accepted: found, synced_end: end, start_min: start, start_max: start, ..Self::default() };
     }
@@ -165,6 +166,16 @@ fn check_transactions(log: &Log, found: &BTreeMap<i64, String>, what: &str) {
         let listed = aborted.iter().any(|txn| (txn.first.get()..=txn.last.get()).contains(at));
         assert!(open || listed, "{what}: {at} was aborted, {aborted:?}");
     }
+}
+
+/// A client that repeats its last batch is told where it is.
+fn check_producer(log: &Log, found: &BTreeMap<i64, String>, what: &str) {
+    let sequence = |text: &str| text.strip_prefix("7/")?.strip_suffix("+0")?.parse().ok();
+    let last = found.iter().rev().find_map(|(at, text)| Some((*at, sequence(text)?)));
+    let Some((at, sequence)) = last else { return };
+    let again = log.append_batch(&idempotent(7, 0, sequence, 1, false), Origin::Client);
+    let again = again.unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert_eq!((again.duplicate, again.base_offset.get()), (true, at), "{what}");
 }
 
 /// Everything that a log does, in about two hundred calls that change the disk. Errors are taken as they come.
