@@ -295,6 +295,24 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
     }
 }
 
+/// What a killed process had not synced is not synced by its successor either, unless that sees to it: names above all.
+#[test]
+fn what_is_promised_after_a_kill_at_any_call_survives_a_power_cut() {
+    let (_, _, calls) = run(u64::MAX);
+    for call in 0..calls {
+        let (machine, mut model, _) = run(call);
+        let what = format!("killed at call {call}");
+        let log = machine.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+        model.check(&log, &what);
+        model.synced(&log, 50);
+        let outcome = log.delete_records_before(log.end_offset());
+        model.moved_start(&log, &outcome);
+        drop(log);
+        let log = machine.cut(Survivors::Nothing).open().unwrap_or_else(|error| panic!("{what}: {error}"));
+        model.check(&log, &what);
+    }
+}
+
 /// The disk goes on after one refusal, and so does the log if it can; then the power goes.
 #[test]
 fn a_call_that_fails_once_costs_nothing_that_was_synced_before_or_after() {
