@@ -5,10 +5,13 @@ use crate::config::{BrokerConfig, Durability};
 use crate::coordinators::GroupCoordinator;
 use crate::metadata::Catalog;
 use crate::net::ConnectionContext;
+use crate::trouble::Trouble;
+use log_engine::error::LogError;
 use log_engine::io::Clock;
 use log_engine::store::LogStore;
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The parts of one running broker.
 pub struct BrokerState {
@@ -24,7 +27,14 @@ pub struct BrokerState {
     pub clock: Arc<dyn Clock>,
     /// The syncs that acknowledgements wait for.
     pub(crate) commits: Arc<Commits>,
+    /// Bytes of converted records that may be in memory at once, on their way to old clients.
+    pub(crate) conversions: Arc<Semaphore>,
+    /// What was said about logs in trouble.
+    trouble: Trouble,
 }
+
+/// Converted records that are in memory at once, in bytes: answers lie there until slow clients took them.
+const CONVERSIONS: usize = 128 << 20;
 
 impl BrokerState {
     /// Puts the parts together.
@@ -36,13 +46,27 @@ impl BrokerState {
         groups: Arc<GroupCoordinator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { config, store, catalog, groups, clock, commits: Arc::default() }
+        Self {
+            config,
+            store,
+            catalog,
+            groups,
+            clock,
+            commits: Arc::default(),
+            conversions: Arc::new(Semaphore::new(CONVERSIONS)),
+            trouble: Trouble::default(),
+        }
     }
 
     /// The host and port that a client is told: `advertised.listeners`, else the address that it dialled.
     #[must_use]
     pub fn advertised(&self, connection: &ConnectionContext) -> (String, u16) {
         self.config.listeners.advertised_for(&connection.listener, connection.local)
+    }
+
+    /// A line about a log that cannot be read or written, unless there was one a moment ago.
+    pub(crate) fn tell_trouble(&self, topic: &str, partition: i32, what: &str, error: &LogError) {
+        self.trouble.tell(topic, partition, what, error, self.clock.monotonic());
     }
 
     /// Whether `acks=all` waits for the disk.

@@ -5,6 +5,7 @@
 
 use super::{RequestContext, errors};
 use crate::broker::BrokerState;
+use crate::trouble::Chain;
 use kafka_wire::ErrorCode;
 use kafka_wire::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) fn handle(
             ..InitProducerIdResponse::default()
         },
         Err(e) => {
-            tracing::warn!("no producer id can be given out: {e}");
+            tracing::warn!(error = %Chain(&e), "no producer id can be given out");
             // Retriable for every client, unlike the code of a bad disk here.
             refused(ErrorCode::CoordinatorNotAvailable)
         }
@@ -38,6 +39,10 @@ pub(super) fn handle(
 
 /// Why the request is refused, if it is.
 fn check(state: &BrokerState, request: &InitProducerIdRequest) -> Option<ErrorCode> {
+    // A producer that has a number has an epoch too.
+    if request.producer_id.is_some() != request.producer_epoch.is_some() {
+        return Some(ErrorCode::InvalidRequest);
+    }
     let id = request.transactional_id.as_deref()?;
     if id.is_empty() {
         return Some(ErrorCode::InvalidRequest);

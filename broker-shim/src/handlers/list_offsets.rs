@@ -10,8 +10,9 @@
 //! | -5 | the end of what lies on remote storage: nothing here | 9 |
 //! | -6 | the first that waits for remote storage: nothing here | 11 |
 
-use super::{RequestContext, errors, topics};
+use super::{RequestContext, errors, on_blocking_pool, respond, topics};
 use crate::broker::BrokerState;
+use crate::net::Call;
 use kafka_wire::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
@@ -19,6 +20,7 @@ use kafka_wire::{ErrorCode, Uuid};
 use log_engine::log::Log;
 use log_engine::types::{Offset, Timestamp};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -30,31 +32,42 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// The isolation level that hides open transactions.
 pub(super) const READ_COMMITTED: i8 = 1;
 
-pub(super) fn handle(
-    state: &BrokerState,
-    cx: &RequestContext,
-    request: &ListOffsetsRequest,
-) -> ListOffsetsResponse {
+pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: ListOffsetsRequest) -> Call {
+    // The ends of a log are known without a look at it.
+    let is_end = |p: &ListOffsetsPartition| cx.version > 0 && matches!(p.timestamp, LATEST | EARLIEST);
+    if request.topics.iter().flat_map(|topic| &topic.partitions).all(is_end) {
+        return Call::Done(respond(&cx, &handle(state, &cx, &request)));
+    }
+    let state = Arc::clone(state);
+    Call::Pending(Box::pin(on_blocking_pool(move || respond(&cx, &handle(&state, &cx, &request)))))
+}
+
+fn handle(state: &BrokerState, cx: &RequestContext, request: &ListOffsetsRequest) -> ListOffsetsResponse {
     let mut asked: HashMap<(&str, i32), u32> = HashMap::new();
     for topic in &request.topics {
         for partition in &topic.partitions {
             *asked.entry((&topic.name, partition.partition_index)).or_default() += 1;
         }
     }
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| {
-            let twice = asked.get(&(topic.name.as_str(), partition.partition_index)).is_some_and(|n| *n > 1);
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            // What is there twice is answered once.
+            let Some(count) = asked.remove(&(topic.name.as_str(), partition.partition_index)) else {
+                continue;
+            };
             let look_up = Lookup { state, cx, isolation: request.isolation_level, asked: partition };
-            let found = if twice { Err(ErrorCode::InvalidRequest) } else { look_up.run(&topic.name) };
-            found.unwrap_or_else(|code| ListOffsetsPartitionResponse {
+            let found = if count > 1 { Err(ErrorCode::InvalidRequest) } else { look_up.run(&topic.name) };
+            partitions.push(found.unwrap_or_else(|code| ListOffsetsPartitionResponse {
                 partition_index: partition.partition_index,
                 error_code: errors::in_version(code, cx.key, cx.version).into(),
                 ..ListOffsetsPartitionResponse::default()
-            })
-        });
-        ListOffsetsTopicResponse { name: topic.name.clone(), partitions: partitions.collect() }
-    });
-    ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+            }));
+        }
+        topics.push(ListOffsetsTopicResponse { name: topic.name.clone(), partitions });
+    }
+    ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
 }
 
 /// One partition's question.
@@ -126,6 +139,10 @@ impl Lookup<'_> {
         let most = usize::try_from(self.asked.max_num_offsets).unwrap_or(0);
         if self.asked.timestamp == EARLIEST {
             return [log.start_offset().get()].into_iter().take(most).collect();
+        }
+        if self.asked.timestamp < EARLIEST {
+            // No file is that old.
+            return Vec::new();
         }
         let time = Timestamp::from_millis(self.asked.timestamp);
         let segments = log.segment_offsets();

@@ -28,6 +28,8 @@ use log_engine::types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The format of batches that is stored.
+const PRESENT_MAGIC: i8 = 2;
 /// The first version whose batches must be of the present format.
 const ONE_FORMAT_SINCE: i16 = 3;
 /// The first version that may carry zstd.
@@ -73,7 +75,7 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: &Prod
         let found = topics::find(state, cx, IDS_SINCE, &topic.name, topic.topic_id);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
-            let appended = append(cx, request, found.as_ref().map_err(|code| *code), data);
+            let appended = append(state, cx, request, found.as_ref().map_err(|code| *code), data);
             if let Err(refusal) = &appended {
                 first_error.get_or_insert_with(|| describe(topic, data, refusal));
             }
@@ -138,6 +140,7 @@ async fn answer_synced(
 
 /// Checks and appends one partition's data.
 fn append<'a>(
+    state: &BrokerState,
     cx: &RequestContext,
     request: &ProduceRequest,
     topic: Result<&'a Arc<Topic>, ErrorCode>,
@@ -160,8 +163,26 @@ fn append<'a>(
     let records = data.records.clone().unwrap_or_default();
     let batch = ready_batch(cx, request, log, records)?;
     let origin = if cx.version < FUTURE_LIMIT_SINCE { Origin::OldClient } else { Origin::Client };
-    let appended = log.append_batch(&batch, origin)?;
+    let append = || log.append_batch(&batch, origin);
+    // Not on the blocking pool: the next request of this connection must not overtake it.
+    let syncs = log.config().flush_messages.is_some();
+    let appended = if syncs { without_holding_up(append) } else { append() };
+    let appended = appended.inspect_err(|error| {
+        if errors::of_log(error) == ErrorCode::KafkaStorageError {
+            state.tell_trouble(topic.name.as_str(), data.index, "a log cannot be written", error);
+        }
+    })?;
     Ok((log, appended))
+}
+
+/// Runs what waits for the disk on this thread, and lets another one serve the other connections meanwhile.
+fn without_holding_up<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // There is no other thread.
+        _ => work(),
+    }
 }
 
 /// The record data as one batch of the present format.
@@ -171,7 +192,7 @@ fn ready_batch(
     log: &Log,
     records: Bytes,
 ) -> Result<Bytes, Refusal> {
-    let old = first_magic(&records).is_some_and(|magic| magic < 2);
+    let old = first_magic(&records).is_some_and(|magic| magic < PRESENT_MAGIC);
     if old && cx.version >= ONE_FORMAT_SINCE {
         let text = format!(
             "Produce requests with version {} are only allowed to contain record batches with magic version 2",
@@ -187,6 +208,10 @@ fn ready_batch(
             codec: config.compression,
         };
         return Ok(up_convert(&records, &rules).map_err(LogError::from)?.into());
+    }
+    if first_magic(&records) != Some(PRESENT_MAGIC) {
+        // No batch at all, or one of a format that is none: the bits below would be noise.
+        return Ok(records);
     }
     let attributes = records.get(ATTRIBUTES_AT + 1).copied().unwrap_or(0);
     if cx.version < ZSTD_SINCE && attributes & 7 == Codec::Zstd.id() {

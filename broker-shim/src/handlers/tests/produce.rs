@@ -93,6 +93,9 @@ fn damaged() -> Vec<(&'static str, Bytes, ErrorCode, ErrorCode)> {
         ("control bit", resealed(|b| b[ATTRIBUTES_AT + 1] |= 1 << 5), old, new),
         ("count", resealed(|b| b[60] = 9), old, new),
         ("magic 1", change(|b| b[16] = 1), old, new),
+        ("magic 3", change(|b| b[16] = 3), old, ErrorCode::CorruptMessage),
+        // Bits that would mean zstd and a transaction, were this a batch.
+        ("random bytes", (1..120).collect::<Vec<u8>>().into(), old, ErrorCode::CorruptMessage),
     ]
 }
 
@@ -141,6 +144,29 @@ async fn zstd_needs_version_7() {
     bytes[ATTRIBUTES_AT + 1] |= 4;
     let answer = client.produce(6, &topic, bytes.freeze()).await;
     assert_eq!(error(answer.error_code), ErrorCode::UnsupportedCompressionType);
+}
+
+/// The offset that the next answer tells. All requests were sent with the first correlation id.
+async fn next_base(client: &mut super::rig::Client) -> i64 {
+    let (_, body) =
+        kafka_wire::header::split_response(kafka_wire::ApiKey::Produce, 9, client.frame().await).unwrap();
+    let answer: kafka_wire::messages::ProduceResponse = kafka_wire::Message::from_body(body, 9).unwrap();
+    answer.responses[0].partition_responses[0].base_offset
+}
+
+/// The appends sync, off the runtime's threads, and still happen in the order of the requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flush_messages_syncs_before_the_answer_and_keeps_the_order() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[("flush.messages", "1")]);
+    let mut client = rig.client().await;
+    for nth in 0..10_u8 {
+        client.send(9, &produce_request(9, 1, &topic, 0, batch(&[&[nth]]))).await;
+    }
+    for nth in 0..10 {
+        assert_eq!(next_base(&mut client).await, nth);
+        assert!(topic.partition(0).unwrap().synced_end() > offset(nth));
+    }
 }
 
 #[tokio::test]
@@ -282,10 +308,6 @@ async fn pipelined_produces_are_stored_and_answered_in_order() {
         client.send(9, &produce_request(9, -1, &topic, 0, batch(&[&[nth]]))).await;
     }
     for nth in 0..50 {
-        // Correlation ids are the client's own here: all requests were sent with the first one.
-        let frame = client.frame().await;
-        let (_, body) = kafka_wire::header::split_response(kafka_wire::ApiKey::Produce, 9, frame).unwrap();
-        let answer: kafka_wire::messages::ProduceResponse = kafka_wire::Message::from_body(body, 9).unwrap();
-        assert_eq!(answer.responses[0].partition_responses[0].base_offset, nth);
+        assert_eq!(next_base(&mut client).await, nth);
     }
 }
