@@ -11,19 +11,20 @@
 //!
 //! # Sessions
 //!
-//! We make none: every answer has session id 0, which tells a client to name all partitions each time. A request in a
-//! session that we cannot have made is FETCH_SESSION_ID_NOT_FOUND, after which clients start anew.
+//! A request in a session becomes one that names everything, and its answer loses what is known ([`session`]).
 
 mod convert;
 mod read;
+mod session;
 
 use super::{RequestContext, on_blocking_pool, respond, respond_with_files};
 use crate::broker::BrokerState;
 use crate::net::{Call, Outcome};
 use crate::purgatory::Watch;
-use kafka_wire::ErrorCode;
 use kafka_wire::messages::{FetchRequest, FetchResponse};
 use read::Collected;
+pub(crate) use session::FetchSessions;
+use session::Part;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -37,20 +38,20 @@ const NO_CONVERSION_SINCE: i16 = 4;
 /// The first version that may carry zstd.
 const ZSTD_SINCE: i16 = 10;
 
-pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: FetchRequest) -> Call {
-    if request.session_epoch.is_some_and(|epoch| epoch != 0) {
-        let code = ErrorCode::FetchSessionIdNotFound;
-        return Call::Done(respond(
-            &cx,
-            &FetchResponse { error_code: code.into(), ..FetchResponse::default() },
-        ));
-    }
+pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, mut request: FetchRequest) -> Call {
+    let part = match state.fetch_sessions.begin(cx.version >= IDS_SINCE, &mut request) {
+        Ok(part) => part,
+        Err(code) => {
+            let response = FetchResponse { error_code: code.into(), ..FetchResponse::default() };
+            return Call::Done(respond(&cx, &response));
+        }
+    };
     let collected = read::collect(state, &cx, &request);
     let deadline = wait_time(&request).map(|time| Instant::now() + time);
     if cx.version >= NO_CONVERSION_SINCE && (deadline.is_none() || collected.is_enough(&request)) {
-        return Call::Done(answer(&cx, collected));
+        return Call::Done(answer(state, &cx, part, collected));
     }
-    Call::Pending(Box::pin(wait(Arc::clone(state), cx, request, deadline, collected)))
+    Call::Pending(Box::pin(wait(Arc::clone(state), cx, request, part, deadline, collected)))
 }
 
 /// How long the client is willing to wait; `None` for not at all.
@@ -64,6 +65,7 @@ async fn wait(
     state: Arc<BrokerState>,
     cx: RequestContext,
     request: FetchRequest,
+    part: Part,
     deadline: Option<Instant>,
     mut collected: Collected,
 ) -> Outcome {
@@ -77,11 +79,8 @@ async fn wait(
         let _ = timeout_at(deadline, watch).await;
         collected = read::collect(&state, &cx, &request);
     }
-    if cx.version >= NO_CONVERSION_SINCE {
-        return answer(&cx, collected);
-    }
-    if collected.files.is_empty() {
-        return answer(&cx, collected);
+    if cx.version >= NO_CONVERSION_SINCE || collected.files.is_empty() {
+        return answer(&state, &cx, part, collected);
     }
     let room = convert::Room::take(&state.conversions).await;
     on_blocking_pool(move || {
@@ -89,12 +88,13 @@ async fn wait(
             Some(room) => convert::to_old_format(&state, &cx, &request, &mut collected, room),
             None => convert::to_nothing(&mut collected),
         }
-        answer(&cx, collected)
+        answer(&state, &cx, part, collected)
     })
     .await
 }
 
-fn answer(cx: &RequestContext, collected: Collected) -> Outcome {
-    let response = FetchResponse { responses: collected.topics, ..FetchResponse::default() };
+fn answer(state: &BrokerState, cx: &RequestContext, part: Part, mut collected: Collected) -> Outcome {
+    let session_id = state.fetch_sessions.finish(part, &mut collected.topics);
+    let response = FetchResponse { session_id, responses: collected.topics, ..FetchResponse::default() };
     respond_with_files(cx, &response, collected.files)
 }
