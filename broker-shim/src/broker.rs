@@ -6,6 +6,8 @@ use crate::coordinators::GroupCoordinator;
 use crate::handlers::FetchSessions;
 use crate::metadata::Catalog;
 use crate::net::ConnectionContext;
+use crate::trouble::Trouble;
+use log_engine::error::LogError;
 use log_engine::io::Clock;
 use log_engine::store::LogStore;
 use std::fmt;
@@ -30,6 +32,8 @@ pub struct BrokerState {
     pub(crate) conversions: Arc<Semaphore>,
     /// What clients fetch, as far as they let us remember it.
     pub(crate) fetch_sessions: FetchSessions,
+    /// What was said about logs in trouble.
+    trouble: Trouble,
 }
 
 /// Converted records that are in memory at once, in bytes: answers lie there until slow clients took them.
@@ -55,6 +59,7 @@ impl BrokerState {
             commits: Arc::default(),
             conversions: Arc::new(Semaphore::new(CONVERSIONS)),
             fetch_sessions: FetchSessions::new(slots),
+            trouble: Trouble::default(),
         }
     }
 
@@ -62,6 +67,11 @@ impl BrokerState {
     #[must_use]
     pub fn advertised(&self, connection: &ConnectionContext) -> (String, u16) {
         self.config.listeners.advertised_for(&connection.listener, connection.local)
+    }
+
+    /// A line about a log that cannot be read or written, unless there was one a moment ago.
+    pub(crate) fn tell_trouble(&self, topic: &str, partition: i32, what: &str, error: &LogError) {
+        self.trouble.tell(topic, partition, what, error, self.clock.monotonic());
     }
 
     /// Whether `acks=all` waits for the disk.

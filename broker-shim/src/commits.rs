@@ -8,6 +8,7 @@
 //! Syncs run on the blocking pool: a connection's task only waits to be woken ([`Log::poll_synced`]). A sync that
 //! fails poisons the log, which wakes the waiters with the error; nothing is tried again here.
 
+use crate::trouble::Chain;
 use log_engine::error::Result;
 use log_engine::log::{Log, WaitSlot};
 use log_engine::types::Offset;
@@ -59,7 +60,7 @@ impl Commits {
     fn run(&self, log: &Arc<Log>) {
         loop {
             if let Err(e) = log.sync() {
-                tracing::error!("cannot sync: {e}");
+                tracing::error!(error = %Chain(&e), "a log cannot be synced: its appends are refused from now on");
             }
             let mut running = self.running.lock();
             match running.get_mut(&key(log)) {

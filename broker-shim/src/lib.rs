@@ -11,3 +11,4 @@ pub mod metadata;
 pub mod net;
 mod purgatory;
 pub mod server;
+mod trouble;

@@ -27,6 +27,7 @@ use crate::config::{BrokerConfig, ConfigError, Listener};
 use crate::coordinators::journal::JournalError;
 use crate::metadata::{Catalog, CatalogError, DirectoryError, Uuid, inspect_directories};
 use crate::net::{BindError, Limits, ListenAddress, Listeners, Server};
+use crate::trouble::Chain;
 use log_engine::error::LogError;
 use log_engine::io::{Clock, RealStorage, Storage, SystemClock};
 use parts::Parts;
@@ -325,7 +326,7 @@ impl BlockingBroker {
 impl Drop for BlockingBroker {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            tracing::warn!(%error, "a broker was not stopped cleanly");
+            tracing::warn!(error = %Chain(&error), "a broker was not stopped cleanly");
         }
     }
 }

@@ -5,7 +5,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -177,6 +178,22 @@ fn the_next_start_knows_the_same_broker() {
 }
 
 #[test]
+fn only_an_unclean_stop_is_told_at_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = || {
+        let server = Server::at(dir.path());
+        server.signal("TERM");
+        server.end().1
+    };
+    let told = "INFO the last stop was not a clean one: the logs were checked logs=1";
+    assert!(!log().contains("clean"), "the first start has nothing to check");
+    assert!(!log().contains("clean"));
+    drop(Server::at(dir.path()));
+    let after_kill = log();
+    assert!(after_kill.lines().next().unwrap().ends_with(told), "{after_kill}");
+}
+
+#[test]
 fn a_directory_in_use_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::at(dir.path());
@@ -247,6 +264,47 @@ fn warnings_are_lines_on_stderr() {
             "s.properties:4: num.partition: unknown key, ignored"
         ]
     );
+}
+
+/// `bin/` of a checkout, copied to a place of its own.
+fn copied_bin(dir: &Path) -> PathBuf {
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../bin");
+    let to = dir.join("bin");
+    fs::create_dir(&to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+    to
+}
+
+#[test]
+fn names_of_kafka_s_tools_lead_to_the_release_build() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = copied_bin(dir.path());
+    let start = || Command::new(bin.join("kafka-server-start.sh")).arg("none.properties").output().unwrap();
+    let here = dir.path().canonicalize().unwrap();
+    let output = start();
+    assert_eq!(output.status.code(), Some(1));
+    let expected = format!("corrente is not built yet: run cargo build --release in {}\n", here.display());
+    assert_eq!(stderr(&output), expected);
+    fs::create_dir_all(dir.path().join("target/release")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_corrente"), dir.path().join("target/release/corrente")).unwrap();
+    let output = start();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("corrente: cannot read none.properties"), "{}", stderr(&output));
+}
+
+#[test]
+fn names_of_kafka_s_tools_lead_to_the_program_beside_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let bin = copied_bin(dir.path());
+    fs::remove_file(bin.join("corrente")).unwrap();
+    symlink(env!("CARGO_BIN_EXE_corrente"), bin.join("corrente")).unwrap();
+    // A link to the script finds its way, too.
+    symlink(bin.join("kafka-server-start.sh"), dir.path().join("start")).unwrap();
+    let output = Command::new(dir.path().join("start")).arg("--frobnicate").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }
 
 #[test]

@@ -16,8 +16,8 @@
 mod log;
 mod server;
 
+use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
-use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -47,22 +47,10 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nothing can be done about a closed stderr.
-            let _ = writeln!(std::io::stderr(), "corrente: {}", chain(&*error));
+            let _ = writeln!(std::io::stderr(), "corrente: {}", Chain(&*error));
             ExitCode::FAILURE
         }
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -100,12 +88,5 @@ mod tests {
         ] {
             assert_eq!(Cli::try_parse_from(line).unwrap_err().exit_code(), 2, "{line:?}");
         }
-    }
-
-    #[test]
-    fn causes_are_told_in_one_line() {
-        let inner = std::io::Error::other("inner");
-        let error = log_engine::error::LogError::io("open", "/x")(inner);
-        assert_eq!(chain(&error), "cannot open /x: inner");
     }
 }

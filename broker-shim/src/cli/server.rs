@@ -41,7 +41,10 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config));
+    // After a second signal the stop is not waited for; after one, nothing is left to wait for.
+    runtime.shutdown_background();
+    served
 }
 
 fn configuration(args: &Args) -> Result<BrokerConfig, Box<dyn Error>> {

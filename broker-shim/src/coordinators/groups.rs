@@ -38,6 +38,7 @@ use super::group::{
 };
 use super::journal::{Journal, JournalError};
 use super::records::{self, MAX_STRING};
+use crate::trouble::Chain;
 use log_engine::io::Clock;
 use parking_lot::{Mutex, RwLock};
 use slot::Slot;
@@ -99,7 +100,7 @@ impl GroupCoordinator {
         match tokio::task::spawn_blocking(move || journal.open()).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "the offsets topic cannot be made");
+                tracing::warn!(error = %Chain(&error), "the offsets topic cannot be made");
                 Err(GroupError::NotAvailable)
             }
             Err(_) => Err(GroupError::NotAvailable),
@@ -247,7 +248,7 @@ impl GroupCoordinator {
         if fx.store
             && let Err(error) = self.store_group(slot)
         {
-            tracing::warn!(group = ?slot.group.id(), %error, "the group's record is not stored");
+            tracing::warn!(group = ?slot.group.id(), error = %Chain(&error), "the group's record is not stored");
             let answer = if matches!(error, JournalError::TooLarge) {
                 GroupError::TooLarge
             } else {

@@ -6,6 +6,7 @@ use super::{RequestContext, describe_configs, topics};
 use crate::broker::BrokerState;
 use crate::config::TopicSettings;
 use crate::metadata::{CreateTopic, CreateTopicError, TopicPlan};
+use crate::trouble::Chain;
 use kafka_wire::messages::create_topics_request::CreatableTopic;
 use kafka_wire::messages::create_topics_response::{CreatableTopicConfigs, CreatableTopicResult};
 use kafka_wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
@@ -71,7 +72,7 @@ fn one(
         Err(e) => {
             let text = if cx.version < NEW_TEXTS_SINCE { e.old_text() } else { e.to_string() };
             if let CreateTopicError::Storage(cause) = &e {
-                tracing::warn!("topic {} could not be created: {cause}", crate::net::Escaped(&topic.name));
+                tracing::warn!(topic = topic.name, error = %Chain(cause), "a topic could not be created");
             }
             let code = ErrorCode::from_i16(e.code()).unwrap_or(ErrorCode::UnknownServerError);
             refused(&topic.name, code, &text)

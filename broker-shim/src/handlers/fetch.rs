@@ -9,6 +9,9 @@
 //! Record bytes are not touched: the answer has gaps that the connection fills from the files. Only versions below 4
 //! get converted records (`convert`), which are in memory: so there is a limit to them per answer and in all.
 //!
+//! What is in the page cache is read on the connection's own task; a request with anything that is not goes to the
+//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for two system calls a partition).
+//!
 //! # Sessions
 //!
 //! A request in a session becomes one that names everything, and its answer loses what is known ([`session`]).
@@ -46,12 +49,16 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, mut request: Fe
             return Call::Done(respond(&cx, &response));
         }
     };
-    let collected = read::collect(state, &cx, &request);
     let deadline = wait_time(&request).map(|time| Instant::now() + time);
-    if cx.version >= NO_CONVERSION_SINCE && (deadline.is_none() || collected.is_enough(&request)) {
-        return Call::Done(answer(state, &cx, part, collected));
+    let first = read::collect_cached(state, &cx, &request);
+    if let Some(collected) = &first
+        && cx.version >= NO_CONVERSION_SINCE
+        && (deadline.is_none() || collected.is_enough(&request))
+    {
+        return Call::Done(answer(state, &cx, part, first.unwrap_or_default()));
     }
-    Call::Pending(Box::pin(wait(Arc::clone(state), cx, request, part, deadline, collected)))
+    let fetch = Arc::new(Fetch { state: Arc::clone(state), cx, request, part });
+    Call::Pending(Box::pin(wait(fetch, deadline, first)))
 }
 
 /// How long the client is willing to wait; `None` for not at all.
@@ -60,35 +67,57 @@ fn wait_time(request: &FetchRequest) -> Option<Duration> {
     (request.min_bytes > 0).then(|| Duration::from_millis(millis))
 }
 
-/// Reads again whenever a log grows, until there is enough or the time is up.
-async fn wait(
+/// A fetch that was not answered at once.
+struct Fetch {
     state: Arc<BrokerState>,
     cx: RequestContext,
     request: FetchRequest,
     part: Part,
-    deadline: Option<Instant>,
-    mut collected: Collected,
-) -> Outcome {
+}
+
+impl Fetch {
+    /// Reads on this thread what is in memory, and on the blocking pool what is not.
+    async fn collect(self: &Arc<Self>) -> Collected {
+        match read::collect_cached(&self.state, &self.cx, &self.request) {
+            Some(collected) => collected,
+            None => self.collect_cold().await,
+        }
+    }
+
+    async fn collect_cold(self: &Arc<Self>) -> Collected {
+        let this = Arc::clone(self);
+        on_blocking_pool(move || read::collect(&this.state, &this.cx, &this.request)).await
+    }
+}
+
+/// Reads again whenever a log grows, until there is enough or the time is up.
+async fn wait(fetch: Arc<Fetch>, deadline: Option<Instant>, first: Option<Collected>) -> Outcome {
+    let mut collected = match first {
+        Some(collected) => collected,
+        None => fetch.collect_cold().await,
+    };
     while let Some(deadline) = deadline.filter(|at| *at > Instant::now()) {
-        if collected.is_enough(&request) {
+        if collected.is_enough(&fetch.request) {
             break;
         }
         // What was read is let go: while it waits a fetch holds no segment.
         let watch: Watch = collected.into_logs().collect();
         // Growth and time are told apart by the next read.
         let _ = timeout_at(deadline, watch).await;
-        collected = read::collect(&state, &cx, &request);
+        collected = fetch.collect().await;
     }
-    if cx.version >= NO_CONVERSION_SINCE || collected.files.is_empty() {
-        return answer(&state, &cx, part, collected);
+    if fetch.cx.version >= NO_CONVERSION_SINCE || collected.files.is_empty() {
+        return answer(&fetch.state, &fetch.cx, fetch.part, collected);
     }
-    let room = convert::Room::take(&state.conversions).await;
+    let room = convert::Room::take(&fetch.state.conversions).await;
     on_blocking_pool(move || {
         match room {
-            Some(room) => convert::to_old_format(&state, &cx, &request, &mut collected, room),
+            Some(room) => {
+                convert::to_old_format(&fetch.state, &fetch.cx, &fetch.request, &mut collected, room);
+            }
             None => convert::to_nothing(&mut collected),
         }
-        answer(&state, &cx, part, collected)
+        answer(&fetch.state, &fetch.cx, fetch.part, collected)
     })
     .await
 }

@@ -5,6 +5,7 @@
 
 use super::{RequestContext, errors};
 use crate::broker::BrokerState;
+use crate::trouble::Chain;
 use kafka_wire::ErrorCode;
 use kafka_wire::messages::{InitProducerIdRequest, InitProducerIdResponse};
 use std::time::Duration;
@@ -29,7 +30,7 @@ pub(super) fn handle(
             ..InitProducerIdResponse::default()
         },
         Err(e) => {
-            tracing::warn!("no producer id can be given out: {e}");
+            tracing::warn!(error = %Chain(&e), "no producer id can be given out");
             // Retriable for every client, unlike the code of a bad disk here.
             refused(ErrorCode::CoordinatorNotAvailable)
         }

@@ -10,8 +10,9 @@
 //! | -5 | the end of what lies on remote storage: nothing here | 9 |
 //! | -6 | the first that waits for remote storage: nothing here | 11 |
 
-use super::{RequestContext, errors, topics};
+use super::{RequestContext, errors, on_blocking_pool, respond, topics};
 use crate::broker::BrokerState;
+use crate::net::Call;
 use kafka_wire::messages::list_offsets_request::ListOffsetsPartition;
 use kafka_wire::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
 use kafka_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
@@ -19,6 +20,7 @@ use kafka_wire::{ErrorCode, Uuid};
 use log_engine::log::Log;
 use log_engine::types::{Offset, Timestamp};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -30,11 +32,17 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 /// The isolation level that hides open transactions.
 pub(super) const READ_COMMITTED: i8 = 1;
 
-pub(super) fn handle(
-    state: &BrokerState,
-    cx: &RequestContext,
-    request: &ListOffsetsRequest,
-) -> ListOffsetsResponse {
+pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: ListOffsetsRequest) -> Call {
+    // The ends of a log are known without a look at it.
+    let is_end = |p: &ListOffsetsPartition| cx.version > 0 && matches!(p.timestamp, LATEST | EARLIEST);
+    if request.topics.iter().flat_map(|topic| &topic.partitions).all(is_end) {
+        return Call::Done(respond(&cx, &handle(state, &cx, &request)));
+    }
+    let state = Arc::clone(state);
+    Call::Pending(Box::pin(on_blocking_pool(move || respond(&cx, &handle(&state, &cx, &request)))))
+}
+
+fn handle(state: &BrokerState, cx: &RequestContext, request: &ListOffsetsRequest) -> ListOffsetsResponse {
     let mut asked: HashMap<(&str, i32), u32> = HashMap::new();
     for topic in &request.topics {
         for partition in &topic.partitions {

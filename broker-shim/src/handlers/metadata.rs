@@ -7,6 +7,7 @@ use super::{RequestContext, on_blocking_pool, respond, topics};
 use crate::broker::BrokerState;
 use crate::metadata::{CreateTopic, CreateTopicError, InternalTopic, Topic, TopicName, Uuid};
 use crate::net::{Call, Outcome};
+use crate::trouble::Chain;
 use kafka_wire::ErrorCode;
 use kafka_wire::messages::metadata_request::MetadataRequestTopic;
 use kafka_wire::messages::metadata_response::{
@@ -112,7 +113,7 @@ fn create(state: &BrokerState, nth: usize, name: &str) -> Found {
         }
         Err(CreateTopicError::Reserved(_)) => failed(ErrorCode::UnknownTopicOrPartition),
         Err(CreateTopicError::Storage(e)) => {
-            tracing::warn!("topic {name} could not be created: {e}");
+            tracing::warn!(topic = name, error = %Chain(&e), "a topic could not be created");
             failed(ErrorCode::LeaderNotAvailable)
         }
         Err(e) => failed(ErrorCode::from_i16(e.code()).unwrap_or(ErrorCode::UnknownServerError)),

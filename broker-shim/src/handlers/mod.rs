@@ -6,7 +6,9 @@
 //! # Invariants
 //!
 //! * Only here (and in `kafka_wire`) are API versions known: below, a request means the same in all of them.
-//! * A handler never blocks its thread for the disk: what syncs or may read cold data runs on the blocking pool.
+//! * A handler never blocks its thread for the disk. What syncs, or makes or removes files, runs on the blocking pool, and
+//!   so does what reads records, unless the page cache has them (`fetch`). Appends are made at once: they write to the
+//!   page cache. Those that sync as well (`flush.messages`) hand the thread's other work over first (`produce`).
 //! * [`errors`] is the only place where errors of the engine become codes of the protocol.
 //!
 //! # Not here
@@ -48,7 +50,7 @@ use crate::net::{Call, CloseReason, ConnectionContext, FileSlice, Outcome, Part,
 use bytes::Bytes;
 pub(crate) use fetch::FetchSessions;
 use kafka_wire::{
-    AdvertisedApi, ApiKey, DecodeError, Message, Request, RequestHeader, Response, Segment, response_frame,
+    AdvertisedApi, ApiKey, DecodeError, Request, RequestHeader, Response, Segment, response_frame,
 };
 use std::future::Future;
 use std::net::IpAddr;
@@ -150,14 +152,14 @@ impl Service for Dispatcher {
 fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result<Call, DecodeError> {
     let version = cx.version;
     Ok(match cx.key {
-        ApiKey::Produce => produce::call(state, &cx, &Message::from_body(body, version)?),
-        ApiKey::Fetch => fetch::call(state, cx, Message::from_body(body, version)?),
-        ApiKey::Metadata => metadata::call(state, cx, Message::from_body(body, version)?),
+        ApiKey::Produce => produce::call(state, &cx, &Request::read(body, version)?),
+        ApiKey::Fetch => fetch::call(state, cx, Request::read(body, version)?),
+        ApiKey::Metadata => metadata::call(state, cx, Request::read(body, version)?),
         ApiKey::ApiVersions => at_once(state, &cx, body, |s, cx, r| api_versions::handle(s, cx, &r))?,
         ApiKey::DescribeCluster => at_once(state, &cx, body, |s, cx, r| describe_cluster::handle(s, cx, &r))?,
         ApiKey::DescribeConfigs => at_once(state, &cx, body, |s, cx, r| describe_configs::handle(s, cx, &r))?,
         ApiKey::OffsetForLeaderEpoch => at_once(state, &cx, body, offset_for_leader_epoch::handle)?,
-        ApiKey::ListOffsets => blocking(state, cx, body, |s, cx, r| list_offsets::handle(s, cx, &r))?,
+        ApiKey::ListOffsets => list_offsets::call(state, cx, Request::read(body, version)?),
         ApiKey::CreateTopics => blocking(state, cx, body, |s, cx, r| create_topics::handle(s, cx, &r))?,
         ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
         ApiKey::InitProducerId => blocking(state, cx, body, |s, cx, r| init_producer_id::handle(s, cx, &r))?,
@@ -172,7 +174,7 @@ fn at_once<R: Request>(
     body: Bytes,
     handle: fn(&BrokerState, &RequestContext, R) -> R::Response,
 ) -> Result<Call, DecodeError> {
-    let request = R::from_body(body, cx.version)?;
+    let request = R::read(body, cx.version)?;
     Ok(Call::Done(respond(cx, &handle(state, cx, request))))
 }
 
@@ -183,7 +185,7 @@ fn blocking<R: Request + Send + 'static>(
     body: Bytes,
     handle: fn(&BrokerState, &RequestContext, R) -> R::Response,
 ) -> Result<Call, DecodeError> {
-    let request = R::from_body(body, cx.version)?;
+    let request = R::read(body, cx.version)?;
     let state = Arc::clone(state);
     Ok(Call::Pending(Box::pin(on_blocking_pool(move || respond(&cx, &handle(&state, &cx, request))))))
 }
@@ -199,7 +201,7 @@ where
     R: Request,
     F: Future<Output = R::Response> + Send + 'static,
 {
-    let request = R::from_body(body, cx.version)?;
+    let request = R::read(body, cx.version)?;
     let cx = Arc::new(cx);
     let answer = handle(Arc::clone(state), Arc::clone(&cx), request);
     Ok(Call::Pending(Box::pin(async move { respond(&cx, &answer.await) })))

@@ -75,7 +75,7 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: &Prod
         let found = topics::find(state, cx, IDS_SINCE, &topic.name, topic.topic_id);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
         for data in &topic.partition_data {
-            let appended = append(cx, request, found.as_ref().map_err(|code| *code), data);
+            let appended = append(state, cx, request, found.as_ref().map_err(|code| *code), data);
             if let Err(refusal) = &appended {
                 first_error.get_or_insert_with(|| describe(topic, data, refusal));
             }
@@ -140,6 +140,7 @@ async fn answer_synced(
 
 /// Checks and appends one partition's data.
 fn append<'a>(
+    state: &BrokerState,
     cx: &RequestContext,
     request: &ProduceRequest,
     topic: Result<&'a Arc<Topic>, ErrorCode>,
@@ -162,8 +163,26 @@ fn append<'a>(
     let records = data.records.clone().unwrap_or_default();
     let batch = ready_batch(cx, request, log, records)?;
     let origin = if cx.version < FUTURE_LIMIT_SINCE { Origin::OldClient } else { Origin::Client };
-    let appended = log.append_batch(&batch, origin)?;
+    let append = || log.append_batch(&batch, origin);
+    // Not on the blocking pool: the next request of this connection must not overtake it.
+    let syncs = log.config().flush_messages.is_some();
+    let appended = if syncs { without_holding_up(append) } else { append() };
+    let appended = appended.inspect_err(|error| {
+        if errors::of_log(error) == ErrorCode::KafkaStorageError {
+            state.tell_trouble(topic.name.as_str(), data.index, "a log cannot be written", error);
+        }
+    })?;
     Ok((log, appended))
+}
+
+/// Runs what waits for the disk on this thread, and lets another one serve the other connections meanwhile.
+fn without_holding_up<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // There is no other thread.
+        _ => work(),
+    }
 }
 
 /// The record data as one batch of the present format.

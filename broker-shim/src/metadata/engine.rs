@@ -2,6 +2,7 @@
 
 use super::name::TopicName;
 use super::uuid::Uuid;
+use crate::trouble::Chain;
 use log_engine::config::{CleanupPolicy, LogConfig};
 use log_engine::error::LogError;
 use log_engine::format::build::NewRecord;
@@ -61,7 +62,7 @@ pub(super) fn open_or_create(
 /// not synced, and an error is no more than a line: after an unclean stop it is written again.
 pub(super) fn name_topic(store: &LogStore, name: &LogName, id: Uuid) {
     if let Err(error) = store.write_topic_id(name, id.0) {
-        tracing::warn!(%name, %error, "the topic's id cannot be written into the directory");
+        tracing::warn!(%name, error = %Chain(&error), "the topic's id cannot be written into the directory");
     }
 }
 

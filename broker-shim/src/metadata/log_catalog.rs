@@ -29,6 +29,7 @@ use super::name::TopicName;
 use super::record::Fact;
 use super::uuid::Uuid;
 use crate::config::{BrokerConfig, log_config};
+use crate::trouble::Chain;
 use log_engine::config::LogConfig;
 use log_engine::error::LogError;
 use log_engine::io::Storage;
@@ -187,7 +188,7 @@ impl LogCatalog {
     fn undo(&self, journal: &Log, id: Uuid, name: &TopicName, partitions: i32) {
         let fact = Fact::NoTopic { id, name: name.clone() };
         if let Err(error) = engine::append(journal, &fact.key(), &fact.encode()) {
-            tracing::error!(topic = %name, %error, "a topic that could not be created comes back at the next start");
+            tracing::error!(topic = %name, error = %Chain(&error), "a topic that could not be created comes back at the next start");
         }
         remove_logs(&self.store, name, partitions);
     }
@@ -366,7 +367,7 @@ fn open_log(
     partition: i32,
 ) -> Option<Arc<Log>> {
     let offline = |error: LogError| {
-        tracing::error!(topic = %name, partition, %error, "this partition is offline until the next start");
+        tracing::error!(topic = %name, partition, error = %Chain(&error), "this partition is offline until the next start");
     };
     let dir = engine::log_name(name, partition).map_err(offline).ok()?;
     if store.is_failed(&dir) {
@@ -410,7 +411,7 @@ fn remove_logs(store: &LogStore, name: &TopicName, partitions: i32) {
 
 fn remove_log(store: &LogStore, dir: &LogName) {
     if let Err(error) = store.delete(dir) {
-        tracing::error!(%dir, %error, "a deleted partition stays on disk until the next start");
+        tracing::error!(%dir, error = %Chain(&error), "a deleted partition stays on disk until the next start");
     }
 }
 

@@ -42,7 +42,7 @@ pub use close::{CloseReason, Escaped, SHOWN};
 pub use limits::ConnectionCounts;
 pub use listener::{BindError, ListenAddress, Listeners, Server};
 pub use log_engine::segment::FileSlice;
-pub use reply::{Part, Reply, SENDFILE_FROM, Traffic};
+pub use reply::{MAX_SENDFILE, Part, Reply, SENDFILE_FROM, Traffic};
 
 /// Produces of one connection that may wait for their sync together.
 pub const MAX_PIPELINED: usize = 5;

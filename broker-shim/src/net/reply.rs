@@ -3,6 +3,10 @@
 //! Bytes that lie in a file go to the socket straight from the page cache if there are enough of them
 //! ([`SENDFILE_FROM`]); shorter ranges are cheaper as mapped bytes in the same gathered write as the heads.
 //!
+//! A piece that is not in the page cache is loaded on the blocking pool first: `sendfile` would wait for the device on
+//! a thread that serves other connections, too. The first [`MAX_SENDFILE`] bytes of a range are not looked at: who
+//! made the answer has seen to it that they are there.
+//!
 //! # Not here
 //!
 //! What an answer says (`handlers`), when it may be written (`connection`).
@@ -23,7 +27,7 @@ pub const SENDFILE_FROM: usize = 16 * 1024;
 /// Pieces of one gathered write.
 const MAX_PIECES: usize = 64;
 /// The most one `sendfile` moves: connections of one worker take turns.
-const MAX_SENDFILE: usize = 1024 * 1024;
+pub const MAX_SENDFILE: usize = 1024 * 1024;
 
 /// A piece of an answer.
 #[derive(Debug)]
@@ -185,6 +189,9 @@ async fn send_file(
     let mut sent = 0;
     while sent < slice.len() {
         let max = (slice.len() - sent).min(MAX_SENDFILE);
+        if sent > 0 && !slice.is_cached(sent, max) {
+            load(slice, sent, max).await?;
+        }
         let n =
             retry(stream, stall, || slice.send_to(stream.as_fd(), sent, max)).await.map_err(of_sendfile)?;
         if n == 0 {
@@ -196,6 +203,13 @@ async fn send_file(
         sent += n;
     }
     Ok(())
+}
+
+/// Brings a piece into memory without holding up the other connections of this thread.
+async fn load(slice: &FileSlice, skip: usize, max: usize) -> Result<(), WriteError> {
+    let slice = slice.clone();
+    let loaded = tokio::task::spawn_blocking(move || slice.load(skip, max)).await;
+    loaded.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(WriteError::Storage)
 }
 
 /// Whether the file or the socket failed.

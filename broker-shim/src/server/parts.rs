@@ -8,6 +8,7 @@ use crate::coordinators::{CoordinatorSettings, GroupCoordinator};
 use crate::handlers::Dispatcher;
 use crate::metadata::{Catalog, KnownDirectories, LogCatalog};
 use crate::net::Service;
+use crate::trouble::Chain;
 use log_engine::error::LogError;
 use log_engine::io::{Clock, Storage};
 use log_engine::store::{LogStore, Maintenance, MaintenanceReport};
@@ -126,8 +127,14 @@ fn open_groups(
 /// Says what the last stop left behind. Damage is an error line with the exact range.
 fn report_store(store: &LogStore) {
     let report = store.report();
+    if !report.clean && !store.names().is_empty() {
+        tracing::info!(
+            logs = store.names().len(),
+            "the last stop was not a clean one: the logs were checked"
+        );
+    }
     for (name, error) in &report.failed {
-        tracing::error!(log = %name, %error, "this log cannot be opened");
+        tracing::error!(log = %name, error = %Chain(error), "this log cannot be opened");
     }
     for (path, problem) in &report.unreadable {
         tracing::warn!(path = %path.display(), %problem, "this checkpoint cannot be read and is done without");
@@ -156,8 +163,8 @@ fn report_store(store: &LogStore) {
 fn report_maintenance(report: &MaintenanceReport) {
     for (name, error) in &report.errors {
         match name {
-            Some(name) => tracing::error!(log = %name, %error, "maintenance failed"),
-            None => tracing::error!(%error, "maintenance failed"),
+            Some(name) => tracing::error!(log = %name, error = %Chain(error), "maintenance failed"),
+            None => tracing::error!(error = %Chain(error), "maintenance failed"),
         }
     }
     if report.segments_deleted > 0 {

@@ -77,6 +77,12 @@ pub trait Request: Message {
     const KEY: ApiKey;
     /// What is answered.
     type Response: Response;
+
+    /// Reads a request as a broker does: bytes behind the message are ignored, as Kafka ignores them. librdkafka 2
+    /// sends three of them whenever it asks for the metadata of all topics.
+    fn read(body: Bytes, version: i16) -> Result<Self, DecodeError> {
+        Self::decode(&mut Reader::new(body), version)
+    }
 }
 
 /// A message that answers a request.

@@ -239,6 +239,10 @@ impl StorageFile for CountingFile {
         Ok(Some(Arc::new(CountingMap { inner, counters: Arc::clone(&self.counters) })))
     }
 
+    fn is_cached(&self, pos: u64, len: usize) -> bool {
+        self.inner.is_cached(pos, len)
+    }
+
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
         let sent = self.inner.send_to(socket, pos, len);
         self.counters.add(Op::Send, sent.as_ref().map_or(0, |sent| *sent as u64));

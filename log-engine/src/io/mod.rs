@@ -167,6 +167,11 @@ pub trait StorageFile: Send + Sync + Debug {
     /// `None` if the process has as many maps as it may have: the caller reads with
     /// [`StorageFile::read_exact_at`] instead.
     fn map(&self, len: u64) -> io::Result<Option<Arc<dyn Map>>>;
+    /// Whether reading the range would not wait for a device, as far as a look at its ends can tell: a guess, for
+    /// whoever must not be held up. Where the system cannot tell it is true.
+    fn is_cached(&self, _pos: u64, _len: usize) -> bool {
+        true
+    }
     /// Writes up to `len` bytes from `pos` of this file to a socket, without bringing them into this process
     /// where the system can (`sendfile`). The answer is how many it took, 0 only at the end of the file;
     /// `WouldBlock` as the socket says. The caller keeps to published bytes.

@@ -30,6 +30,9 @@ mod lock;
 
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
+/// Ranges longer than this are looked at at both ends.
+#[cfg(target_os = "linux")]
+const LOOKED_AT_TWICE: usize = 64 * 1024;
 /// What the kernel allows a process unless it is told otherwise.
 const DEFAULT_MAP_COUNT: usize = 65_530;
 
@@ -291,6 +294,13 @@ impl StorageFile for RealFile {
     }
 
     #[cfg(target_os = "linux")]
+    fn is_cached(&self, pos: u64, len: usize) -> bool {
+        let last = pos.saturating_add(len as u64).saturating_sub(1);
+        // What was written or read ahead together mostly goes together.
+        !(waits_at(&self.file, last) || len > LOOKED_AT_TWICE && waits_at(&self.file, pos))
+    }
+
+    #[cfg(target_os = "linux")]
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
         let mut pos = pos;
         Ok(rustix::fs::sendfile(socket, &self.file, Some(&mut pos), len)?)
@@ -302,6 +312,16 @@ impl StorageFile for RealFile {
         let read = self.file.read_at(&mut buf, pos)?;
         Ok(rustix::io::write(socket, &buf[..read])?)
     }
+}
+
+/// Whether reading one byte would wait for a device.
+#[cfg(target_os = "linux")]
+fn waits_at(file: &File, pos: u64) -> bool {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+    let mut byte = [0];
+    let read = preadv2(file, &mut [io::IoSliceMut::new(&mut byte)], pos, ReadWriteFlags::NOWAIT);
+    // File systems that cannot tell answer something else.
+    read == Err(Errno::AGAIN)
 }
 
 #[cfg(target_os = "linux")]

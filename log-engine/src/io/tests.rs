@@ -261,3 +261,30 @@ fn the_counting_storage_counts_calls_and_bytes() {
     storage.reset();
     assert_eq!(storage.total_calls(), 0);
 }
+
+#[test]
+fn what_was_just_written_or_read_is_cached() {
+    each_storage(|storage, dir| {
+        let file = storage.open(&dir.join("a"), OpenMode::CreateNew).unwrap();
+        file.write_all_at(&[&[7; 300_000]], 0).unwrap();
+        assert!(file.is_cached(0, 300_000) && file.is_cached(299_999, 1) && file.is_cached(0, 0));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_page_cache_has_let_go_is_not_cached() {
+    use rustix::fs::{Advice, fadvise, statfs};
+    let dir = tempfile::tempdir().unwrap();
+    // These let go of clean pages when they are told to, and can tell what they have: ext4, xfs, btrfs.
+    if ![0xef53, 0x5846_5342, 0x9123_683e].contains(&statfs(dir.path()).unwrap().f_type) {
+        return;
+    }
+    let file = RealStorage::new().open(&dir.path().join("a"), OpenMode::CreateNew).unwrap();
+    file.write_all_at(&[&[7; 300_000]], 0).unwrap();
+    file.sync_data().unwrap();
+    fadvise(std::fs::File::open(dir.path().join("a")).unwrap(), 0, None, Advice::DontNeed).unwrap();
+    assert!(!file.is_cached(0, 300_000));
+    assert_eq!(read(&*file, 0, 300_000), [7; 300_000]);
+    assert!(file.is_cached(0, 300_000));
+}

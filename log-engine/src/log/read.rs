@@ -118,6 +118,15 @@ impl Log {
         Ok(out)
     }
 
+    /// Whether [`Log::read`] would not wait for a device, as far as can be told at once; true for an offset that it
+    /// refuses. Callers that must not be held up read elsewhere if it is false.
+    #[must_use]
+    pub fn is_cached(&self, from: Offset, max_bytes: usize) -> bool {
+        let view = self.view.load();
+        let inside = from >= self.start_offset() && from < self.end.get();
+        !inside || view.segments.get(view.segment_of(from)).is_none_or(|s| s.is_cached(from, max_bytes))
+    }
+
     /// Whether a read that found nothing in a segment looks into the next one: compaction may have emptied it.
     fn may_skip(&self, view: &View, index: usize, from: Offset) -> Result<bool> {
         let Some(next) = view.segments.get(index + 1) else { return Ok(false) };

@@ -9,6 +9,12 @@ use bytes::Bytes;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// So many bytes at the end of a segment that this process writes count as cached.
+const NEWEST: usize = 64 * 1024;
+/// Read at once by [`FileSlice::load`].
+const LOAD: usize = 64 * 1024;
 
 /// A range of published bytes of one segment. No byte of it is touched before it is asked for.
 ///
@@ -53,6 +59,30 @@ impl FileSlice {
     /// What the system answers to mapping or reading.
     pub fn bytes(&self) -> io::Result<Bytes> {
         self.segment.bytes_of(&self.file, self.position, self.len)
+    }
+
+    /// Whether up to `max` bytes from `skip` on can be sent or read without waiting for a device, as far as can be told
+    /// at once.
+    #[must_use]
+    pub fn is_cached(&self, skip: usize, max: usize) -> bool {
+        let len = self.len.saturating_sub(skip).min(max);
+        len == 0 || self.file.is_cached(self.position.to_u64() + skip as u64, len)
+    }
+
+    /// Brings up to `max` bytes from `skip` on into memory, and waits for the device: what follows does not.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers to reading.
+    pub fn load(&self, skip: usize, max: usize) -> io::Result<()> {
+        let mut buf = vec![0; LOAD];
+        let (mut at, end) = (skip, skip.saturating_add(max).min(self.len));
+        while at < end {
+            let piece = LOAD.min(end - at);
+            self.file.read_exact_at(&mut buf[..piece], self.position.to_u64() + at as u64)?;
+            at += piece;
+        }
+        Ok(())
     }
 
     /// The part before `middle` bytes and the part from there on.
@@ -117,6 +147,24 @@ impl Segment {
         self.bytes_of(&self.file()?, position, len).map_err(self.io("read"))
     }
 
+    /// Whether up to `max` bytes from the batch that holds `offset` on can be found and read without waiting for a
+    /// device. False if it takes more than a look to tell.
+    #[must_use]
+    pub fn is_cached(&self, offset: Offset, max: usize) -> bool {
+        let position = match self.indexes.read().as_ref() {
+            Some(indexes) => indexes.offsets.lookup(offset).map_or(Position::ZERO, |entry| entry.position),
+            None => return false,
+        };
+        let (file, written_here) = {
+            let open = self.open.read();
+            let Some(file) = &open.file else { return false };
+            (Arc::clone(file), open.writable)
+        };
+        let left = self.len().to_usize().saturating_sub(position.to_usize());
+        // Readers at the end of a log that is written pay for no look. If it has been idle for long, one of them waits once.
+        left == 0 || written_here && left <= NEWEST || file.is_cached(position.to_u64(), left.min(max))
+    }
+
     fn check_published(&self, position: Position, len: usize) {
         let end = position.checked_add(len);
         let published = self.len();
@@ -143,6 +191,7 @@ impl Segment {
 
     /// The open file, opened if need be.
     pub(super) fn file(&self) -> Result<Arc<dyn StorageFile>> {
+        self.note_use();
         if let Some(file) = &self.open.read().file {
             return Ok(Arc::clone(file));
         }
@@ -153,6 +202,13 @@ impl Segment {
         let file = self.open_whole(OpenMode::Read)?;
         open.file = Some(Arc::clone(&file));
         Ok(file)
+    }
+
+    fn note_use(&self) {
+        // Looked at first: readers of one segment do not take its cache line from each other.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Opens the file and sees to it that it is as long as what was published: a map of a shorter one would end the
@@ -169,6 +225,7 @@ impl Segment {
 
     /// The open file, opened for writing if it is not.
     pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
+        self.note_use();
         {
             let open = self.open.read();
             if let Some(file) = open.file.as_ref().filter(|_| open.writable) {

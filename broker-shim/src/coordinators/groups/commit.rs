@@ -5,6 +5,7 @@ use super::slot::Slot;
 use crate::coordinators::group::{Committer, GroupError, Now};
 use crate::coordinators::journal::{JournalError, JournalRecord};
 use crate::coordinators::records::{self, MAX_STRING, OffsetValue};
+use crate::trouble::Chain;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,7 +153,7 @@ pub(super) fn refused(error: &JournalError) -> GroupError {
     match error {
         JournalError::TooLarge => GroupError::TooLarge,
         error => {
-            tracing::warn!(%error, "offsets are not stored");
+            tracing::warn!(error = %Chain(error), "offsets are not stored");
             GroupError::NotAvailable
         }
     }

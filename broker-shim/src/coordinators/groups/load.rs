@@ -10,6 +10,7 @@ use crate::coordinators::group::Group;
 use crate::coordinators::journal::{JournalError, Replayed};
 use crate::coordinators::offsets::Offsets;
 use crate::coordinators::records::{self, GroupValue, Key};
+use crate::trouble::Chain;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -165,7 +166,7 @@ impl GroupCoordinator {
             let key = records::offset_key(&group, &lowered.topic, lowered.partition);
             let record = (key, Some(records::offset_value(&value)));
             if let Err(error) = self.journal.append(slot.partition, &[record]) {
-                tracing::warn!(%error, "the lowered offset is not stored; it is lowered again at the next start");
+                tracing::warn!(error = %Chain(&error), "the lowered offset is not stored; it is lowered again at the next start");
             }
             slot.offsets.set(&lowered.topic, lowered.partition, value);
             report.lowered.push(lowered);

@@ -3,6 +3,7 @@
 use super::batches::replay_batch;
 use super::{Journal, JournalError, JournalRecord, Replayed};
 use crate::metadata::{Catalog, InternalTopic, NoLog, Topic};
+use crate::trouble::Chain;
 use log_engine::error::LogError;
 use log_engine::format::CorruptReason;
 use log_engine::format::build::NewRecord;
@@ -131,7 +132,7 @@ fn replay_from(log: &Log, from: Offset, visit: &mut dyn FnMut(Replayed<'_>)) -> 
         let batch = batch?;
         if let Err(error) = replay_batch(&batch.view(), cap, visit) {
             // Its checksum is right, so it was stored like this: by another broker.
-            tracing::error!(%error, offset = %batch.view().base_offset(), "a batch of committed offsets is not understood");
+            tracing::error!(error = %Chain(&error), offset = %batch.view().base_offset(), "a batch of committed offsets is not understood");
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use super::convert::MAX_CONVERTED;
 use super::{IDS_SINCE, NO_CONVERSION_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
 use crate::broker::BrokerState;
 use crate::metadata::Topic;
-use crate::net::FileSlice;
+use crate::net::{FileSlice, MAX_SENDFILE};
 use bytes::Bytes;
 use kafka_wire::messages::FetchRequest;
 use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
@@ -46,17 +46,36 @@ impl Collected {
     }
 }
 
-/// Reads all partitions of a request, in its order, until its limit is spent.
+/// Reads all partitions of a request, in its order, until its limit is spent. Waits for the disk, so that who sends the
+/// beginnings of the ranges does not.
 pub(super) fn collect(state: &BrokerState, cx: &RequestContext, request: &FetchRequest) -> Collected {
-    let mut limit = usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
-    if cx.version < NO_CONVERSION_SINCE {
-        limit = limit.min(MAX_CONVERTED);
-    }
-    let mut reading = Reading { state, cx, request, limit, collected: Collected::default() };
+    let mut reading = Reading::new(state, cx, request, false);
     for topic in &request.topics {
         reading.topic(topic);
     }
+    // What cannot be loaded fails again when it is sent.
+    for slice in reading.collected.files.iter().flatten() {
+        if !slice.is_cached(0, MAX_SENDFILE) {
+            let _ = slice.load(0, MAX_SENDFILE);
+        }
+    }
     reading.collected
+}
+
+/// The same without waiting for the disk; `None` if that cannot be done.
+pub(super) fn collect_cached(
+    state: &BrokerState,
+    cx: &RequestContext,
+    request: &FetchRequest,
+) -> Option<Collected> {
+    let mut reading = Reading::new(state, cx, request, true);
+    for topic in &request.topics {
+        reading.topic(topic);
+        if reading.met_cold {
+            return None;
+        }
+    }
+    Some(reading.collected)
 }
 
 struct Reading<'a> {
@@ -65,10 +84,28 @@ struct Reading<'a> {
     request: &'a FetchRequest,
     /// Bytes that the whole answer may have.
     limit: usize,
+    /// Read nothing that would wait for the disk.
+    only_cached: bool,
+    /// There was such a thing.
+    met_cold: bool,
     collected: Collected,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(
+        state: &'a BrokerState,
+        cx: &'a RequestContext,
+        request: &'a FetchRequest,
+        only_cached: bool,
+    ) -> Self {
+        let mut limit =
+            usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
+        if cx.version < NO_CONVERSION_SINCE {
+            limit = limit.min(MAX_CONVERTED);
+        }
+        Self { state, cx, request, limit, only_cached, met_cold: false, collected: Collected::default() }
+    }
+
     fn topic(&mut self, asked: &FetchTopic) {
         let found = topics::find(self.state, self.cx, IDS_SINCE, &asked.topic, asked.topic_id);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
@@ -108,7 +145,12 @@ impl Reading<'_> {
             self.collected.urgent = true;
             return Ok(PartitionData { diverging_epoch, ..self.frame(log, asked) });
         }
-        let read = log.read(from, self.limits(log, asked)).map_err(|e| self.failed(topic, asked, &e))?;
+        let limits = self.limits(log, asked);
+        if self.only_cached && !log.is_cached(from, limits.max_bytes) {
+            self.met_cold = true;
+            return Ok(PartitionData::default());
+        }
+        let read = log.read(from, limits).map_err(|e| self.failed(topic, asked, &e))?;
         self.check_codec(&read)?;
         self.collected.logs.push((Arc::clone(log), end_before));
         let records = self.gap(read.slices);
@@ -175,12 +217,8 @@ impl Reading<'_> {
 
     fn failed(&self, topic: &Topic, asked: &FetchPartition, error: &LogError) -> ErrorCode {
         if !matches!(error, LogError::OffsetOutOfRange { .. } | LogError::Closed) {
-            tracing::warn!(
-                "{}-{} cannot be read at {}: {error}",
-                topic.name,
-                asked.partition,
-                asked.fetch_offset
-            );
+            let what = "a log cannot be read";
+            self.state.tell_trouble(topic.name.as_str(), asked.partition, what, error);
         }
         errors::of_log(error)
     }

@@ -105,7 +105,7 @@ impl FetchSessions {
         for topic in topics.iter_mut() {
             let (name, topic_id) = (&topic.topic, topic.topic_id);
             topic.partitions.retain(|partition| {
-                let news = session.tell((name.clone(), topic_id.0, partition.partition_index), partition);
+                let news = session.tell(&(name.clone(), topic_id.0, partition.partition_index), partition);
                 news || matches!(part, Part::First(_))
             });
         }
@@ -234,7 +234,7 @@ impl Session {
     }
 
     /// Remembers what the client is told of a partition; says whether it is news.
-    fn tell(&mut self, key: Key, partition: &PartitionData) -> bool {
+    fn tell(&mut self, key: &Key, partition: &PartitionData) -> bool {
         let has_records = match &partition.records {
             Payload::None => false,
             Payload::Bytes(bytes) => !bytes.is_empty(),
@@ -242,13 +242,13 @@ impl Session {
         };
         let is_error = partition.error_code != i16::from(ErrorCode::None);
         let now = (partition.high_watermark, partition.log_start_offset);
-        let place = self.places.get(&key).copied();
+        let place = self.places.get(key).copied();
         let Some(known) = place.and_then(|place| self.queue.get_mut(&place)) else { return true };
         // An error is told each time, and what comes after it is news.
         let news = has_records || is_error || partition.diverging_epoch != Default::default();
         let news = news || known.told != Some(now);
         known.told = (!is_error).then_some(now);
-        if has_records && let Some(known) = self.remove(&key) {
+        if has_records && let Some(known) = self.remove(key) {
             self.push(known);
         }
         news

@@ -15,6 +15,7 @@ use kafka_wire::messages::{
     InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetForLeaderEpochRequest,
 };
 use kafka_wire::{ErrorCode, Uuid};
+use tokio::io::AsyncWriteExt;
 
 fn metadata(names: &[&str]) -> MetadataRequest {
     let topic = |name: &&str| MetadataRequestTopic { name: Some((*name).to_owned()), ..Default::default() };
@@ -475,4 +476,16 @@ async fn transactional_producers_are_refused_for_good() {
         assert_eq!(error(answer.error_code), code, "{id:?} {timeout}");
         assert_eq!((answer.producer_id, answer.producer_epoch), (None, -1));
     }
+}
+
+/// As librdkafka 2.16 asks for all topics: it reserves four bytes for a count that has one.
+#[tokio::test]
+async fn bytes_behind_a_request_are_ignored() {
+    let rig = Rig::new().await;
+    rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    let frame = b"\0\0\0\x19\0\x03\0\x0d\0\0\0\x01\0\x07rdkafka\0\0\0\0\0\x01\0\0";
+    client.stream.write_all(frame).await.unwrap();
+    let answer = client.receive::<MetadataRequest>(13).await;
+    assert_eq!(answer.topics.iter().map(|t| t.name.as_deref()).collect::<Vec<_>>(), [Some("t")]);
 }

@@ -98,6 +98,31 @@ async fn a_large_range_leaves_by_sendfile_and_arrives_whole() {
     assert!(sent >= 800_000, "{sent} bytes by sendfile");
 }
 
+/// Drops the log's records from the page cache, as far as the file system lets us.
+fn evict(topic: &Topic) {
+    let log = topic.partition(0).unwrap();
+    log.sync().unwrap();
+    let file = std::fs::File::open(log.dir().join("00000000000000000000.log")).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_in_memory_is_read_all_the_same() {
+    let rig = Rig::new().await;
+    let mut client = rig.client().await;
+    let topic = rig.topic("t", 1, &[]);
+    for nth in 0..20_u8 {
+        client.produce(9, &topic, batch(&[&vec![nth; 40_000]])).await;
+    }
+    evict(&topic);
+    let all = client.call(12, &request(12, &topic, 0)).await;
+    assert_eq!(bases(only(&all)), (0..20).collect::<Vec<i64>>());
+    evict(&topic);
+    let mut one = request(12, &topic, 7);
+    one.max_bytes = 1;
+    assert_eq!(bases(only(&client.call(12, &one).await)), [7]);
+}
+
 #[tokio::test]
 async fn the_first_batch_is_whole_whatever_the_limits() {
     let rig = Rig::new().await;

@@ -146,6 +146,29 @@ async fn zstd_needs_version_7() {
     assert_eq!(error(answer.error_code), ErrorCode::UnsupportedCompressionType);
 }
 
+/// The offset that the next answer tells. All requests were sent with the first correlation id.
+async fn next_base(client: &mut super::rig::Client) -> i64 {
+    let (_, body) =
+        kafka_wire::header::split_response(kafka_wire::ApiKey::Produce, 9, client.frame().await).unwrap();
+    let answer: kafka_wire::messages::ProduceResponse = kafka_wire::Message::from_body(body, 9).unwrap();
+    answer.responses[0].partition_responses[0].base_offset
+}
+
+/// The appends sync, off the runtime's threads, and still happen in the order of the requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flush_messages_syncs_before_the_answer_and_keeps_the_order() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[("flush.messages", "1")]);
+    let mut client = rig.client().await;
+    for nth in 0..10_u8 {
+        client.send(9, &produce_request(9, 1, &topic, 0, batch(&[&[nth]]))).await;
+    }
+    for nth in 0..10 {
+        assert_eq!(next_base(&mut client).await, nth);
+        assert!(topic.partition(0).unwrap().synced_end() > offset(nth));
+    }
+}
+
 #[tokio::test]
 async fn unknown_topics_and_partitions_do_not_hinder_the_others() {
     let rig = Rig::new().await;
@@ -285,10 +308,6 @@ async fn pipelined_produces_are_stored_and_answered_in_order() {
         client.send(9, &produce_request(9, -1, &topic, 0, batch(&[&[nth]]))).await;
     }
     for nth in 0..50 {
-        // Correlation ids are the client's own here: all requests were sent with the first one.
-        let frame = client.frame().await;
-        let (_, body) = kafka_wire::header::split_response(kafka_wire::ApiKey::Produce, 9, frame).unwrap();
-        let answer: kafka_wire::messages::ProduceResponse = kafka_wire::Message::from_body(body, 9).unwrap();
-        assert_eq!(answer.responses[0].partition_responses[0].base_offset, nth);
+        assert_eq!(next_base(&mut client).await, nth);
     }
 }

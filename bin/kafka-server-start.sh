@@ -1,0 +1,3 @@
+#!/bin/sh
+# Kafka's name for: corrente server [FILE.properties] [--override key=value]...
+exec "$(dirname -- "$(readlink -f -- "$0")")/corrente" server "$@"
