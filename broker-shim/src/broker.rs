@@ -3,6 +3,7 @@
 use crate::commits::Commits;
 use crate::config::{BrokerConfig, Durability};
 use crate::coordinators::GroupCoordinator;
+use crate::handlers::FetchSessions;
 use crate::metadata::Catalog;
 use crate::net::ConnectionContext;
 use crate::trouble::Trouble;
@@ -29,6 +30,8 @@ pub struct BrokerState {
     pub(crate) commits: Arc<Commits>,
     /// Bytes of converted records that may be in memory at once, on their way to old clients.
     pub(crate) conversions: Arc<Semaphore>,
+    /// What clients fetch, as far as they let us remember it.
+    pub(crate) fetch_sessions: FetchSessions,
     /// What was said about logs in trouble.
     trouble: Trouble,
 }
@@ -46,6 +49,7 @@ impl BrokerState {
         groups: Arc<GroupCoordinator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let slots = config.network.fetch_session_slots;
         Self {
             config,
             store,
@@ -54,6 +58,7 @@ impl BrokerState {
             clock,
             commits: Arc::default(),
             conversions: Arc::new(Semaphore::new(CONVERSIONS)),
+            fetch_sessions: FetchSessions::new(slots),
             trouble: Trouble::default(),
         }
     }

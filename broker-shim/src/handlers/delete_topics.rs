@@ -44,7 +44,7 @@ pub(super) fn handle(
 }
 
 fn twice(asked: DeleteTopicState) -> DeletableTopicResult {
-    let what = if asked.name.is_some() { "name" } else { "ID" };
+    let what = if asked.name.is_some() { "name" } else { "id" };
     DeletableTopicResult {
         name: asked.name,
         topic_id: asked.topic_id,

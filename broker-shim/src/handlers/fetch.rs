@@ -14,19 +14,20 @@
 //!
 //! # Sessions
 //!
-//! We make none: every answer has session id 0, which tells a client to name all partitions each time. A request in a
-//! session that we cannot have made is FETCH_SESSION_ID_NOT_FOUND, after which clients start anew.
+//! A request in a session becomes one that names everything, and its answer loses what is known ([`session`]).
 
 mod convert;
 mod read;
+mod session;
 
 use super::{RequestContext, on_blocking_pool, respond, respond_with_files};
 use crate::broker::BrokerState;
 use crate::net::{Call, Outcome};
 use crate::purgatory::Watch;
-use kafka_wire::ErrorCode;
 use kafka_wire::messages::{FetchRequest, FetchResponse};
 use read::Collected;
+pub(crate) use session::FetchSessions;
+use session::Part;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -40,23 +41,23 @@ const NO_CONVERSION_SINCE: i16 = 4;
 /// The first version that may carry zstd.
 const ZSTD_SINCE: i16 = 10;
 
-pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: FetchRequest) -> Call {
-    if request.session_epoch.is_some_and(|epoch| epoch != 0) {
-        let code = ErrorCode::FetchSessionIdNotFound;
-        return Call::Done(respond(
-            &cx,
-            &FetchResponse { error_code: code.into(), ..FetchResponse::default() },
-        ));
-    }
+pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, mut request: FetchRequest) -> Call {
+    let part = match state.fetch_sessions.begin(cx.version >= IDS_SINCE, &mut request) {
+        Ok(part) => part,
+        Err(code) => {
+            let response = FetchResponse { error_code: code.into(), ..FetchResponse::default() };
+            return Call::Done(respond(&cx, &response));
+        }
+    };
     let deadline = wait_time(&request).map(|time| Instant::now() + time);
     let first = read::collect_cached(state, &cx, &request);
     if let Some(collected) = &first
         && cx.version >= NO_CONVERSION_SINCE
         && (deadline.is_none() || collected.is_enough(&request))
     {
-        return Call::Done(answer(&cx, first.unwrap_or_default()));
+        return Call::Done(answer(state, &cx, part, first.unwrap_or_default()));
     }
-    let fetch = Arc::new(Fetch { state: Arc::clone(state), cx, request });
+    let fetch = Arc::new(Fetch { state: Arc::clone(state), cx, request, part });
     Call::Pending(Box::pin(wait(fetch, deadline, first)))
 }
 
@@ -71,6 +72,7 @@ struct Fetch {
     state: Arc<BrokerState>,
     cx: RequestContext,
     request: FetchRequest,
+    part: Part,
 }
 
 impl Fetch {
@@ -104,11 +106,8 @@ async fn wait(fetch: Arc<Fetch>, deadline: Option<Instant>, first: Option<Collec
         let _ = timeout_at(deadline, watch).await;
         collected = fetch.collect().await;
     }
-    if fetch.cx.version >= NO_CONVERSION_SINCE {
-        return answer(&fetch.cx, collected);
-    }
-    if collected.files.is_empty() {
-        return answer(&fetch.cx, collected);
+    if fetch.cx.version >= NO_CONVERSION_SINCE || collected.files.is_empty() {
+        return answer(&fetch.state, &fetch.cx, fetch.part, collected);
     }
     let room = convert::Room::take(&fetch.state.conversions).await;
     on_blocking_pool(move || {
@@ -118,12 +117,13 @@ async fn wait(fetch: Arc<Fetch>, deadline: Option<Instant>, first: Option<Collec
             }
             None => convert::to_nothing(&mut collected),
         }
-        answer(&fetch.cx, collected)
+        answer(&fetch.state, &fetch.cx, fetch.part, collected)
     })
     .await
 }
 
-fn answer(cx: &RequestContext, collected: Collected) -> Outcome {
-    let response = FetchResponse { responses: collected.topics, ..FetchResponse::default() };
+fn answer(state: &BrokerState, cx: &RequestContext, part: Part, mut collected: Collected) -> Outcome {
+    let session_id = state.fetch_sessions.finish(part, &mut collected.topics);
+    let response = FetchResponse { session_id, responses: collected.topics, ..FetchResponse::default() };
     respond_with_files(cx, &response, collected.files)
 }

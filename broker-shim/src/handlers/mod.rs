@@ -48,6 +48,7 @@ mod tests;
 use crate::broker::BrokerState;
 use crate::net::{Call, CloseReason, ConnectionContext, FileSlice, Outcome, Part, Reply, Service};
 use bytes::Bytes;
+pub(crate) use fetch::FetchSessions;
 use kafka_wire::{
     AdvertisedApi, ApiKey, DecodeError, Request, RequestHeader, Response, Segment, response_frame,
 };

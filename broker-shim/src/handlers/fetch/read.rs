@@ -136,7 +136,8 @@ impl<'a> Reading<'a> {
 
     fn partition(&mut self, topic: &Topic, asked: &FetchPartition) -> Result<PartitionData, ErrorCode> {
         let log = topics::partition(topic, asked.partition)?;
-        topics::check_epoch(log, asked.current_leader_epoch)?;
+        // Any negative number is no epoch here; in other APIs it is an old one.
+        topics::check_epoch(log, asked.current_leader_epoch.filter(|epoch| *epoch >= 0))?;
         let from = Offset::new(asked.fetch_offset).ok_or(ErrorCode::OffsetOutOfRange)?;
         // Before the read: growth after this is seen by whoever waits.
         let end_before = log.end_offset();

@@ -3,7 +3,7 @@
 use super::rig::{Client, Rig, batch, error, named, produce_request};
 use crate::metadata::Topic;
 use bytes::Bytes;
-use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic, ForgottenTopic};
 use kafka_wire::messages::fetch_response::PartitionData;
 use kafka_wire::messages::{FetchRequest, FetchResponse};
 use kafka_wire::{ErrorCode, Payload, Uuid};
@@ -259,19 +259,98 @@ async fn unknown_topics_have_the_code_of_their_version() {
     );
 }
 
+/// Sends the request in a session; the answer's session id, code, and partitions as (index, code, has records).
+async fn in_session(
+    client: &mut Client,
+    request: &mut FetchRequest,
+    id: i32,
+    epoch: i32,
+) -> (i32, i16, Vec<(i32, i16, bool)>) {
+    (request.session_id, request.session_epoch) = (id, Some(epoch).filter(|epoch| *epoch != -1));
+    let response = client.call(12, request).await;
+    let told = response.responses.iter().flat_map(|topic| &topic.partitions);
+    let told = told.map(|p| (p.partition_index, p.error_code, !bytes(p).is_empty())).collect();
+    (response.session_id, response.error_code, told)
+}
+
+fn partition(index: i32, fetch_offset: i64) -> FetchPartition {
+    FetchPartition {
+        partition: index,
+        fetch_offset,
+        partition_max_bytes: 1 << 20,
+        high_watermark: i64::MAX,
+        ..FetchPartition::default()
+    }
+}
+
+/// As Kafka 4.3.1 answered the same requests.
 #[tokio::test]
-async fn sessions_are_never_made_and_unknown_ones_are_told() {
+async fn a_session_is_told_only_what_is_new() {
     let rig = Rig::new().await;
     let mut client = rig.client().await;
+    let topic = rig.topic("t", 3, &[]);
+    client.produce(9, &topic, batch(&[b"a"])).await;
+    let mut request = request(12, &topic, 0);
+    request.min_bytes = 0;
+    request.topics[0].partitions = vec![partition(0, 0), partition(1, 0), partition(7, 0)];
+    let (id, code, told) = in_session(&mut client, &mut request, 0, 0).await;
+    assert_eq!((id != 0, code, told), (true, 0, vec![(0, 0, true), (1, 0, false), (7, 3, false)]));
+    // Records and errors come again; partition 0 was moved to the end of the queue.
+    request.topics.clear();
+    let told = in_session(&mut client, &mut request, id, 1).await;
+    assert_eq!(told, (id, 0, vec![(7, 3, false), (0, 0, true)]));
+    request.topics = vec![FetchTopic {
+        topic: "t".to_owned(),
+        partitions: vec![partition(0, 1)],
+        ..FetchTopic::default()
+    }];
+    request.forgotten_topics_data =
+        vec![ForgottenTopic { topic: "t".to_owned(), partitions: vec![7], ..ForgottenTopic::default() }];
+    assert_eq!(in_session(&mut client, &mut request, id, 2).await, (id, 0, vec![]));
+    request.topics.clear();
+    request.forgotten_topics_data.clear();
+    assert_eq!(in_session(&mut client, &mut request, id, 3).await, (id, 0, vec![]));
+    client.produce(9, &topic, batch(&[b"b"])).await;
+    assert_eq!(in_session(&mut client, &mut request, id, 4).await, (id, 0, vec![(0, 0, true)]));
+    // An end that the client has not heard of is news without records.
+    request.topics = vec![FetchTopic {
+        topic: "t".to_owned(),
+        partitions: vec![partition(0, 3)],
+        ..FetchTopic::default()
+    }];
+    client.produce(9, &topic, batch(&[b"c"])).await;
+    assert_eq!(in_session(&mut client, &mut request, id, 5).await, (id, 0, vec![(0, 0, false)]));
+    request.topics.clear();
+    assert_eq!(in_session(&mut client, &mut request, id, 6).await, (id, 0, vec![]));
+}
+
+#[tokio::test]
+async fn requests_that_fit_no_session_are_told() {
+    let rig = Rig::with(&[("max.incremental.fetch.session.cache.slots", "1")]).await;
+    let mut client = rig.client().await;
     let topic = filled(&rig, &mut client, 1).await;
-    let mut request = request(7, &topic, 0);
-    request.session_epoch = Some(0);
-    let response = client.call(7, &request).await;
-    assert_eq!((response.error_code, response.session_id), (0, 0));
-    (request.session_id, request.session_epoch) = (5, Some(1));
-    let response = client.call(7, &request).await;
-    assert_eq!(error(response.error_code), ErrorCode::FetchSessionIdNotFound);
-    assert!(response.responses.is_empty());
+    let full = FetchRequest { min_bytes: 0, ..request(12, &topic, 0) };
+    let mut more = FetchRequest { topics: Vec::new(), ..full.clone() };
+    let whole = vec![(0, 0, true)];
+    for (id, epoch) in [(5, 1), (0, 5), (0, -2)] {
+        assert_eq!(in_session(&mut client, &mut more, id, epoch).await, (0, 70, vec![]), "{id} {epoch}");
+    }
+    let (id, _, told) = in_session(&mut client, &mut full.clone(), 0, 0).await;
+    assert_eq!((id != 0, &told), (true, &whole));
+    assert_eq!(in_session(&mut client, &mut more, id, 2).await, (0, 71, vec![]), "not the next one");
+    assert_eq!(in_session(&mut client, &mut full.clone(), 0, 0).await, (0, 0, whole.clone()), "no room");
+    (more.session_id, more.session_epoch) = (id, Some(1));
+    let by_id = client.call(13, &more).await;
+    assert_eq!((error(by_id.error_code), by_id.session_id), (ErrorCode::FetchSessionTopicIdError, 0));
+    assert_eq!(in_session(&mut client, &mut more, id, 1).await, (id, 0, whole.clone()), "it goes on");
+    assert_eq!(in_session(&mut client, &mut full.clone(), id, -1).await, (0, 0, whole.clone()), "closed");
+    assert_eq!(in_session(&mut client, &mut more, id, 2).await, (0, 70, vec![]));
+    // Whoever forgets everything has no session left.
+    let (id, ..) = in_session(&mut client, &mut full.clone(), 0, 0).await;
+    more.forgotten_topics_data =
+        vec![ForgottenTopic { topic: "t".to_owned(), partitions: vec![0], ..ForgottenTopic::default() }];
+    assert_eq!(in_session(&mut client, &mut more, id, 1).await, (0, 0, vec![]));
+    assert_eq!(in_session(&mut client, &mut more, id, 2).await, (0, 70, vec![]));
 }
 
 #[tokio::test]
