@@ -62,12 +62,12 @@ fn produce(c: &mut Criterion) {
 
 fn consume(c: &mut Criterion) {
     let (_broker, mut client) = start();
-    let request = produce_request(&batch(256, 1000), 1);
-    for _ in 0..512 {
+    let request = produce_request(&batch(16, 1000), 1);
+    for _ in 0..8192 {
         client.call(7, &request).expect("an answer");
     }
     let mut group = c.benchmark_group("loopback_consume");
-    for (name, max_bytes) in [("16KiB", 16 << 10), ("1MiB", 1 << 20)] {
+    for (name, max_bytes) in [("one_batch_of_16KiB", 1), ("1MiB", 1 << 20)] {
         let size = client.call_and_drop(10, &fetch_request(0, max_bytes)).expect("an answer");
         group.throughput(Throughput::Bytes(size as u64));
         group.bench_function(BenchmarkId::new(name, "hot"), |b| {

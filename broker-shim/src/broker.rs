@@ -11,6 +11,7 @@ use log_engine::io::Clock;
 use log_engine::store::LogStore;
 use std::fmt;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// The parts of one running broker.
 pub struct BrokerState {
@@ -28,7 +29,12 @@ pub struct BrokerState {
     pub(crate) commits: Arc<Commits>,
     /// What was said about logs in trouble.
     trouble: Trouble,
+    /// Bytes of converted records that may be in memory at once, on their way to old clients.
+    pub(crate) conversions: Arc<Semaphore>,
 }
+
+/// Converted records that are in memory at once, in bytes: answers lie there until slow clients took them.
+const CONVERSIONS: usize = 128 << 20;
 
 impl BrokerState {
     /// Puts the parts together.
@@ -40,7 +46,16 @@ impl BrokerState {
         groups: Arc<GroupCoordinator>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { config, store, catalog, groups, clock, commits: Arc::default(), trouble: Trouble::default() }
+        Self {
+            config,
+            store,
+            catalog,
+            groups,
+            clock,
+            commits: Arc::default(),
+            trouble: Trouble::default(),
+            conversions: Arc::new(Semaphore::new(CONVERSIONS)),
+        }
     }
 
     /// The host and port that a client is told: `advertised.listeners`, else the address that it dialled.

@@ -1,8 +1,6 @@
 //! Appends the lines of the standard input to a log: `cargo run --example append -- DIR < FILE`.
 
-use log_engine::config::LogConfig;
-use log_engine::format::build::NewRecord;
-use log_engine::log::Log;
+use log_engine::{Log, LogConfig, NewRecord};
 use std::io::{BufRead, stdin};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

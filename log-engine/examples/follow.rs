@@ -1,9 +1,7 @@
 //! One thread appends, another follows: `cargo run --example follow -- DIR`.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
-use log_engine::config::LogConfig;
-use log_engine::format::build::NewRecord;
-use log_engine::log::Log;
+use log_engine::{Log, LogConfig, NewRecord};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,9 +1,7 @@
 //! Prints a log's records from an offset on: `cargo run --example read -- DIR [OFFSET]`.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
-use log_engine::config::LogConfig;
-use log_engine::log::Log;
-use log_engine::types::Offset;
+use log_engine::{Log, LogConfig, Offset};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);

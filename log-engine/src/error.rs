@@ -6,6 +6,7 @@
 
 use crate::format::CorruptReason;
 use crate::format::validate::Rejected;
+use crate::log::producers::ProducerError;
 use crate::types::{Offset, Position};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,10 +30,10 @@ pub enum LogError {
     },
     /// The batch may not be appended; nothing was written.
     #[error("batch refused: {0}")]
-    Rejected(#[from] Rejected),
+    Rejected(Rejected),
     /// The batch is out of order for its idempotent producer; nothing was written.
     #[error("producer refused: {0}")]
-    Producer(#[from] crate::log::producers::ProducerError),
+    Producer(ProducerError),
     /// A setting is outside its range.
     #[error("{key} = {value}: expected {expected}")]
     Config {
@@ -71,7 +72,7 @@ pub enum LogError {
         problem: String,
     },
     /// Bytes on disk are not what was written. Offsets outside the damaged range are served.
-    #[error("{path}: {reason} at position {position}", path = .path.display())]
+    #[error("{path}: corrupt at position {position}: {reason}", path = .path.display())]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -89,11 +90,11 @@ pub enum LogError {
         cause: String,
     },
     /// The disk is full (or the reserve is all that is left); reads go on, appends work again when space returns.
-    #[error("{path}: no space left: {needed} bytes needed", path = .path.display())]
+    #[error("{path}: no space left{}", asked_for(*.needed), path = .path.display())]
     NoSpace {
-        /// The file that could not grow.
+        /// The file that could not grow or be made.
         path: PathBuf,
-        /// Bytes asked for.
+        /// Bytes asked for; 0 where it was room for a name or the like.
         needed: u64,
     },
     /// The operating system refused; `op` and `path` say what was tried.
@@ -119,6 +120,23 @@ pub enum Fault {
     Io,
 }
 
+// The message holds all that these have to say, so they are not the source as well.
+impl From<Rejected> for LogError {
+    fn from(why: Rejected) -> Self {
+        Self::Rejected(why)
+    }
+}
+
+impl From<ProducerError> for LogError {
+    fn from(why: ProducerError) -> Self {
+        Self::Producer(why)
+    }
+}
+
+fn asked_for(bytes: u64) -> String {
+    if bytes == 0 { String::new() } else { format!(" for {bytes} bytes") }
+}
+
 impl LogError {
     /// Whose fault this is.
     #[must_use]
@@ -133,5 +151,53 @@ impl LogError {
     /// Turns an operating system's answer into an error that says what was tried on which file.
     pub fn io(op: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, path: path.as_ref().to_owned(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    fn all() -> Vec<(LogError, &'static str)> {
+        let path = || PathBuf::from("t-0/00000000000000000120.log");
+        let dir = || PathBuf::from("data");
+        let offset = |raw| Offset::new(raw).unwrap();
+        let (requested, start, end) = (offset(900), offset(120), offset(870));
+        let position = Position::new(4096).unwrap();
+        let reason = CorruptReason::Structure("a hole".to_owned());
+        let too_large = Rejected::TooLarge { size: 9, max: 8 };
+        let out_of_order = ProducerError::OutOfOrder { found: 7, expected: 5 };
+        let config = |expected| LogError::Config { key: "segment.ms", value: "0".to_owned(), expected };
+        vec![
+            (LogError::OffsetOutOfRange { requested, start, end }, "offset 900 is out of range [120, 870]"),
+            (too_large.into(), "batch refused: batch of 9 bytes, at most 8 bytes are allowed"),
+            (out_of_order.into(), "producer refused: sequence 7, expected 5"),
+            (config("at least 1 ms"), "segment.ms = 0: expected at least 1 ms"),
+            (LogError::Name { name: "t-0".to_owned(), problem: "is there" }, "log \"t-0\" is there"),
+            (LogError::Closed, "the log is closed"),
+            (LogError::Locked { dir: dir(), holder: "process 47".to_owned() }, "data: in use by process 47"),
+            (LogError::Directory { path: dir(), problem: "is a link".to_owned() }, "data: is a link"),
+            (
+                LogError::Corrupt { path: path(), position, reason },
+                "t-0/00000000000000000120.log: corrupt at position 4096: a hole",
+            ),
+            (
+                LogError::Poisoned { path: dir(), cause: "cannot sync x".to_owned() },
+                "data: poisoned by an earlier failure: cannot sync x",
+            ),
+            (LogError::NoSpace { path: dir(), needed: 512 }, "data: no space left for 512 bytes"),
+            (LogError::NoSpace { path: dir(), needed: 0 }, "data: no space left"),
+            (LogError::io("sync", dir())(io::ErrorKind::Other.into()), "cannot sync data"),
+        ]
+    }
+
+    #[test]
+    fn messages_say_what_and_where_and_leave_the_cause_to_the_source() {
+        for (error, text) in all() {
+            assert_eq!(error.to_string(), text);
+            assert!(!text.ends_with('.'), "{text}");
+            assert_eq!(error.source().is_some(), matches!(error, LogError::Io { .. }), "{text}");
+        }
     }
 }

@@ -1,4 +1,59 @@
 //! A memory-mapped, segmented commit log: sparse indexes, time-based retention, zero-copy reads.
+//!
+//! Records go to the end and get an offset; any number of readers go through them at their own pace; old segments go
+//! by age or size. No runtime, no thread of its own, and Apache Kafka's files, byte for byte.
+//!
+//! # Three calls
+//!
+//! ```
+//! use log_engine::{Log, LogConfig, NewRecord, Offset};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let temp = tempfile::tempdir().unwrap();
+//! # let dir = temp.path().join("orders");
+//! let log = Log::open(&dir, LogConfig::default())?;
+//! log.append(&[NewRecord::value(b"first"), NewRecord::keyed(b"key", b"second")])?;
+//! for batch in log.records(Offset::ZERO) {
+//!     for record in &batch?.records()? {
+//!         let record = record?;
+//!         println!("{}: {:?}", record.offset, record.value);
+//!     }
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Log::wait_for_end`] follows a log that grows (or [`Log::poll_end`], from any runtime). [`Log::read`] gives ranges of
+//! files, for `sendfile`. Many logs in one directory are a [`LogStore`], which also does their housekeeping; whoever has
+//! a single log calls [`Log::sync_if_due`] and [`Log::apply_retention`] now and then.
+//!
+//! # What survives
+//!
+//! | returned | survives | may be lost by |
+//! |---|---|---|
+//! | [`Log::append`] | the end of the process at any instant: `kill -9`, panic, out of memory | kernel crash, power cut |
+//! | [`Log::append_synced`], [`Log::sync`] | a power cut too, whatever reached the disk in which order | the medium |
+//!
+//! Callers of `sync` that come together share one. For both levels: what is lost is a suffix; nothing is reordered,
+//! doubled or altered; damage of what was synced is reported with its exact range ([`Log::damage`]) while the rest is
+//! served, and nothing is deleted for it. After a failed sync the log is poisoned ([`LogError::Poisoned`]): nothing is
+//! acknowledged until it is opened again, which looks at what the disk really has.
+//!
+//! # Why that holds
+//!
+//! Each module's front page lists its invariants:
+//!
+//! * [`log`]: one writer, readers without a lock, offsets given once, poison;
+//! * [`segment`]: published bytes never change, whole batches only;
+//! * [`index`]: caches, never evidence;
+//! * [`store`]: nothing is changed before all was looked at; the marker of a clean stop comes last;
+//! * [`io`]: the only place that talks to the system. With the feature `test-util` it has storages in memory, that count,
+//!   that fail at the n-th call and that lose their power, for your own tests too.
+//!
+//! # Features
+//!
+//! `gzip`, `snappy`, `lz4`, `zstd` (all on by default): codecs of record batches. `test-util`: the storages for tests.
+
 pub mod config;
 pub mod error;
 pub mod format;
@@ -8,3 +63,14 @@ pub mod log;
 pub mod segment;
 pub mod store;
 pub mod types;
+
+pub use config::{CleanupPolicy, LogConfig};
+pub use error::{Fault, LogError, Result};
+pub use format::CorruptReason;
+pub use format::batch::Codec;
+pub use format::build::NewRecord;
+pub use format::record::Record;
+pub use log::{Appended, Damage, Log, LogBuilder, Origin, ReadLimits, ReadSlices, RecordBatch};
+pub use segment::FileSlice;
+pub use store::{LogName, LogStore, StoreBuilder};
+pub use types::{LeaderEpoch, Offset, Position, Timestamp};

@@ -127,6 +127,15 @@ pub fn validate(overrides: &BTreeMap<String, String>) -> Result<(), TopicConfigE
             Ok(Value::List(list)) if list.is_empty() && *name == "cleanup.policy" => {
                 Some("String must be one of: compact, delete".to_owned())
             }
+            Ok(Value::List(list)) if name.ends_with(".throttled.replicas") && !are_replicas(&list) => {
+                Some(format!(
+                    "{name} must be the literal '*' or a list of replicas in the following format: \
+                     [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+                ))
+            }
+            Ok(Value::Text(version)) if *name == "message.format.version" && !is_format_version(&version) => {
+                Some(format!("Version `{}` is not a valid version", super::error::Escaped(&version)))
+            }
             Ok(_) if value.len() > MAX_VALUE_LEN => {
                 Some(format!("Value must have at most {MAX_VALUE_LEN} bytes"))
             }
@@ -147,6 +156,20 @@ pub fn validate(overrides: &BTreeMap<String, String>) -> Result<(), TopicConfigE
         ))),
         _ => Ok(()),
     }
+}
+
+/// `*`, or pairs of numbers with a colon between.
+fn are_replicas(list: &[String]) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_pair = |item: &String| item.split_once(':').is_some_and(|(p, b)| is_number(p) && is_number(b));
+    matches!(list, [only] if only == "*") || list.iter().all(is_pair)
+}
+
+/// A version of Kafka that had this key: `0.8.0` to `3.9`, with or without the part after the minor number.
+fn is_format_version(text: &str) -> bool {
+    let release = text.split_once("-IV").map_or(text, |(release, _)| release);
+    let numbers: Option<Vec<u8>> = release.split('.').map(|part| part.parse().ok()).collect();
+    matches!(numbers.as_deref(), Some([0, 8..=11, _, ..] | [1, 0..=1, ..] | [2, 0..=8, ..] | [3, 0..=9, ..]))
 }
 
 /// The values in force for one topic.

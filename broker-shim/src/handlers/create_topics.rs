@@ -13,8 +13,8 @@ use kafka_wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
 use kafka_wire::{ErrorCode, Uuid};
 use std::collections::{BTreeMap, HashMap};
 
-/// The first version in which -1 stands for the broker's defaults.
-const DEFAULTS_SINCE: i16 = 4;
+/// The first version in which -1 stands for the broker's defaults (in Kafka 2.2 it is an error in all of its versions).
+const DEFAULTS_SINCE: i16 = 2;
 /// The first version that Kafka 4 serves.
 const NEW_TEXTS_SINCE: i16 = 2;
 /// The most topics of one request: each costs a sync.
@@ -68,11 +68,7 @@ fn one(
             created(state, &topic.name, &plan, id)
         }
         // As in Kafka: the topic is there, but whoever does not wait is not told so.
-        Ok(_) => refused(
-            &topic.name,
-            ErrorCode::RequestTimedOut,
-            "The topic is created; the request did not wait.",
-        ),
+        Ok(_) => refused_with(&topic.name, ErrorCode::RequestTimedOut, None),
         Err(e) => {
             let text = if cx.version < NEW_TEXTS_SINCE { e.old_text() } else { e.to_string() };
             if let CreateTopicError::Storage(cause) = &e {
@@ -122,10 +118,16 @@ fn configs(state: &BrokerState, overrides: &BTreeMap<String, String>) -> Vec<Cre
 }
 
 fn refused(name: &str, code: ErrorCode, text: &str) -> CreatableTopicResult {
+    refused_with(name, code, Some(text.to_owned()))
+}
+
+fn refused_with(name: &str, code: ErrorCode, error_message: Option<String>) -> CreatableTopicResult {
     CreatableTopicResult {
         name: name.to_owned(),
         error_code: code.into(),
-        error_message: Some(text.to_owned()),
+        error_message,
+        // None to show, which is not the same as none that may be shown.
+        configs: Some(Vec::new()),
         ..CreatableTopicResult::default()
     }
 }

@@ -7,7 +7,7 @@ use kafka_wire::ErrorCode;
 use kafka_wire::messages::delete_topics_request::DeleteTopicState;
 use kafka_wire::messages::delete_topics_response::DeletableTopicResult;
 use kafka_wire::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The first version that names topics by id as well.
@@ -26,14 +26,39 @@ pub(super) fn handle(
     } else {
         request.topic_names.into_iter().map(by_name).collect()
     };
-    let mut seen = HashSet::new();
+    let key = |topic: &DeleteTopicState| (topic.name.clone(), topic.topic_id.0);
+    let mut count: HashMap<_, u32> = HashMap::new();
+    for topic in &asked {
+        *count.entry(key(topic)).or_default() += 1;
+    }
     let mut responses = Vec::new();
     for topic in asked {
-        if seen.insert((topic.name.clone(), topic.topic_id.0)) {
-            responses.push(delete(state, cx, topic));
+        // What is there twice is answered once, and not deleted.
+        match count.remove(&key(&topic)) {
+            None => {}
+            Some(1) => responses.push(unless_unwaited(request.timeout_ms, delete(state, cx, topic))),
+            Some(_) => responses.push(twice(topic)),
         }
     }
     DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }
+}
+
+fn twice(asked: DeleteTopicState) -> DeletableTopicResult {
+    let what = if asked.name.is_some() { "name" } else { "ID" };
+    DeletableTopicResult {
+        name: asked.name,
+        topic_id: asked.topic_id,
+        error_code: ErrorCode::InvalidRequest.into(),
+        error_message: Some(format!("Duplicate topic {what}.")),
+    }
+}
+
+/// As in Kafka: the topic is gone, but whoever does not wait is not told so.
+fn unless_unwaited(timeout_ms: i32, result: DeletableTopicResult) -> DeletableTopicResult {
+    if timeout_ms > 0 || result.error_code != i16::from(ErrorCode::None) {
+        return result;
+    }
+    DeletableTopicResult { error_code: ErrorCode::RequestTimedOut.into(), ..result }
 }
 
 fn delete(state: &BrokerState, cx: &RequestContext, asked: DeleteTopicState) -> DeletableTopicResult {
@@ -45,12 +70,20 @@ fn delete(state: &BrokerState, cx: &RequestContext, asked: DeleteTopicState) -> 
         error_message: message,
     };
     if by_id == asked.name.is_some() {
-        let text = "Exactly one of topic name and topic id must be given.".to_owned();
-        return result(asked.name, asked.topic_id, ErrorCode::InvalidRequest, Some(text));
+        let text = if by_id {
+            "You may not specify both topic name and topic id."
+        } else {
+            "Neither topic name nor id were specified."
+        };
+        return result(asked.name, asked.topic_id, ErrorCode::InvalidRequest, Some(text.to_owned()));
     }
     let Some(topic) = find(state, &asked) else {
-        let code = if by_id { ErrorCode::UnknownTopicId } else { ErrorCode::UnknownTopicOrPartition };
-        return result(asked.name, asked.topic_id, code, Some(DeleteTopicError::Unknown.to_string()));
+        let (code, text) = if by_id {
+            (ErrorCode::UnknownTopicId, "This server does not host this topic ID.".to_owned())
+        } else {
+            (ErrorCode::UnknownTopicOrPartition, DeleteTopicError::Unknown.to_string())
+        };
+        return result(asked.name, asked.topic_id, code, Some(text));
     };
     let name = Some(topic.name.to_string());
     match state.catalog.delete(topic.name.as_str()) {

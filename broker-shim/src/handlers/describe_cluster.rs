@@ -7,20 +7,31 @@ use kafka_wire::ErrorCode;
 use kafka_wire::messages::describe_cluster_response::DescribeClusterBroker;
 use kafka_wire::messages::{DescribeClusterRequest, DescribeClusterResponse};
 
-/// The endpoints that clients talk to; 2 are controllers, of which there are none to talk to.
+/// The endpoints that clients talk to.
 const BROKERS: i8 = 1;
+/// Of these there are none to talk to.
+const CONTROLLERS: i8 = 2;
 
 pub(super) fn handle(
     state: &BrokerState,
     cx: &RequestContext,
     request: &DescribeClusterRequest,
 ) -> DescribeClusterResponse {
-    if request.endpoint_type != BROKERS {
-        return DescribeClusterResponse {
-            error_code: ErrorCode::MismatchedEndpointType.into(),
-            error_message: Some("The request was sent to an endpoint of the wrong type.".to_owned()),
-            ..DescribeClusterResponse::default()
-        };
+    let refused = |code: ErrorCode, text: String| DescribeClusterResponse {
+        error_code: code.into(),
+        error_message: Some(text),
+        ..DescribeClusterResponse::default()
+    };
+    match request.endpoint_type {
+        BROKERS => {}
+        CONTROLLERS => {
+            let text = "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type \
+                        CONTROLLER";
+            return refused(ErrorCode::MismatchedEndpointType, text.to_owned());
+        }
+        other => {
+            return refused(ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {other}"));
+        }
     }
     let (host, port) = state.advertised(&cx.connection);
     let broker = DescribeClusterBroker {

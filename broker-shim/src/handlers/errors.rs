@@ -43,7 +43,8 @@ pub(super) fn of_rejected(rejected: &Rejected) -> ErrorCode {
     match rejected {
         Rejected::TooLarge { .. } => ErrorCode::MessageTooLarge,
         Rejected::LargerThanSegment { .. } => ErrorCode::RecordListTooLarge,
-        Rejected::Corrupt(_) => ErrorCode::CorruptMessage,
+        // A format that is none; old ones are converted or refused before.
+        Rejected::Corrupt(_) | Rejected::Magic(_) => ErrorCode::CorruptMessage,
         Rejected::Timestamp { .. } => ErrorCode::InvalidTimestamp,
         Rejected::Empty(_)
         | Rejected::MoreThanOneBatch

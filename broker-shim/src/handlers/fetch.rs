@@ -7,10 +7,10 @@
 //! ```
 //!
 //! Record bytes are not touched: the answer has gaps that the connection fills from the files. Only versions below 4
-//! get converted records (`convert`).
+//! get converted records (`convert`), which are in memory: so there is a limit to them per answer and in all.
 //!
 //! What is in the page cache is read on the connection's own task; a request with anything that is not goes to the
-//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for two system calls a partition).
+//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for a system call or two a partition).
 //!
 //! # Sessions
 //!
@@ -41,7 +41,7 @@ const NO_CONVERSION_SINCE: i16 = 4;
 const ZSTD_SINCE: i16 = 10;
 
 pub(super) fn call(state: &Arc<BrokerState>, cx: RequestContext, request: FetchRequest) -> Call {
-    if request.session_id != 0 && request.session_epoch.is_some_and(|epoch| epoch != 0) {
+    if request.session_epoch.is_some_and(|epoch| epoch != 0) {
         let code = ErrorCode::FetchSessionIdNotFound;
         return Call::Done(respond(
             &cx,
@@ -107,9 +107,17 @@ async fn wait(fetch: Arc<Fetch>, deadline: Option<Instant>, first: Option<Collec
     if fetch.cx.version >= NO_CONVERSION_SINCE {
         return answer(&fetch.cx, collected);
     }
+    if collected.files.is_empty() {
+        return answer(&fetch.cx, collected);
+    }
+    let room = convert::Room::take(&fetch.state.conversions).await;
     on_blocking_pool(move || {
-        convert::to_old_format(&fetch.state, &fetch.cx, &fetch.request, &mut collected);
-        answer(&fetch.cx, collected)
+        let Fetch { state, cx, request } = &*fetch;
+        match room {
+            Some(room) => convert::to_old_format(state, cx, request, &mut collected, room),
+            None => convert::to_nothing(&mut collected),
+        }
+        answer(cx, collected)
     })
     .await
 }

@@ -218,6 +218,11 @@ async fn commit_refuses_partitions_one_by_one_and_stores_the_rest() {
     request.topics[0].topic_id = Uuid([8; 16]);
     assert_eq!(commit_codes(&groups, 10, request).await, [100]);
     assert_eq!(groups.describe("g"), None);
+    let nothing = offset_commit::answer(&groups, &OneTopic, 9, commit_request("t", &[])).await;
+    assert_eq!(nothing.topics, [], "a topic without partitions is not answered");
+    let odd =
+        OffsetCommitRequest { generation_id_or_member_epoch: Some(-2), ..commit_request("t", &[(0, 5, "")]) };
+    assert_eq!(commit_codes(&groups, 9, odd).await, [0], "any negative generation is none");
 }
 
 #[tokio::test]

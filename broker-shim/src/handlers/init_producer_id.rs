@@ -39,6 +39,10 @@ pub(super) fn handle(
 
 /// Why the request is refused, if it is.
 fn check(state: &BrokerState, request: &InitProducerIdRequest) -> Option<ErrorCode> {
+    // A producer that has a number has an epoch too.
+    if request.producer_id.is_some() != request.producer_epoch.is_some() {
+        return Some(ErrorCode::InvalidRequest);
+    }
     let id = request.transactional_id.as_deref()?;
     if id.is_empty() {
         return Some(ErrorCode::InvalidRequest);

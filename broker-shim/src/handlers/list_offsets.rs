@@ -49,20 +49,25 @@ fn handle(state: &BrokerState, cx: &RequestContext, request: &ListOffsetsRequest
             *asked.entry((&topic.name, partition.partition_index)).or_default() += 1;
         }
     }
-    let topics = request.topics.iter().map(|topic| {
-        let partitions = topic.partitions.iter().map(|partition| {
-            let twice = asked.get(&(topic.name.as_str(), partition.partition_index)).is_some_and(|n| *n > 1);
+    let mut topics = Vec::with_capacity(request.topics.len());
+    for topic in &request.topics {
+        let mut partitions = Vec::with_capacity(topic.partitions.len());
+        for partition in &topic.partitions {
+            // What is there twice is answered once.
+            let Some(count) = asked.remove(&(topic.name.as_str(), partition.partition_index)) else {
+                continue;
+            };
             let look_up = Lookup { state, cx, isolation: request.isolation_level, asked: partition };
-            let found = if twice { Err(ErrorCode::InvalidRequest) } else { look_up.run(&topic.name) };
-            found.unwrap_or_else(|code| ListOffsetsPartitionResponse {
+            let found = if count > 1 { Err(ErrorCode::InvalidRequest) } else { look_up.run(&topic.name) };
+            partitions.push(found.unwrap_or_else(|code| ListOffsetsPartitionResponse {
                 partition_index: partition.partition_index,
                 error_code: errors::in_version(code, cx.key, cx.version).into(),
                 ..ListOffsetsPartitionResponse::default()
-            })
-        });
-        ListOffsetsTopicResponse { name: topic.name.clone(), partitions: partitions.collect() }
-    });
-    ListOffsetsResponse { topics: topics.collect(), ..ListOffsetsResponse::default() }
+            }));
+        }
+        topics.push(ListOffsetsTopicResponse { name: topic.name.clone(), partitions });
+    }
+    ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
 }
 
 /// One partition's question.
@@ -134,6 +139,10 @@ impl Lookup<'_> {
         let most = usize::try_from(self.asked.max_num_offsets).unwrap_or(0);
         if self.asked.timestamp == EARLIEST {
             return [log.start_offset().get()].into_iter().take(most).collect();
+        }
+        if self.asked.timestamp < EARLIEST {
+            // No file is that old.
+            return Vec::new();
         }
         let time = Timestamp::from_millis(self.asked.timestamp);
         let segments = log.segment_offsets();

@@ -33,7 +33,8 @@ pub(super) async fn answer(
     request: OffsetCommitRequest,
 ) -> OffsetCommitResponse {
     let committer = Committer {
-        generation: request.generation_id_or_member_epoch,
+        // Any negative number is no generation.
+        generation: request.generation_id_or_member_epoch.filter(|generation| *generation >= 0),
         member_id: request.member_id,
         instance_id: request.group_instance_id,
     };
@@ -59,7 +60,8 @@ fn split(
     topics: Vec<OffsetCommitRequestTopic>,
 ) -> Split {
     let mut split = Split { accepted: Vec::new(), topics: Vec::with_capacity(topics.len()) };
-    for topic in topics {
+    // A topic of which nothing is committed is not answered.
+    for topic in topics.into_iter().filter(|topic| !topic.partitions.is_empty()) {
         let name = if version >= TOPIC_IDS { view.name_of(topic.topic_id) } else { Some(topic.name.clone()) };
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {

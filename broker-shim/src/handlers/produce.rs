@@ -28,6 +28,8 @@ use log_engine::types::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The format of batches that is stored.
+const PRESENT_MAGIC: i8 = 2;
 /// The first version whose batches must be of the present format.
 const ONE_FORMAT_SINCE: i16 = 3;
 /// The first version that may carry zstd.
@@ -190,7 +192,7 @@ fn ready_batch(
     log: &Log,
     records: Bytes,
 ) -> Result<Bytes, Refusal> {
-    let old = first_magic(&records).is_some_and(|magic| magic < 2);
+    let old = first_magic(&records).is_some_and(|magic| magic < PRESENT_MAGIC);
     if old && cx.version >= ONE_FORMAT_SINCE {
         let text = format!(
             "Produce requests with version {} are only allowed to contain record batches with magic version 2",
@@ -206,6 +208,10 @@ fn ready_batch(
             codec: config.compression,
         };
         return Ok(up_convert(&records, &rules).map_err(LogError::from)?.into());
+    }
+    if first_magic(&records) != Some(PRESENT_MAGIC) {
+        // No batch at all, or one of a format that is none: the bits below would be noise.
+        return Ok(records);
     }
     let attributes = records.get(ATTRIBUTES_AT + 1).copied().unwrap_or(0);
     if cx.version < ZSTD_SINCE && attributes & 7 == Codec::Zstd.id() {

@@ -33,8 +33,8 @@ pub(super) fn partition(topic: &Topic, number: i32) -> Result<&Arc<Log>, ErrorCo
 
 /// Compares the epoch that a client believes in with ours; `None` believes in nothing.
 pub(super) fn check_epoch(log: &Log, believed: Option<i32>) -> Result<(), ErrorCode> {
-    let Some(believed) = believed else { return Ok(()) };
-    let Some(believed) = LeaderEpoch::new(believed) else { return Err(ErrorCode::FencedLeaderEpoch) };
+    // Any negative number is no epoch, and believes in nothing as well.
+    let Some(believed) = believed.and_then(LeaderEpoch::new) else { return Ok(()) };
     match believed.cmp(&log.epoch()) {
         std::cmp::Ordering::Less => Err(ErrorCode::FencedLeaderEpoch),
         std::cmp::Ordering::Equal => Ok(()),

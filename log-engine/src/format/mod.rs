@@ -54,7 +54,7 @@ pub enum CorruptReason {
     #[error("magic {0}, expected 2")]
     Magic(i8),
     /// The checksum does not fit.
-    #[error("corrupt batch: crc32c stored {stored:#010x}, computed {computed:#010x}")]
+    #[error("crc32c stored {stored:#010x}, computed {computed:#010x}")]
     Checksum {
         /// What the header says.
         stored: u32,

@@ -66,7 +66,7 @@ pub enum Rejected {
     #[error("more than one batch")]
     MoreThanOneBatch,
     /// Larger than the log's `max.message.bytes`.
-    #[error("batch of {size} bytes, at most {max} are allowed")]
+    #[error("batch of {size} bytes, at most {max} bytes are allowed")]
     TooLarge {
         /// Its size.
         size: usize,
@@ -74,7 +74,7 @@ pub enum Rejected {
         max: usize,
     },
     /// Larger than a segment may be.
-    #[error("batch of {size} bytes does not fit a segment of {segment}")]
+    #[error("batch of {size} bytes does not fit a segment of {segment} bytes")]
     LargerThanSegment {
         /// Its size.
         size: usize,

@@ -72,6 +72,13 @@ impl Epochs {
         true
     }
 
+    /// Notes the epoch of a batch, from its first offset on.
+    fn assign_from(&mut self, batch: &BatchAt) {
+        if let Some(epoch) = batch.leader_epoch {
+            self.assign(epoch, batch.base_offset);
+        }
+    }
+
     /// Forgets what begins at `end` or later. True if that changed anything.
     pub(crate) fn truncate(&mut self, end: Offset) -> bool {
         let before = self.entries.len();
@@ -123,7 +130,7 @@ pub(crate) fn settle(
     let empty = segments.iter().all(|segment| segment.is_empty());
     let seen = epochs.entries.len() == 1 && epochs.latest() == seen;
     if !empty && !seen && (epochs.is_empty() || !agree(&epochs, segments, start)?) {
-        epochs = from_batches(segments)?;
+        epochs = from_batches(segments, end)?;
     }
     epochs.raise_start(start);
     Ok(epochs)
@@ -168,26 +175,34 @@ fn first_batches(segments: &[Arc<Segment>], from: Offset, count: usize) -> Resul
     Ok(out)
 }
 
-/// Reads the epochs off the batches' headers. A batch whose epoch is above that of the next one is not believed.
-fn from_batches(segments: &[Arc<Segment>]) -> Result<Epochs> {
+/// Reads the epochs off the batches' headers, as far as they are believed: a batch must lie where the log has offsets,
+/// and one that raises the epoch needs the next batch, or the end of the log behind it, to vouch for it.
+fn from_batches(segments: &[Arc<Segment>], end: Offset) -> Result<Epochs> {
     let mut epochs = Epochs::default();
-    let mut held: Option<(LeaderEpoch, Offset)> = None;
-    for segment in segments {
+    let mut held: Option<BatchAt> = None;
+    for (index, segment) in segments.iter().enumerate() {
+        let limit = segments.get(index + 1).map_or(end, |next| next.base_offset());
         for batch in segment.walk(Position::ZERO) {
             let batch = match batch {
                 Ok(batch) => batch,
-                Err(LogError::Corrupt { .. }) => break,
+                // What stands before damage has nobody behind it.
+                Err(LogError::Corrupt { .. }) => {
+                    held = None;
+                    break;
+                }
                 Err(other) => return Err(other),
             };
-            let Some(epoch) = batch.leader_epoch else { continue };
-            if let Some((before, start)) = held.filter(|(before, _)| *before <= epoch) {
-                epochs.assign(before, start);
+            if batch.leader_epoch.is_none() || batch.last_offset >= limit {
+                continue;
             }
-            held = Some((epoch, batch.base_offset));
+            if let Some(before) = held.filter(|before| before.leader_epoch <= batch.leader_epoch) {
+                epochs.assign_from(&before);
+            }
+            held = Some(batch);
         }
     }
-    if let Some((epoch, start)) = held {
-        epochs.assign(epoch, start);
+    if let Some(last) = held.filter(|last| last.last_offset.next() == Some(end)) {
+        epochs.assign_from(&last);
     }
     Ok(epochs)
 }

@@ -26,8 +26,8 @@ struct Cut {
 }
 
 impl Log {
-    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end (and begin) lower. At or above
-    /// the log end nothing happens.
+    /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end (and begin) lower.
+    /// At or above the log end nothing happens.
     ///
     /// # Errors
     ///

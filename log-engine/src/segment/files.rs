@@ -151,6 +151,11 @@ impl Segment {
         self.remove_kinds(&DERIVED)
     }
 
+    pub(super) fn sync_names(&self) -> Result<()> {
+        let dir = self.names.lock().dir.clone();
+        self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))
+    }
+
     fn remove_kinds(&self, kinds: &[FileKind]) -> Result<()> {
         let names = self.names.lock();
         for kind in kinds {
@@ -208,6 +213,13 @@ impl Segment {
             *self.txns.write() = None;
         }
         true
+    }
+
+    /// [Releases](Segment::release) the segment if its file is open and was not asked for since the last call. True if
+    /// it did.
+    pub fn release_if_idle(&self) -> bool {
+        let used = self.used.swap(false, Ordering::Relaxed);
+        !used && self.open.read().file.is_some() && self.release()
     }
 
     /// Copies the first `to` bytes, whole batches, to a new file and syncs it: how a log is cut without shortening a file

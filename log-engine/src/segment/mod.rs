@@ -69,6 +69,8 @@ pub struct Segment {
     /// Bytes known to be synced by this process, or not written by it.
     synced: AtomicU32,
     open: RwLock<Opened>,
+    /// Its file was asked for since somebody last looked whether it is idle.
+    used: AtomicBool,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
     /// The file of aborted transactions has entries that were not synced.
@@ -164,6 +166,7 @@ impl Segment {
             capacity: AtomicU32::new(0),
             synced: AtomicU32::new(len.get()),
             open: RwLock::default(),
+            used: AtomicBool::new(false),
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// So many bytes at the end of a segment that this process writes count as cached.
 const NEWEST: usize = 64 * 1024;
@@ -190,6 +191,7 @@ impl Segment {
 
     /// The open file, opened if need be.
     pub(super) fn file(&self) -> Result<Arc<dyn StorageFile>> {
+        self.note_use();
         if let Some(file) = &self.open.read().file {
             return Ok(Arc::clone(file));
         }
@@ -200,6 +202,13 @@ impl Segment {
         let file = self.open_whole(OpenMode::Read)?;
         open.file = Some(Arc::clone(&file));
         Ok(file)
+    }
+
+    fn note_use(&self) {
+        // Looked at first: readers of one segment do not take its cache line from each other.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Opens the file and sees to it that it is as long as what was published: a map of a shorter one would end the
@@ -216,6 +225,7 @@ impl Segment {
 
     /// The open file, opened for writing if it is not.
     pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
+        self.note_use();
         {
             let open = self.open.read();
             if let Some(file) = open.file.as_ref().filter(|_| open.writable) {

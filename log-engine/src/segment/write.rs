@@ -154,8 +154,14 @@ impl Segment {
             writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
             writer.max = loaded.max;
             writer.first_timestamp = first.and_then(|batch| batch.max_timestamp);
+            if loaded.replace_files {
+                // They speak of bytes that are not there: a crash took them. Once others stand in their place they would be
+                // believed, so they go before anything is appended.
+                self.remove_offset_indexes()?;
+                self.sync_names()?;
+            }
             writer.files = match loaded.in_files {
-                _ if loaded.replace_files => IndexFiles::Unsound,
+                _ if loaded.replace_files => IndexFiles::Missing,
                 Some((offsets, times)) => IndexFiles::Hold(offsets, times),
                 None => IndexFiles::Missing,
             };

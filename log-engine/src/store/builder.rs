@@ -2,7 +2,7 @@
 
 use super::dir::{Contents, DataDir, Notes};
 use super::maintain::Schedule;
-use super::{Entry, LogName, LogStore, OpenReport, State};
+use super::{Entry, Failed, LogName, LogStore, OpenReport, State};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, RealStorage, Storage, SystemClock};
@@ -261,7 +261,9 @@ fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (S
         match outcome {
             Ok(log) => drop(state.logs.insert(name, Entry { log, dir })),
             Err(error) => {
-                state.failed.insert(name.clone(), dir);
+                let recovery_point = notes[dir].recovery_points.get(&name).copied();
+                let log_start = notes[dir].log_starts.get(&name).copied();
+                state.failed.insert(name.clone(), Failed { dir, recovery_point, log_start });
                 report.failed.push((name, error));
             }
         }

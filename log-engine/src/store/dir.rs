@@ -50,12 +50,12 @@ pub(super) struct Notes {
     pub(super) unreadable: Vec<(PathBuf, String)>,
 }
 
-/// One log's numbers for the checkpoints.
+/// One log's numbers for the checkpoints, as far as they are known.
 #[derive(Clone, Debug)]
 pub(super) struct Checkpointed {
     pub(super) name: LogName,
-    pub(super) synced: Offset,
-    pub(super) end: Offset,
+    pub(super) synced: Option<Offset>,
+    pub(super) end: Option<Offset>,
     /// The log start, if the first segment begins below it.
     pub(super) start: Option<Offset>,
 }
@@ -171,13 +171,13 @@ impl DataDir {
 
     /// Writes where logs are synced to and where they begin.
     pub(super) fn write_recovery_points(&self, storage: &dyn Storage, logs: &[Checkpointed]) -> Result<()> {
-        self.write_checkpoint(storage, RECOVERY_POINTS, logs, |log| Some(log.synced))?;
+        self.write_checkpoint(storage, RECOVERY_POINTS, logs, |log| log.synced)?;
         self.write_checkpoint(storage, LOG_STARTS, logs, |log| log.start)
     }
 
     /// Writes where logs end.
     pub(super) fn write_high_watermarks(&self, storage: &dyn Storage, logs: &[Checkpointed]) -> Result<()> {
-        self.write_checkpoint(storage, HIGH_WATERMARKS, logs, |log| Some(log.end))
+        self.write_checkpoint(storage, HIGH_WATERMARKS, logs, |log| log.end)
     }
 
     fn write_checkpoint(

@@ -88,6 +88,9 @@ impl LogStore {
         }
         self.remove_doomed(&mut report);
         if due.recovery_points {
+            for (_, log) in &logs {
+                log.release_idle();
+            }
             report.take(self.checkpoint());
         } else if due.high_watermarks {
             report.take(self.checkpoint_ends());
@@ -182,8 +185,16 @@ impl LogStore {
 
     fn for_each_dir(&self, work: impl Fn(&super::dir::DataDir, &[Checkpointed]) -> Result<()>) -> Result<()> {
         let mut by_dir: BTreeMap<usize, Vec<Checkpointed>> = BTreeMap::new();
-        for (name, entry) in &self.state.lock().logs {
-            by_dir.entry(entry.dir).or_default().push(numbers_of(name, &entry.log));
+        {
+            let state = self.state.lock();
+            for (name, entry) in &state.logs {
+                by_dir.entry(entry.dir).or_default().push(numbers_of(name, &entry.log));
+            }
+            for (name, failed) in &state.failed {
+                let (synced, start) = (failed.recovery_point, failed.log_start);
+                let known = Checkpointed { name: name.clone(), synced, end: None, start };
+                by_dir.entry(failed.dir).or_default().push(known);
+            }
         }
         let mut outcome = Ok(());
         for (index, dir) in self.dirs.iter().enumerate() {
@@ -233,8 +244,8 @@ fn numbers_of(name: &LogName, log: &Log) -> Checkpointed {
     let first = log.first_base();
     Checkpointed {
         name: name.clone(),
-        synced,
-        end: log.end_offset(),
+        synced: Some(synced),
+        end: Some(log.end_offset()),
         start: (start > first).then_some(start),
     }
 }

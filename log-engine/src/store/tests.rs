@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::format::build::{BatchBuilder, NewRecord};
-use crate::io::{CountingStorage, ManualClock, MemStorage, Op, OpenMode, RealStorage, SystemClock};
+use crate::io::{
+    CountingStorage, CrashStorage, Fault, FaultStorage, ManualClock, MemStorage, Op, OpenMode, RealStorage,
+    Survivors, SystemClock,
+};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
-use std::fs;
+use std::{fs, io};
 
 fn name(text: &str) -> LogName {
     LogName::parse(text).unwrap()
@@ -479,4 +482,89 @@ fn opening_logs_is_quick_and_holds_no_segment_open() {
     let segments =
         held.filter(|link| link.starts_with(temp.path()) && link.extension().is_some_and(|e| e == "log"));
     assert_eq!(segments.count(), 0, "descriptors of segments held at rest");
+}
+
+/// The second close answers that all is well, and the marker of a clean stop was written over a log that was not.
+#[test]
+fn a_log_that_did_not_close_well_keeps_the_directory_from_being_marked_clean() {
+    for call in 0..40 {
+        let machine = Machine::new();
+        append(&machine.open().create(&name("t-0"), &LogConfig::default()).unwrap(), 2);
+        let clean = machine.open();
+        let log = clean.get(&name("t-0")).unwrap();
+        append(&log, 1);
+        drop((clean, log));
+        let disk =
+            FaultStorage::new(Arc::new(machine.disk.clone()), Fault::at(call, io::ErrorKind::StorageFull));
+        let Ok(store) = machine.builder().storage(Arc::new(disk)).open() else { continue };
+        let Some(log) = store.get(&name("t-0")) else { continue };
+        let _ = log.append(&[NewRecord::value(b"v")]);
+        let closed = log.close();
+        let _ = store.close();
+        let clean = machine.exists("/a/.kafka_cleanshutdown");
+        assert!(!clean || closed.is_ok(), "call {call}: {closed:?}");
+    }
+}
+
+/// A log that could not be opened lost its lines in the checkpoints, and with them its start, by the next checkpoint.
+#[test]
+fn checkpoints_keep_what_is_known_of_a_log_that_could_not_be_opened() {
+    let machine = Machine::new();
+    machine.write("/a/bad-0/5.log", &batches(5, 10));
+    machine.write("/a/recovery-point-offset-checkpoint", b"0\n1\nbad 0 4\n");
+    machine.write("/a/log-start-offset-checkpoint", b"0\n1\nbad 0 3\n");
+    let store = machine.open();
+    assert_eq!(store.report().failed.len(), 1);
+    store.close().unwrap();
+    assert_eq!(machine.read("/a/recovery-point-offset-checkpoint"), "0\n1\nbad 0 4\n");
+    assert_eq!(machine.read("/a/log-start-offset-checkpoint"), "0\n1\nbad 0 3\n");
+}
+
+/// The lock was let go of while somebody still held a log and wrote to it.
+#[test]
+fn a_log_outlives_its_store_only_to_be_read() {
+    let machine = Machine::new();
+    let store = machine.open();
+    let log = store.create(&name("t-0"), &LogConfig::default()).unwrap();
+    append(&log, 2);
+    drop(store);
+    assert!(matches!(log.append(&[NewRecord::value(b"v")]), Err(LogError::Closed)));
+    assert!(matches!(log.delete_records_before(offset(1)), Err(LogError::Closed)));
+    assert_eq!(count_records(&log), 2);
+    assert_eq!(machine.open().get(&name("t-0")).unwrap().end_offset(), offset(2));
+}
+
+#[test]
+fn a_closed_store_writes_no_checkpoint() {
+    let machine = Machine::new();
+    let store = machine.open();
+    store.create(&name("t-0"), &LogConfig::default()).unwrap();
+    store.close().unwrap();
+    machine.write("/a/recovery-point-offset-checkpoint", b"somebody else's");
+    machine.clock.advance(Duration::from_secs(600));
+    store.maintain(machine.clock.now());
+    store.checkpoint().unwrap();
+    assert_eq!(machine.read("/a/recovery-point-offset-checkpoint"), "somebody else's");
+}
+
+/// The data directory was made and never synced in its parent: with it went every log in it.
+#[test]
+fn a_power_cut_leaves_the_store_and_what_was_synced_in_it() {
+    let disk = CrashStorage::new(Arc::new(ManualClock::at(time(1))));
+    let open = |disk: &CrashStorage| {
+        LogStore::builder(["/new/data"]).storage(Arc::new(disk.clone())).threads(1).open().unwrap()
+    };
+    let store = open(&disk);
+    let log = store.create(&name("t-0"), &LogConfig::default()).unwrap();
+    log.append_synced(&[NewRecord::value(b"v")]).unwrap();
+    let cut = disk.power_cut(Survivors::Nothing);
+    assert_eq!(open(&cut).get(&name("t-0")).unwrap().end_offset(), offset(1));
+    // A clean stop is marked on the disk, a delete is final.
+    store.create(&name("t-1"), &LogConfig::default()).unwrap();
+    store.delete(&name("t-0")).unwrap();
+    store.close().unwrap();
+    let store = open(&disk.power_cut(Survivors::Nothing));
+    assert!(store.report().clean);
+    let names: Vec<_> = store.logs().into_iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(names, ["t-1"]);
 }

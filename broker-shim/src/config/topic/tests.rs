@@ -52,6 +52,23 @@ fn refusals_are_worded_as_kafka_words_them() {
         refusal("remote.storage.enable", "true"),
         "Invalid value true for configuration remote.storage.enable: String must be one of: false"
     );
+    assert_eq!(
+        refusal("message.format.version", "9.9"),
+        "Invalid value 9.9 for configuration message.format.version: Version `9.9` is not a valid version"
+    );
+    assert_eq!(
+        refusal("leader.replication.throttled.replicas", "0:1,abc"),
+        "Invalid value 0:1,abc for configuration leader.replication.throttled.replicas: \
+         leader.replication.throttled.replicas must be the literal '*' or a list of replicas in the following \
+         format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+    );
+    for version in ["0.8.2", "0.10.0", "0.10.0-IV1", "0.11.0.2", "1.1", "2.2-IV1", "3.0-IV1", "2.8.0"] {
+        assert_eq!(validate(&overrides(&[("message.format.version", version)])), Ok(()), "{version}");
+    }
+    for replicas in ["*", "", "0:1", "0:1,12:0"] {
+        let good = overrides(&[("follower.replication.throttled.replicas", replicas)]);
+        assert_eq!(validate(&good), Ok(()), "{replicas}");
+    }
     let both = overrides(&[("min.compaction.lag.ms", "2"), ("max.compaction.lag.ms", "1")]);
     assert_eq!(
         validate(&both).unwrap_err().to_string(),

@@ -2,7 +2,8 @@
 
 use super::super::list_offsets::READ_COMMITTED;
 use super::super::{RequestContext, errors, topics};
-use super::{IDS_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
+use super::convert::MAX_CONVERTED;
+use super::{IDS_SINCE, NO_CONVERSION_SINCE, WHOLE_BATCH_SINCE, ZSTD_SINCE};
 use crate::broker::BrokerState;
 use crate::metadata::Topic;
 use crate::net::{FileSlice, MAX_SENDFILE};
@@ -97,7 +98,11 @@ impl<'a> Reading<'a> {
         request: &'a FetchRequest,
         only_cached: bool,
     ) -> Self {
-        let limit = usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
+        let mut limit =
+            usize::try_from(request.max_bytes).unwrap_or(0).min(state.config.network.fetch_max_bytes);
+        if cx.version < NO_CONVERSION_SINCE {
+            limit = limit.min(MAX_CONVERTED);
+        }
         Self { state, cx, request, limit, only_cached, met_cold: false, collected: Collected::default() }
     }
 
@@ -175,7 +180,8 @@ impl<'a> Reading<'a> {
         ReadLimits {
             max_bytes: of_partition.min(self.limit.saturating_sub(self.collected.bytes)),
             // Below that version the limit cuts (after conversion): each partition has its own beginning to cut.
-            at_least_one: self.cx.version < WHOLE_BATCH_SINCE || self.collected.bytes == 0,
+            at_least_one: self.collected.bytes == 0
+                || (self.cx.version < WHOLE_BATCH_SINCE && self.collected.bytes < self.limit),
             up_to: self.is_committed_only().then(|| log.last_stable_offset()),
         }
     }

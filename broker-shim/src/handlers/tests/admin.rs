@@ -108,6 +108,10 @@ async fn controllers_are_not_described_here() {
     let request = DescribeClusterRequest { endpoint_type: 2, ..DescribeClusterRequest::default() };
     let answer = rig.client().await.call(1, &request).await;
     assert_eq!(error(answer.error_code), ErrorCode::MismatchedEndpointType);
+    let request = DescribeClusterRequest { endpoint_type: 9, ..DescribeClusterRequest::default() };
+    let answer = rig.client().await.call(1, &request).await;
+    assert_eq!(error(answer.error_code), ErrorCode::UnsupportedEndpointType);
+    assert_eq!(answer.error_message.as_deref(), Some("Unsupported endpoint type 9"));
 }
 
 fn creatable(name: &str, partitions: i32, replication: i16) -> CreatableTopic {
@@ -175,9 +179,13 @@ async fn each_refusal_has_its_code() {
         let answer = client.call(5, &create(vec![topic])).await;
         assert_eq!(answer.topics[0].error_code, code, "{what}: {:?}", answer.topics[0].error_message);
         assert_eq!(answer.topics[0].error_message.is_some(), code != 0);
+        // Null would mean that they may not be seen.
+        assert_eq!(answer.topics[0].configs.as_ref().map(Vec::is_empty), Some(code != 0));
     }
-    let old = client.call(3, &create(vec![creatable("old", -1, -1)])).await;
-    assert_eq!(old.topics[0].error_code, 37, "no defaults before version 4");
+    let old = client.call(1, &create(vec![creatable("old", -1, -1)])).await;
+    assert_eq!(old.topics[0].error_code, 37, "no defaults in versions that only Kafka 2.2 had");
+    let newer = client.call(2, &create(vec![creatable("newer", -1, -1)])).await;
+    assert_eq!(newer.topics[0].error_code, 0);
     let twice =
         client.call(5, &create(vec![creatable("x", 1, 1), creatable("y", 1, 1), creatable("x", 1, 1)])).await;
     let codes: Vec<(&str, i16)> = twice.topics.iter().map(|t| (t.name.as_str(), t.error_code)).collect();
@@ -214,6 +222,52 @@ async fn topics_are_deleted_by_name_and_by_id() {
         let again = client.call(version, &request).await;
         assert_eq!(again.responses[0].error_code, if version == 6 { 100 } else { 3 });
     }
+}
+
+#[tokio::test]
+async fn whoever_does_not_wait_is_told_of_a_timeout_though_it_is_done() {
+    let rig = Rig::new().await;
+    let mut client = rig.client().await;
+    let request = CreateTopicsRequest { timeout_ms: 0, ..create(vec![creatable("t", 1, 1)]) };
+    let answer = client.call(7, &request).await;
+    assert_eq!(error(answer.topics[0].error_code), ErrorCode::RequestTimedOut);
+    assert_eq!(answer.topics[0].error_message, None);
+    assert!(rig.state.catalog.topic("t").is_some());
+    let request = DeleteTopicsRequest { topic_names: vec!["t".to_owned()], ..DeleteTopicsRequest::default() };
+    let answer = client.call(5, &request).await;
+    assert_eq!(error(answer.responses[0].error_code), ErrorCode::RequestTimedOut);
+    assert!(rig.state.catalog.topic("t").is_none());
+}
+
+#[tokio::test]
+async fn a_topic_that_is_to_be_deleted_twice_stays() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    let names = |n: usize| DeleteTopicsRequest {
+        topic_names: vec!["t".to_owned(); n],
+        timeout_ms: 1000,
+        ..DeleteTopicsRequest::default()
+    };
+    let answer = client.call(5, &names(2)).await;
+    let all: Vec<(i16, Option<&str>)> =
+        answer.responses.iter().map(|r| (r.error_code, r.error_message.as_deref())).collect();
+    assert_eq!(all, [(42, Some("Duplicate topic name."))]);
+    let state =
+        |name: Option<&str>, id| DeleteTopicState { name: name.map(str::to_owned), topic_id: Uuid(id) };
+    for (asked, text) in [
+        (state(Some("t"), topic.id.0), "You may not specify both topic name and topic id."),
+        (state(None, [0; 16]), "Neither topic name nor id were specified."),
+    ] {
+        let request = DeleteTopicsRequest { topics: vec![asked], timeout_ms: 1000, ..names(0) };
+        let answer = client.call(6, &request).await;
+        assert_eq!(
+            (answer.responses[0].error_code, answer.responses[0].error_message.as_deref()),
+            (42, Some(text))
+        );
+    }
+    assert!(rig.state.catalog.topic("t").is_some());
+    assert_eq!(client.call(5, &names(1)).await.responses[0].error_code, 0);
 }
 
 #[tokio::test]
@@ -304,6 +358,7 @@ async fn the_ends_of_a_partition_are_found_in_every_version() {
     rig.client().await.produce(9, &topic, batch(&[b"a", b"b", b"c"])).await;
     assert_eq!(list(&rig, 0, -1).await.old_style_offsets, [3, 0]);
     assert_eq!(list(&rig, 0, -2).await.old_style_offsets, [0]);
+    assert_eq!(list(&rig, 0, -3).await.old_style_offsets, [0; 0], "no file is older than time");
     for version in 1..=11 {
         let latest = list(&rig, version, -1).await;
         assert_eq!(
@@ -340,7 +395,8 @@ async fn a_partition_asked_twice_is_an_invalid_request() {
         vec![ListOffsetsTopic { name: "t".to_owned(), partitions: vec![partition.clone(), partition] }];
     let request = ListOffsetsRequest { replica_id: -1, topics, ..ListOffsetsRequest::default() };
     let answer = rig.client().await.call(5, &request).await;
-    assert_eq!(error(answer.topics[0].partitions[1].error_code), ErrorCode::InvalidRequest);
+    let codes: Vec<ErrorCode> = answer.topics[0].partitions.iter().map(|p| error(p.error_code)).collect();
+    assert_eq!(codes, [ErrorCode::InvalidRequest], "answered once");
 }
 
 #[tokio::test]
@@ -384,6 +440,20 @@ async fn producer_ids_are_never_given_twice() {
         let answer = client.call(version, &InitProducerIdRequest::default()).await;
         assert_eq!((answer.error_code, answer.producer_epoch), (0, 0));
         assert!(seen.insert(answer.producer_id.unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn half_an_identity_of_a_producer_is_an_invalid_request() {
+    let rig = Rig::new().await;
+    let mut client = rig.client().await;
+    for (id, epoch, code) in [(Some(5), None, 42), (None, Some(3), 42), (Some(5), Some(3), 0)] {
+        let request = InitProducerIdRequest {
+            producer_id: id,
+            producer_epoch: epoch,
+            ..InitProducerIdRequest::default()
+        };
+        assert_eq!(client.call(3, &request).await.error_code, code, "{id:?} {epoch:?}");
     }
 }
 

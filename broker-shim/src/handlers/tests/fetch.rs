@@ -233,8 +233,10 @@ async fn epochs_that_do_not_fit_are_told() {
     request.topics[0].partitions[0].current_leader_epoch = Some(ours + 1);
     let response = client.call(12, &request).await;
     assert_eq!(error(only(&response).error_code), ErrorCode::UnknownLeaderEpoch);
-    request.topics[0].partitions[0].current_leader_epoch = Some(ours);
-    assert_eq!(only(&client.call(12, &request).await).error_code, 0);
+    for fits in [ours, -2, i32::MIN] {
+        request.topics[0].partitions[0].current_leader_epoch = Some(fits);
+        assert_eq!(only(&client.call(12, &request).await).error_code, 0, "epoch {fits}");
+    }
 }
 
 #[tokio::test]

@@ -140,7 +140,8 @@ async fn its_topic_can_be_deleted_and_made_anew() {
     let dir = tempfile::tempdir().unwrap();
     let broker = spoilt(dir.path()).await;
     let mut client = Client::to(broker.addr()).await;
-    let request = DeleteTopicsRequest { topic_names: vec!["t".to_owned()], ..Default::default() };
+    let request =
+        DeleteTopicsRequest { topic_names: vec!["t".to_owned()], timeout_ms: 1000, ..Default::default() };
     let answer = client.call(3, &request).await;
     assert_eq!(error(answer.responses[0].error_code), ErrorCode::None);
     assert!(!dir.path().join("t-1").exists());

@@ -6,6 +6,7 @@ use crate::convert::OldMagic;
 use crate::convert::message::{Message, NewMessage};
 use bytes::Bytes;
 use kafka_wire::ErrorCode;
+use kafka_wire::messages::FetchRequest;
 use log_engine::format::batch::{Codec, TimestampType};
 use log_engine::types::{Offset, Timestamp};
 
@@ -108,4 +109,78 @@ async fn a_message_with_a_wrong_checksum_is_corrupt() {
     *bytes.last_mut().unwrap() ^= 1;
     let answer = rig.client().await.produce(2, &topic, bytes.into()).await;
     assert_eq!(error(answer.error_code), ErrorCode::CorruptMessage);
+}
+
+/// What conversion makes lies in memory until the client took it.
+#[tokio::test]
+async fn an_answer_with_converted_records_has_a_limit_of_its_own() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    for _ in 0..12 {
+        assert_eq!(client.produce(9, &topic, batch(&[&vec![7; 1_000_000]])).await.error_code, 0);
+    }
+    for version in [1, 3] {
+        let mut large = request(version, &topic, 0);
+        large.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+        let found = bytes(only(&client.call(version, &large).await)).len();
+        assert!((7_000_000..=8 << 20).contains(&found), "{found} bytes in version {version}");
+    }
+}
+
+#[tokio::test]
+async fn without_room_for_conversion_there_are_no_records_and_no_error() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    client.produce(9, &topic, batch(&[b"a"])).await;
+    let all = rig.state.conversions.available_permits();
+    let held = rig.state.conversions.acquire_many(u32::try_from(all).unwrap()).await.unwrap();
+    let response = client.call(3, &request(3, &topic, 0)).await;
+    assert_eq!((only(&response).error_code, bytes(only(&response)).len()), (0, 0));
+    assert_eq!(only(&response).high_watermark, 1);
+    drop(held);
+    let response = client.call(3, &request(3, &topic, 0)).await;
+    assert_eq!(messages(&bytes(only(&response))).len(), 1);
+}
+
+/// Clients that ask for much and read nothing.
+#[tokio::test]
+async fn converted_answers_that_nobody_reads_are_bounded_together() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[]);
+    let mut client = rig.client().await;
+    for _ in 0..9 {
+        client.produce(9, &topic, batch(&[&vec![7; 1_000_000]])).await;
+    }
+    let all = rig.state.conversions.available_permits();
+    let mut large = request(3, &topic, 0);
+    large.topics[0].partitions[0].partition_max_bytes = 50 << 20;
+    let mut deaf = Vec::new();
+    for _ in 0..40 {
+        let mut client = rig.client().await;
+        client.send(3, &large).await;
+        deaf.push(client);
+    }
+    // Those that found no room are answered without records; the others hold theirs.
+    let first_bytes = async {
+        for client in &deaf {
+            client.stream.readable().await.unwrap();
+        }
+    };
+    tokio::time::timeout(super::rig::SOON, first_bytes).await.unwrap();
+    assert!(rig.state.conversions.available_permits() < all);
+    let mut with_records = 0;
+    for client in &mut deaf {
+        with_records += usize::from(!bytes(only(&client.receive::<FetchRequest>(3).await)).is_empty());
+    }
+    assert!((1..40).contains(&with_records), "{with_records} of 40");
+    // The last write ends a moment after its last byte was read.
+    for _ in 0..100 {
+        if rig.state.conversions.available_permits() == all {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{} of {all} given back", rig.state.conversions.available_permits());
 }

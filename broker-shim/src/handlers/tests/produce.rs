@@ -93,6 +93,9 @@ fn damaged() -> Vec<(&'static str, Bytes, ErrorCode, ErrorCode)> {
         ("control bit", resealed(|b| b[ATTRIBUTES_AT + 1] |= 1 << 5), old, new),
         ("count", resealed(|b| b[60] = 9), old, new),
         ("magic 1", change(|b| b[16] = 1), old, new),
+        ("magic 3", change(|b| b[16] = 3), old, ErrorCode::CorruptMessage),
+        // Bits that would mean zstd and a transaction, were this a batch.
+        ("random bytes", (1..120).collect::<Vec<u8>>().into(), old, ErrorCode::CorruptMessage),
     ]
 }
 

@@ -346,3 +346,54 @@ fn a_damaged_offset_behind_a_damaged_batch_moves_nothing() {
         }
     }
 }
+
+/// Fuzzing found it: with the epoch file cut short, the epochs were read off the batches, and a damaged batch at the
+/// start of the last segment gave the log an epoch of a thousand million, under which nothing appended could be read.
+#[test]
+fn the_epoch_of_a_damaged_batch_is_not_the_epoch_of_the_log() {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    fill(&log, 0..18);
+    let base = log.segment_offsets().last().map(|(base, _)| base.get()).unwrap();
+    log.close().unwrap();
+    drop(log);
+    let files = bench.files();
+    for damage in [&[0xbf; 6][..], &[0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0xbf, 0x17, 0, 0, 0, 0xbf, 0x3f, 0xff]] {
+        for clean in [true, false] {
+            bench.put_back(&files);
+            let mut bytes = bench.file(&log_name(base));
+            bytes[1..=damage.len()].copy_from_slice(damage);
+            bench.overwrite(&log_name(base), &bytes);
+            bench.overwrite("leader-epoch-checkpoint", b"0\n1\n");
+            let log = bench.builder().clean(clean).open().unwrap();
+            assert_eq!(log.epoch(), LeaderEpoch::ZERO);
+            let appended = append(&log, 18);
+            assert_eq!(dump_from(&log, appended.base_offset).0, numbered(18..19));
+            log.close().unwrap();
+            drop(log);
+        }
+    }
+}
+
+/// The index of a segment that lost its end to a crash kept the entries of what was lost: appends grew past them, and
+/// after the next crash they pointed into the middle of other batches.
+#[test]
+fn an_index_that_is_ahead_of_its_log_is_gone_before_the_next_append() {
+    let bench = Bench::new();
+    let log = bench.open();
+    let ends = write_batches(&log, 3000);
+    log.close().unwrap();
+    drop(log);
+    let index = format!("{:020}.index", 0);
+    let (at, end) = ends[ends.len() / 2];
+    let whole = bench.file(&log_name(0));
+    bench.remove(mark::FILE_NAME);
+    bench.overwrite(&log_name(0), &whole[..usize::try_from(at).unwrap()]);
+    assert!(!bench.file(&index).is_empty());
+    let log = bench.open();
+    append(&log, end);
+    assert!(!bench.names().contains(&index));
+    drop(log);
+    let log = bench.open();
+    assert_eq!(dump(&log), numbered(0..end + 1));
+}

@@ -8,7 +8,7 @@ use std::sync::Barrier;
 /// with the segment that had been old a moment ago.
 #[test]
 fn retention_spares_a_segment_that_was_just_appended_to() {
-    for round in 0..400 {
+    for round in 0..2_000 {
         let mut bench = Bench::new();
         bench.config.retention_ms = Some(1_000);
         let log = bench.open();
@@ -141,4 +141,12 @@ fn idle_logs_hold_no_file_but_the_one_that_was_written() {
         log.write_mark(&mut log.marking.lock()).unwrap();
     }
     assert_eq!(held(), 20, "the active segments");
+    append(&logs[0], 2);
+    assert_eq!(logs.iter().map(|log| log.release_idle()).sum::<usize>(), 0, "all were just used");
+    append(&logs[1], 2);
+    assert_eq!(logs.iter().map(|log| log.release_idle()).sum::<usize>(), 18, "two have something unsynced");
+    assert_eq!(held(), 2);
+    append(&logs[2], 2);
+    logs[2].sync().unwrap();
+    assert_eq!((dump(&logs[2]), dump(&logs[3])), (numbered(0..3), numbered(0..2)));
 }
