@@ -27,10 +27,10 @@ pub struct BrokerState {
     pub clock: Arc<dyn Clock>,
     /// The syncs that acknowledgements wait for.
     pub(crate) commits: Arc<Commits>,
-    /// What was said about logs in trouble.
-    trouble: Trouble,
     /// Bytes of converted records that may be in memory at once, on their way to old clients.
     pub(crate) conversions: Arc<Semaphore>,
+    /// What was said about logs in trouble.
+    trouble: Trouble,
 }
 
 /// Converted records that are in memory at once, in bytes: answers lie there until slow clients took them.
@@ -53,8 +53,8 @@ impl BrokerState {
             groups,
             clock,
             commits: Arc::default(),
-            trouble: Trouble::default(),
             conversions: Arc::new(Semaphore::new(CONVERSIONS)),
+            trouble: Trouble::default(),
         }
     }
 

@@ -10,7 +10,7 @@
 //! get converted records (`convert`), which are in memory: so there is a limit to them per answer and in all.
 //!
 //! What is in the page cache is read on the connection's own task; a request with anything that is not goes to the
-//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for a system call or two a partition).
+//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for two system calls a partition).
 //!
 //! # Sessions
 //!
@@ -112,12 +112,13 @@ async fn wait(fetch: Arc<Fetch>, deadline: Option<Instant>, first: Option<Collec
     }
     let room = convert::Room::take(&fetch.state.conversions).await;
     on_blocking_pool(move || {
-        let Fetch { state, cx, request } = &*fetch;
         match room {
-            Some(room) => convert::to_old_format(state, cx, request, &mut collected, room),
+            Some(room) => {
+                convert::to_old_format(&fetch.state, &fetch.cx, &fetch.request, &mut collected, room);
+            }
             None => convert::to_nothing(&mut collected),
         }
-        answer(cx, collected)
+        answer(&fetch.cx, collected)
     })
     .await
 }
