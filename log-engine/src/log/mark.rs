@@ -79,7 +79,7 @@ impl Mark {
 pub(crate) struct MarkFile {
     path: PathBuf,
     generation: u64,
-    /// It is there, and its name is durable.
+    /// It is there, and this process has made its name durable.
     named: bool,
 }
 
@@ -99,7 +99,8 @@ impl MarkFile {
             best = best.into_iter().chain(slot).max_by_key(|(generation, _)| *generation);
         }
         let generation = best.map_or(0, |(generation, _)| generation);
-        Ok((Self { path, generation, named: best.is_some() }, best.map(|(_, mark)| mark)))
+        // Whoever made the file may have been killed before its name was durable.
+        Ok((Self { path, generation, named: false }, best.map(|(_, mark)| mark)))
     }
 
     /// Follows the directory after it was renamed.

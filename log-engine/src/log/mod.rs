@@ -9,7 +9,7 @@
 //! # Invariants
 //!
 //! * One writer at a time ([`Log`]'s writer lock); readers never take it. They see the log end (an atomic, published
-//!   with the fences of [`end`]) and the list of segments (swapped whole).
+//!   with the fences of `end`) and the list of segments (swapped whole).
 //! * Offsets are given once and never again, whatever is lost.
 //! * Published bytes never change. What is cut is cut by a copy of what is kept.
 //! * After a failed sync (or a failed write that is not a full disk) the log is poisoned: nothing is appended and

@@ -5,7 +5,7 @@
 //!
 //! # Invariants
 //!
-//! * The state is derived: replaying the log gives it again ([`Producers::replay`] is what append does, unchecked).
+//! * The state is derived: replaying the log gives it again (`Producers::replay` is what append does, unchecked).
 //! * A producer with an open transaction is never forgotten.
 //! * Idleness counts from the time of the append, not from the records' timestamps: a producer of old records is
 //!   not forgotten by a restart.

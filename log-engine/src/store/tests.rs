@@ -568,3 +568,56 @@ fn a_power_cut_leaves_the_store_and_what_was_synced_in_it() {
     let names: Vec<_> = store.logs().into_iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(names, ["t-1"]);
 }
+
+/// Creates, fills, deletes and closes. Answers what each log must hold: `None` for one whose fate is open.
+fn store_script(disk: Arc<dyn Storage>) -> (BTreeMap<String, Option<i64>>, bool) {
+    let mut known = BTreeMap::new();
+    let Ok(store) = LogStore::builder(["/new/data"]).storage(disk).threads(1).open() else {
+        return (known, false);
+    };
+    for text in ["t-0", "t-1", "t-2"] {
+        known.insert(text.to_owned(), None);
+        let Ok(log) = store.create(&name(text), &LogConfig::default()) else { continue };
+        known.insert(text.to_owned(), Some(0));
+        if log.append_synced(&[NewRecord::value(b"v")]).is_ok() {
+            known.insert(text.to_owned(), Some(1));
+        }
+    }
+    known.insert("t-1".to_owned(), None);
+    if store.delete(&name("t-1")).is_ok() {
+        known.remove("t-1");
+    }
+    let _ = store.checkpoint();
+    let closed = store.close().is_ok();
+    (known, closed)
+}
+
+#[test]
+fn a_store_that_stops_at_any_call_keeps_what_it_promised() {
+    for call in 0.. {
+        let disk = CrashStorage::new(Arc::new(ManualClock::at(time(1))));
+        let fault = Fault::at(call, io::ErrorKind::Other).lasting();
+        let faulty = FaultStorage::new(Arc::new(disk.clone()), fault);
+        let (known, closed) = store_script(Arc::new(faulty));
+        for survivors in [Survivors::Nothing, Survivors::Some(call), Survivors::Everything] {
+            let what = format!("call {call}, {survivors:?}");
+            let cut = disk.power_cut(survivors);
+            let builder = LogStore::builder(["/new/data"]).storage(Arc::new(cut)).threads(1);
+            let store = builder.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(store.report().failed.is_empty(), "{what}: {:?}", store.report().failed);
+            assert!(!closed || store.report().clean, "{what}");
+            let found: BTreeMap<_, _> = store.logs().into_iter().map(|(n, l)| (n.to_string(), l)).collect();
+            assert!(found.keys().all(|name| known.contains_key(name)), "{what}: {found:?}");
+            for (name, end) in &known {
+                let Some(end) = end else { continue };
+                let log = found.get(name).unwrap_or_else(|| panic!("{what}: {name} is gone"));
+                assert!((*end..=1).contains(&log.end_offset().get()), "{what}: {name}");
+                assert_eq!(log.damage(), [], "{what}: {name}");
+            }
+        }
+        if closed {
+            assert!(call > 40, "{call}");
+            return;
+        }
+    }
+}
