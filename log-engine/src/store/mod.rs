@@ -55,6 +55,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Logs that are closed at the same time, at least: they wait for the disk, and it syncs many at once.
+const CLOSERS: usize = 16;
+
 /// Many logs; share it as `Arc<LogStore>`.
 ///
 /// Dropping it is like the process being killed, for every log: those that somebody still holds take nothing more.
@@ -384,7 +387,8 @@ impl LogStore {
             }
             state.logs.values().map(|entry| (entry.dir, Arc::clone(&entry.log))).collect()
         };
-        let closed = in_parallel(&logs, self.threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
+        let threads = self.threads.max(CLOSERS);
+        let closed = in_parallel(&logs, threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
         let mut in_order = vec![true; self.dirs.len()];
         for failed in self.state.lock().failed.values() {
             in_order[failed.dir] = false;
