@@ -91,8 +91,13 @@ impl Expected<'_> {
 
     /// Whether the header is exactly what was expected, so that no neighbour need be asked.
     fn is_certain(&self, batch: &BatchView<'_>) -> bool {
+        batch.base_offset() == self.offset && self.knows_epoch(batch)
+    }
+
+    /// Whether the epoch is that of the batch before or the one that the file names.
+    fn knows_epoch(&self, batch: &BatchView<'_>) -> bool {
         let epoch = epoch_of(batch);
-        batch.base_offset() == self.offset && (epoch == self.epoch || self.named(batch) == Some(epoch))
+        epoch == self.epoch || self.named(batch) == Some(epoch)
     }
 
     /// Whether to believe what only the epoch file speaks against, for want of a next batch. The file is derived: it
@@ -255,30 +260,51 @@ impl Scanner {
         if let Err(reason) = expected.check(&view).and_then(|()| view.check_crc()) {
             return Ok(Err(reason));
         }
+        if let Some(behind) = expected.behind {
+            return self.judge_behind(at, len, expected, behind);
+        }
         if expected.is_certain(&view) {
             return Ok(Ok(len));
         }
         // A flipped bit in the base offset or the epoch looks like a gap or a new epoch: the next batch tells.
         let (base, epoch, after) = (view.base_offset(), epoch_of(&view), expected.after(&view));
         let alone = expected.is_believable_last(&view);
-        let vouched = expected.behind.is_none_or(|behind| behind.vouches_for(&view));
+        let after = Expected { gaps: true, ..after };
         Ok(match self.follows(at + len as u64, &after)? {
             Some(false) if epoch > expected.epoch => {
                 Err(CorruptReason::EpochOrder { before: expected.epoch, found: epoch })
             }
             Some(false) => Err(CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() }),
-            None if !vouched => {
-                Err(CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() })
-            }
             None if !alone => Err(CorruptReason::EpochOrder { before: expected.epoch, found: epoch }),
             _ => Ok(len),
+        })
+    }
+
+    /// The same for a batch behind damage in a log without gaps, where any offset would do: the next batch must begin
+    /// where it ends, or what is known of the damage must agree with it.
+    fn judge_behind(
+        &mut self,
+        at: u64,
+        len: usize,
+        expected: &Expected<'_>,
+        behind: Behind,
+    ) -> Result<Result<usize, CorruptReason>> {
+        let view = self.reparse(at, len)?;
+        let (base, vouched) = (view.base_offset(), behind.vouches_for(&view));
+        let (alone, known) = (expected.is_believable_last(&view), expected.knows_epoch(&view));
+        let after = Expected { gaps: false, ..expected.after(&view) };
+        Ok(match self.follows(at + len as u64, &after)? {
+            Some(true) => Ok(len),
+            None if vouched && alone => Ok(len),
+            Some(false) if vouched && known => Ok(len),
+            _ => Err(CorruptReason::OffsetOrder { expected: expected.offset, found: base.get() }),
         })
     }
 
     /// Whether the batch at `at` may come after the one before it; `None` if there is no intact one.
     fn follows(&mut self, at: u64, expected: &Expected<'_>) -> Result<Option<bool>> {
         let Some(next) = self.intact(at)? else { return Ok(None) };
-        let expected = Expected { limit: None, gaps: true, ..*expected };
+        let expected = Expected { limit: None, ..*expected };
         Ok(Some(expected.check(&next).is_ok()))
     }
 
