@@ -2,7 +2,7 @@
 //!
 //! Codes and texts are those of Kafka 4, in versions that Kafka 4 no longer has (0 and 1) the texts of 2.2.
 
-use super::{RequestContext, describe_configs, topics};
+use super::{RequestContext, describe_configs, errors, topics};
 use crate::broker::BrokerState;
 use crate::config::TopicSettings;
 use crate::metadata::{CreateTopic, CreateTopicError, TopicPlan};
@@ -74,7 +74,7 @@ fn one(
             if let CreateTopicError::Storage(cause) = &e {
                 tracing::warn!(topic = topic.name, error = %Chain(cause), "a topic could not be created");
             }
-            let code = ErrorCode::from_i16(e.code()).unwrap_or(ErrorCode::UnknownServerError);
+            let code = errors::of_create(&e);
             refused(&topic.name, code, &text)
         }
     }

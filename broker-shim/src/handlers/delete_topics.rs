@@ -1,6 +1,6 @@
 //! DeleteTopics.
 
-use super::{RequestContext, topics};
+use super::{RequestContext, errors, topics};
 use crate::broker::BrokerState;
 use crate::metadata::{DeleteTopicError, Topic, Uuid};
 use kafka_wire::ErrorCode;
@@ -102,6 +102,6 @@ fn find(state: &BrokerState, asked: &DeleteTopicState) -> Option<Arc<Topic>> {
 fn code(error: &DeleteTopicError, version: i16) -> ErrorCode {
     match error {
         DeleteTopicError::Disabled if version < DISABLED_SINCE => ErrorCode::InvalidRequest,
-        other => ErrorCode::from_i16(other.code()).unwrap_or(ErrorCode::UnknownServerError),
+        other => errors::of_delete(other),
     }
 }

@@ -1,4 +1,4 @@
-//! Errors of the engine as codes of the protocol. The only such map.
+//! Errors of the engine and the catalog as codes of the protocol. The only such map.
 //!
 //! The code is that of Kafka 4; where that code is younger than the request's version, it is 2.2's.
 //!
@@ -11,6 +11,7 @@
 //! All of 2, 6 and 56 make a client try again, so a full disk is survived by whoever waits for space.
 
 use crate::convert::DownConvertError;
+use crate::metadata::{CreateTopicError, DeleteTopicError};
 use kafka_wire::{ApiKey, ErrorCode};
 use log_engine::error::LogError;
 use log_engine::format::validate::Rejected;
@@ -35,6 +36,31 @@ pub(super) fn of_log(error: &LogError) -> ErrorCode {
         | LogError::Io { .. }
         | LogError::Locked { .. } => ErrorCode::KafkaStorageError,
         _ => ErrorCode::UnknownServerError,
+    }
+}
+
+/// The code for a topic that was not created.
+pub(crate) fn of_create(error: &CreateTopicError) -> ErrorCode {
+    match error {
+        CreateTopicError::Name(_) | CreateTopicError::Collision { .. } => ErrorCode::InvalidTopicException,
+        CreateTopicError::Exists(_) => ErrorCode::TopicAlreadyExists,
+        CreateTopicError::Partitions => ErrorCode::InvalidPartitions,
+        CreateTopicError::NoReplica | CreateTopicError::Replication(_) => ErrorCode::InvalidReplicationFactor,
+        CreateTopicError::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreateTopicError::Config(_) => ErrorCode::InvalidConfig,
+        CreateTopicError::Reserved(_) | CreateTopicError::CountsAndAssignment(_) => ErrorCode::InvalidRequest,
+        CreateTopicError::TooManyPartitions => ErrorCode::PolicyViolation,
+        CreateTopicError::Storage(_) | CreateTopicError::Occupied(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+/// The code for a topic that was not deleted; 73 is unknown below DeleteTopics v3, where it was 42.
+pub(crate) fn of_delete(error: &DeleteTopicError) -> ErrorCode {
+    match error {
+        DeleteTopicError::Unknown => ErrorCode::UnknownTopicOrPartition,
+        DeleteTopicError::Reserved(_) => ErrorCode::InvalidRequest,
+        DeleteTopicError::Disabled => ErrorCode::TopicDeletionDisabled,
+        DeleteTopicError::Storage(_) => ErrorCode::KafkaStorageError,
     }
 }
 

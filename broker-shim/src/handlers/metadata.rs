@@ -3,7 +3,7 @@
 //! A topic is created before the answer leaves, and the answer has it: a client is never told that a topic which
 //! is about to exist is unknown (some give up at once then).
 
-use super::{RequestContext, on_blocking_pool, respond, topics};
+use super::{RequestContext, errors, on_blocking_pool, respond, topics};
 use crate::broker::BrokerState;
 use crate::metadata::{CreateTopic, CreateTopicError, InternalTopic, Topic, TopicName, Uuid};
 use crate::net::{Call, Outcome};
@@ -116,7 +116,7 @@ fn create(state: &BrokerState, nth: usize, name: &str) -> Found {
             tracing::warn!(topic = name, error = %Chain(&e), "a topic could not be created");
             failed(ErrorCode::LeaderNotAvailable)
         }
-        Err(e) => failed(ErrorCode::from_i16(e.code()).unwrap_or(ErrorCode::UnknownServerError)),
+        Err(e) => failed(errors::of_create(&e)),
     }
 }
 

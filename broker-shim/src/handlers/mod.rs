@@ -9,7 +9,7 @@
 //! * A handler never blocks its thread for the disk. What syncs, or makes or removes files, runs on the blocking pool, and
 //!   so does what reads records, unless the page cache has them (`fetch`). Appends are made at once: they write to the
 //!   page cache. Those that sync as well (`flush.messages`) hand the thread's other work over first (`produce`).
-//! * [`errors`] is the only place where errors of the engine become codes of the protocol.
+//! * `errors` is the only place where errors of the engine become codes of the protocol.
 //!
 //! # Not here
 //!
@@ -21,7 +21,7 @@ mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
-mod errors;
+pub(crate) mod errors;
 mod fetch;
 mod find_coordinator;
 mod group_common;
@@ -40,8 +40,6 @@ mod produce;
 mod sync_group;
 mod topics;
 
-#[cfg(test)]
-mod group_tests;
 #[cfg(test)]
 mod tests;
 

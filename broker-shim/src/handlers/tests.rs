@@ -3,6 +3,7 @@
 mod admin;
 mod bad_input;
 mod fetch;
+mod groups;
 mod offline;
 mod old_formats;
 mod produce;

@@ -203,22 +203,6 @@ pub enum CreateTopicError {
 }
 
 impl CreateTopicError {
-    /// The protocol's error code, as Kafka 4 answers.
-    #[must_use]
-    pub fn code(&self) -> i16 {
-        match self {
-            Self::Name(_) | Self::Collision { .. } => 17,
-            Self::Exists(_) => 36,
-            Self::Partitions => 37,
-            Self::NoReplica | Self::Replication(_) => 38,
-            Self::Assignment(_) => 39,
-            Self::Config(_) => 40,
-            Self::Reserved(_) | Self::CountsAndAssignment(_) => 42,
-            Self::TooManyPartitions => 44,
-            Self::Storage(_) | Self::Occupied(_) => 56,
-        }
-    }
-
     /// The text of Kafka 2.2, where it had one; else that of Kafka 4.
     #[must_use]
     pub fn old_text(&self) -> String {
@@ -255,17 +239,4 @@ pub enum DeleteTopicError {
     /// The disk refused; the topic is still there.
     #[error("the deletion could not be stored")]
     Storage(#[from] LogError),
-}
-
-impl DeleteTopicError {
-    /// The protocol's error code, as Kafka 4 answers; 73 is unknown below DeleteTopics v3, where it was 42.
-    #[must_use]
-    pub fn code(&self) -> i16 {
-        match self {
-            Self::Unknown => 3,
-            Self::Reserved(_) => 42,
-            Self::Disabled => 73,
-            Self::Storage(_) => 56,
-        }
-    }
 }

@@ -104,6 +104,7 @@ fn assigned(request: &CreateTopic, node: i32) -> Result<i32, CreateTopicError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::handlers::errors;
 
     fn check_beside(existing: &[&str], request: &CreateTopic) -> Result<TopicPlan, CreateTopicError> {
         let names: Vec<TopicName> = existing.iter().map(|name| TopicName::new(name).unwrap()).collect();
@@ -113,7 +114,7 @@ mod tests {
     /// Code, new text and old text of a refusal.
     fn refused(request: &CreateTopic) -> (i16, String, String) {
         let error = check_beside(&["a.b", "there"], request).unwrap_err();
-        (error.code(), error.to_string(), error.old_text())
+        (errors::of_create(&error).to_i16(), error.to_string(), error.old_text())
     }
 
     fn named(name: &str) -> CreateTopic {

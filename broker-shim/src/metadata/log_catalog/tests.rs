@@ -1,4 +1,5 @@
 use super::*;
+use crate::handlers::errors;
 use log_engine::io::MemStorage;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -107,7 +108,10 @@ fn a_topic_is_there_once() {
     let rig = Rig::new();
     rig.create("t", 1);
     let again = rig.catalog.create(&CreateTopic::named("t")).unwrap_err();
-    assert_eq!((again.code(), again.to_string().as_str()), (36, "Topic 't' already exists."));
+    assert_eq!(
+        (errors::of_create(&again).to_i16(), again.to_string().as_str()),
+        (36, "Topic 't' already exists.")
+    );
 }
 
 #[test]
@@ -118,7 +122,7 @@ fn validation_has_no_effect() {
     assert!(rig.names().is_empty());
     assert_eq!(rig.dirs(), [METADATA_LOG]);
     rig.create("t", 1);
-    assert_eq!(rig.catalog.validate(&CreateTopic::named("t")).unwrap_err().code(), 36);
+    assert_eq!(errors::of_create(&rig.catalog.validate(&CreateTopic::named("t")).unwrap_err()).to_i16(), 36);
 }
 
 #[test]
@@ -136,7 +140,7 @@ fn a_deleted_topic_is_gone_and_its_name_is_free() {
     assert!(rig.catalog.topic("t").is_none());
     assert!(rig.catalog.topic_by_id(&first.id).is_none());
     assert_eq!(rig.dirs(), [METADATA_LOG]);
-    assert_eq!(rig.catalog.delete("t").unwrap_err().code(), 3);
+    assert_eq!(errors::of_delete(&rig.catalog.delete("t").unwrap_err()).to_i16(), 3);
     let rig = rig.restart(&[]);
     assert!(rig.names().is_empty());
     assert_ne!(rig.create("t", 1).id, first.id);
@@ -147,12 +151,12 @@ fn a_deleted_topic_is_gone_and_its_name_is_free() {
 fn deletion_can_be_switched_off_and_spares_internal_topics() {
     let rig = Rig::with(&[("delete.topic.enable", "false")]);
     rig.create("t", 1);
-    assert_eq!(rig.catalog.delete("t").unwrap_err().code(), 73);
+    assert_eq!(errors::of_delete(&rig.catalog.delete("t").unwrap_err()).to_i16(), 73);
     let rig = Rig::new();
     rig.catalog.internal(InternalTopic::ConsumerOffsets).unwrap();
     let error = rig.catalog.delete("__consumer_offsets").unwrap_err();
     assert_eq!(
-        (error.code(), error.to_string().as_str()),
+        (errors::of_delete(&error).to_i16(), error.to_string().as_str()),
         (42, "Deletion of internal topic __consumer_offsets is prohibited.")
     );
 }
@@ -199,7 +203,7 @@ fn a_directory_that_nobody_knows_is_left_alone_and_not_built_upon() {
     assert!(rig.names().is_empty());
     let error = rig.catalog.create(&CreateTopic::named("stranger")).unwrap_err();
     assert_eq!(
-        (error.code(), error.to_string().as_str()),
+        (errors::of_create(&error).to_i16(), error.to_string().as_str()),
         (56, "the directory stranger-0 is there already and belongs to no topic: move it away")
     );
     // More partitions than a topic has are strangers, too.
@@ -266,7 +270,7 @@ fn a_topic_whose_logs_cannot_be_made_is_taken_back() {
     // The metadata log has its blocks; the next directory gets none.
     rig.storage.set_capacity(0);
     let error = rig.catalog.create(&CreateTopic::named("t")).unwrap_err();
-    assert_eq!(error.code(), 56, "{error}");
+    assert_eq!(errors::of_create(&error).to_i16(), 56, "{error}");
     assert!(rig.names().is_empty());
     rig.storage.set_capacity(u64::MAX);
     let rig = rig.restart(&[]);

@@ -1,7 +1,7 @@
 //! The group APIs in their versions, on a coordinator with a journal in memory.
 
-use super::group_common::{Client, OneTopic};
-use super::*;
+use super::super::group_common::{Client, OneTopic};
+use super::super::*;
 use crate::coordinators::group::GroupSettings;
 use crate::coordinators::journal::Journal;
 use crate::coordinators::journal::memory::MemoryJournal;
