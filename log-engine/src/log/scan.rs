@@ -196,7 +196,8 @@ impl Scanner {
         let head = self.fill(at, HEADER_LEN)?;
         let field = |at: usize| i64::from(i32::from_be_bytes(std::array::from_fn(|i| head[at + i])));
         let records = [field(LAST_OFFSET_DELTA_AT) + 1, field(RECORD_COUNT_AT)];
-        Ok(records.map(|records| base.checked_add(records)))
+        // A batch holds at least one record: what says none, or fewer, is what is damaged.
+        Ok(records.map(|records| base.checked_add(records).filter(|next| *next > base)))
     }
 
     /// Whether the file is a chain of messages of the formats before batches (magic 0 and 1), and nothing else.

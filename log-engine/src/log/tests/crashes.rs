@@ -1,6 +1,7 @@
 //! Every cut of the tail with every kind of rest behind it, and every flipped bit.
 
 use super::*;
+use crate::format::batch::LAST_OFFSET_DELTA_AT;
 use crate::log::recovery::RecoveryReport;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -410,13 +411,18 @@ fn a_batch_behind_damage_is_not_served_at_the_offset_of_the_damaged_one() {
     fill(&log, 0..8);
     log.close().unwrap();
     drop(log);
-    let mut bytes = bench.file(&log_name(0));
-    let starts = batch_starts(&bytes);
-    bytes[1] = 7;
-    bytes[starts[1] + 70] ^= 1;
-    bytes[starts[3]..starts[3] + 8].fill(0);
-    bench.overwrite(&log_name(0), &bytes);
-    for clean in [true, false] {
+    let files = bench.files();
+    // The first batch has another base offset, or a last offset delta of -1: its end would be its begin.
+    let (base_offset, delta): (&[u8], &[u8]) = (&[0, 7], &[0xff; 4]);
+    let damages = [(0, base_offset), (LAST_OFFSET_DELTA_AT, delta)];
+    for ((at, damage), clean) in damages.into_iter().flat_map(|damage| [(damage, true), (damage, false)]) {
+        bench.put_back(&files);
+        let mut bytes = bench.file(&log_name(0));
+        let starts = batch_starts(&bytes);
+        bytes[at..at + damage.len()].copy_from_slice(damage);
+        bytes[starts[1] + 70] ^= 1;
+        bytes[starts[3]..starts[3] + 8].fill(0);
+        bench.overwrite(&log_name(0), &bytes);
         let log = bench.builder().clean(clean).open().unwrap();
         let mut served = Vec::new();
         for from in 0..8 {
