@@ -27,7 +27,7 @@ fn read(log: &Log, from: i64) -> Result<ReadSlices> {
 }
 
 #[test]
-fn no_flipped_byte_of_an_old_batch_is_ever_read() {
+fn no_flipped_bit_of_an_old_batch_is_ever_read() {
     let bench = Bench::new();
     let begins = closed(&bench);
     let names = bench.names();
@@ -35,35 +35,36 @@ fn no_flipped_byte_of_an_old_batch_is_ever_read() {
     let good = bench.file(&log_name(0));
     let hole = begins[1]..begins[2];
     // Which offset is read first decides how the damage is met.
-    for (at, first) in hole.clone().flat_map(|at| (0..6).map(move |first| (at, first))) {
+    let bits = hole.start * 8..hole.end * 8;
+    for (bit, first) in bits.flat_map(|bit| (0..6).map(move |first| (bit, first))) {
         for (name, bytes) in &whole {
             bench.overwrite(name, bytes);
         }
         let mut bad = good.clone();
-        bad[at] ^= 1 << (at % 8);
+        bad[bit / 8] ^= 1 << (bit % 8);
         bench.overwrite(&log_name(0), &bad);
         let log = bench.open();
         assert_eq!(log.recovery_report().scanned_bytes, 0, "a clean log is not scanned");
         for from in [first, 0, 1, 2, 3, 4, 5] {
             match read(&log, from) {
                 Ok(found) if from < 2 => {
-                    assert_eq!(bytes_of(&found), good[..hole.start], "byte {at} at {from}");
+                    assert_eq!(bytes_of(&found), good[..hole.start], "bit {bit} at {from}");
                 }
                 Ok(found) => {
-                    assert!(from >= 4, "byte {at}: offset {from} was read");
-                    assert_eq!(bytes_of(&found), good[hole.end..], "byte {at} at {from}");
+                    assert!(from >= 4, "bit {bit}: offset {from} was read");
+                    assert_eq!(bytes_of(&found), good[hole.end..], "bit {bit} at {from}");
                 }
                 Err(LogError::Corrupt { reason: CorruptReason::Hole { from: low, to, .. }, .. }) => {
-                    assert_eq!((low, to), (offset(2), offset(4)), "byte {at}");
-                    assert!((2..4).contains(&from), "byte {at}: offset {from} was refused");
+                    assert_eq!((low, to), (offset(2), offset(4)), "bit {bit}");
+                    assert!((2..4).contains(&from), "bit {bit}: offset {from} was refused");
                 }
-                Err(other) => panic!("byte {at} at {from}: {other}"),
+                Err(other) => panic!("bit {bit} at {from}: {other}"),
             }
         }
         let damage = log.damage();
-        assert_eq!(damage.len(), 1, "byte {at}");
-        assert_eq!(damage[0].bytes, hole.start as u64..hole.end as u64, "byte {at}");
-        assert_eq!(damage[0].offsets, offset(2)..offset(4), "byte {at}");
+        assert_eq!(damage.len(), 1, "bit {bit}");
+        assert_eq!(damage[0].bytes, hole.start as u64..hole.end as u64, "bit {bit}");
+        assert_eq!(damage[0].offsets, offset(2)..offset(4), "bit {bit}");
     }
 }
 
