@@ -6,11 +6,13 @@
 //!                          +-- something grew or the time is up
 //! ```
 //!
-//! Record bytes are not touched: the answer has gaps that the connection fills from the files. Only versions below 4
+//! Record bytes are not touched here: the answer has gaps that the connection fills from the files. Only versions below 4
 //! get converted records (`convert`), which are in memory: so there is a limit to them per answer and in all.
 //!
 //! What is in the page cache is read on the connection's own task; a request with anything that is not goes to the
-//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for two system calls a partition).
+//! blocking pool ([`Log::is_cached`](log_engine::log::Log::is_cached) tells, for two system calls a partition). So does
+//! one for batches of an older run that nobody has checked since the start: they are checked there, once, and damage is
+//! answered with `CORRUPT_MESSAGE` where it lies, while what is around it is served.
 //!
 //! # Sessions
 //!

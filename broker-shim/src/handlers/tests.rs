@@ -2,6 +2,7 @@
 
 mod admin;
 mod bad_input;
+mod damage;
 mod fetch;
 mod groups;
 mod offline;

@@ -205,7 +205,13 @@ fn open_segments(
     options: &SegmentOptions,
     now: Timestamp,
 ) -> Result<(Vec<Arc<Segment>>, bool)> {
-    let open = |kept: &Kept| Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
+    let open = |kept: &Kept| {
+        let segment = Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
+        if let Some(from) = kept.scanned_from {
+            segment.trust_from(from);
+        }
+        segment
+    };
     let mut segments: Vec<_> = recovered.segments.iter().map(open).collect();
     let fresh = recovered.roll || segments.is_empty();
     if fresh {
@@ -227,7 +233,7 @@ fn open_segments(
 fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<bool> {
     let mut touched = false;
     for segment in segments.iter().filter(|segment| {
-        recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.scanned)
+        recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.is_scanned())
     }) {
         if segment.has_txn_index()? {
             segment.keep_aborted_below(recovered.replayed_from.max(segment.base_offset()))?;

@@ -54,6 +54,7 @@ impl Log {
         let epochs = self.epochs.load();
         let found = find_damage(&self.storage, segment, end, self.has_gaps(), &epochs)?;
         if found.is_empty() {
+            self.note_examined(segment);
             return Ok(());
         }
         let path = segment.path();
@@ -62,6 +63,7 @@ impl Log {
         damage.sort_by_key(|damage| (damage.offsets.start, damage.bytes.start));
         writer.must_roll |= Arc::ptr_eq(&writer.active, segment);
         self.view.store(Arc::new(View { segments: view.segments.clone(), damage }));
+        self.note_examined(segment);
         Ok(())
     }
 }

@@ -37,6 +37,7 @@ mod retention;
 mod scan;
 mod sync;
 mod truncate;
+mod verify;
 
 #[cfg(test)]
 mod tests;

@@ -67,13 +67,13 @@ struct Stretch {
 }
 
 impl Log {
-    /// The batches from the one that holds `from` on, as ranges of files. Takes no lock of the writer.
+    /// The same as [`Log::read`] without a look at the batches: what an older run wrote may be damaged unless
+    /// [`ReadSlices::is_verified`] says that it was checked. Takes no lock of the writer.
     ///
     /// # Errors
     ///
-    /// [`LogError::OffsetOutOfRange`] below the log start or above the log end; at the end the answer is empty.
-    /// [`LogError::Corrupt`] if `from` lies in damage, with its exact range; what lies around it can be read.
-    pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<ReadSlices> {
+    /// As [`Log::read`]; of damage, that which is known or shows in the headers.
+    pub fn read_unverified(&self, from: Offset, limits: ReadLimits) -> Result<ReadSlices> {
         // In this order: the list is never without what lies between the start and the end that are looked at here.
         let log_end = self.end.get();
         let view = self.view.load();

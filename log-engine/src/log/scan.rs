@@ -135,7 +135,12 @@ impl Scanner {
     pub(crate) fn open(storage: &dyn Storage, path: &Path) -> Result<Self> {
         let file = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
         let len = file.len().map_err(LogError::io("measure", path))?;
-        Ok(Self { file, path: path.to_owned(), len, buffer: Vec::new(), buffer_at: 0 })
+        Ok(Self::of(file, path.to_owned(), len))
+    }
+
+    /// Of an open file, up to `len`.
+    pub(crate) fn of(file: Arc<dyn StorageFile>, path: PathBuf, len: u64) -> Self {
+        Self { file, path, len, buffer: Vec::new(), buffer_at: 0 }
     }
 
     /// Takes no notice of what lies behind `len`: it is not published.

@@ -11,6 +11,7 @@ mod reading;
 mod retention;
 mod syncing;
 mod transactions;
+mod verifying;
 
 use super::*;
 use crate::format::batch::ProducerStamp;

@@ -264,6 +264,7 @@ impl Segment {
             names.dir.clone()
         };
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
+        cut.trust_from(self.trusted_from().min(front.len));
         cut.activate(options, now);
         Ok(cut)
     }

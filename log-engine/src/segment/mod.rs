@@ -30,6 +30,7 @@
 mod files;
 mod lookup;
 mod read;
+mod verified;
 mod walk;
 mod write;
 
@@ -53,6 +54,7 @@ use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
+use verified::Verified;
 use write::Writer;
 
 /// One segment; shared by the log's list, its readers and their slices.
@@ -68,6 +70,9 @@ pub struct Segment {
     capacity: AtomicU32,
     /// Bytes known to be synced by this process, or not written by it.
     synced: AtomicU32,
+    /// From here on the bytes were written or scanned by this process.
+    trusted_from: AtomicU32,
+    verified: Mutex<Verified>,
     open: RwLock<Opened>,
     /// Its file was asked for since somebody last looked whether it is idle.
     used: AtomicBool,
@@ -165,6 +170,8 @@ impl Segment {
             published: AtomicU32::new(len.get()),
             capacity: AtomicU32::new(0),
             synced: AtomicU32::new(len.get()),
+            trusted_from: AtomicU32::new(len.get()),
+            verified: Mutex::default(),
             open: RwLock::default(),
             used: AtomicBool::new(false),
             indexes: RwLock::default(),

@@ -46,6 +46,19 @@ impl FileSlice {
         self.position
     }
 
+    /// Where in its segment it ends.
+    pub(crate) fn end(&self) -> Position {
+        self.position.checked_add(self.len).expect("within the segment")
+    }
+
+    pub(crate) const fn segment(&self) -> &Arc<Segment> {
+        &self.segment
+    }
+
+    pub(crate) const fn file(&self) -> &Arc<dyn StorageFile> {
+        &self.file
+    }
+
     /// The base offset of its segment.
     #[must_use]
     pub fn segment_base(&self) -> Offset {

@@ -46,8 +46,8 @@ impl Collected {
     }
 }
 
-/// Reads all partitions of a request, in its order, until its limit is spent. Waits for the disk, so that who sends the
-/// beginnings of the ranges does not.
+/// Reads all partitions of a request, in its order, until its limit is spent. Checks what an older run wrote and nobody
+/// has checked yet. Waits for the disk, so that who sends the beginnings of the ranges does not.
 pub(super) fn collect(state: &BrokerState, cx: &RequestContext, request: &FetchRequest) -> Collected {
     let mut reading = Reading::new(state, cx, request, false);
     for topic in &request.topics {
@@ -62,7 +62,7 @@ pub(super) fn collect(state: &BrokerState, cx: &RequestContext, request: &FetchR
     reading.collected
 }
 
-/// The same without waiting for the disk; `None` if that cannot be done.
+/// The same without waiting for the disk or checking; `None` if that cannot be done.
 pub(super) fn collect_cached(
     state: &BrokerState,
     cx: &RequestContext,
@@ -84,7 +84,7 @@ struct Reading<'a> {
     request: &'a FetchRequest,
     /// Bytes that the whole answer may have.
     limit: usize,
-    /// Read nothing that would wait for the disk.
+    /// Read nothing that would wait for the disk or must be checked.
     only_cached: bool,
     /// There was such a thing.
     met_cold: bool,
@@ -150,7 +150,12 @@ impl<'a> Reading<'a> {
             self.met_cold = true;
             return Ok(PartitionData::default());
         }
-        let read = log.read(from, limits).map_err(|e| self.failed(topic, asked, &e))?;
+        let read = if self.only_cached { log.read_unverified(from, limits) } else { log.read(from, limits) };
+        let read = read.map_err(|e| self.failed(topic, asked, &e))?;
+        if self.only_cached && !read.is_verified() {
+            self.met_cold = true;
+            return Ok(PartitionData::default());
+        }
         self.check_codec(&read)?;
         self.collected.logs.push((Arc::clone(log), end_before));
         let records = self.gap(read.slices);

@@ -39,7 +39,7 @@ pub(super) fn bytes(partition: &PartitionData) -> Bytes {
 }
 
 /// Base offsets of the batches in an answer.
-fn bases(partition: &PartitionData) -> Vec<i64> {
+pub(super) fn bases(partition: &PartitionData) -> Vec<i64> {
     let (records, mut rest, mut bases) = (bytes(partition), 0, Vec::new());
     while rest < records.len() {
         let view = BatchView::parse(&records[rest..]).unwrap();

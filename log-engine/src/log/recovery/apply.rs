@@ -41,7 +41,7 @@ pub(super) fn apply(
     let stale = remove_stale(storage, dir, listing, decision)?;
     let names_changed = !names_durable || stale || !listing.steps.is_empty() || !decision.aside.is_empty();
     if names_changed || shortened || decision.scanned_bytes > 0 {
-        for kept in decision.kept.iter().filter(|kept| kept.scanned) {
+        for kept in decision.kept.iter().filter(|kept| kept.is_scanned()) {
             let path = log_path(dir, kept.base);
             let file = storage.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
             file.sync_data().map_err(LogError::io("sync", &path))?;
@@ -80,7 +80,7 @@ fn shorten(
 ) -> Result<bool> {
     let mut shortened = false;
     let last = decision.kept.last().map(|kept| kept.base);
-    for kept in decision.kept.iter().filter(|kept| kept.scanned && kept.end.to_u64() < kept.len) {
+    for kept in decision.kept.iter().filter(|kept| kept.is_scanned() && kept.end.to_u64() < kept.len) {
         let path = log_path(dir, kept.base);
         if decision.torn && Some(kept.base) == last {
             report.set_aside.extend(set_aside_tail(storage, &path, kept)?);

@@ -48,8 +48,8 @@ pub(crate) struct Kept {
     pub(crate) next: Offset,
     /// The batch that ends at `end`, if it was seen.
     pub(crate) last: Option<LastBatch>,
-    /// Whether its batches were looked at: its indexes are made anew.
-    pub(crate) scanned: bool,
+    /// Where looking at its batches began, if it did: its indexes are made anew.
+    pub(crate) scanned_from: Option<Position>,
 }
 
 /// What will be done.
@@ -119,11 +119,17 @@ struct Walk<'a> {
     out: Decision,
 }
 
+impl Kept {
+    pub(crate) const fn is_scanned(&self) -> bool {
+        self.scanned_from.is_some()
+    }
+}
+
 impl Walk<'_> {
     fn believe(&mut self, segment: &FoundSegment, next: Offset) -> Result<()> {
         let end = self.whole_position(&segment.name, segment.len)?;
         let (base, len, modified) = (segment.base, segment.len, Some(segment.modified));
-        self.out.kept.push(Kept { base, end, len, modified, next, last: None, scanned: false });
+        self.out.kept.push(Kept { base, end, len, modified, next, last: None, scanned_from: None });
         Ok(())
     }
 
@@ -206,7 +212,7 @@ impl Walk<'_> {
             modified: Some(segment.modified),
             next: self.expected.offset,
             last: last.filter(|_| tail != Tail::Damaged),
-            scanned: true,
+            scanned_from: Some(if index == self.trust.first { self.trust.position } else { Position::ZERO }),
         };
         self.out.kept.push(kept);
         if tail != Tail::Torn {

@@ -16,7 +16,7 @@
 //!
 //! # Not here
 //!
-//! Damage below the mark that no scan meets: it is found when it is read.
+//! Damage below the mark that no scan meets: it is found when it is first read (`verify`).
 
 mod apply;
 mod decide;
@@ -238,7 +238,7 @@ pub(crate) fn replay_all(
         modified: None,
         next: next(index),
         last: None,
-        scanned: false,
+        scanned_from: None,
     };
     let kept = segments.iter().enumerate().map(kept).collect();
     let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };

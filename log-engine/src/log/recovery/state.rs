@@ -79,7 +79,7 @@ fn replay(
     producers: Producers,
 ) -> Result<Replayed> {
     let mut out = Replayed { producers, from, aborted: Vec::new() };
-    for kept in decision.kept.iter().filter(|kept| kept.next > from || kept.scanned) {
+    for kept in decision.kept.iter().filter(|kept| kept.next > from || kept.is_scanned()) {
         let known = evidence.filter(|evidence| evidence.segment == kept.base);
         let at = known.map_or(0, |evidence| evidence.batch.position.to_u64());
         each_batch(request, kept, &decision.damage, at, |_, batch| {
