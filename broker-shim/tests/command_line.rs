@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -30,22 +30,18 @@ struct Server {
     child: Child,
     /// The first two lines of its output.
     ready: [String; 2],
-    /// From start to the first line.
-    took: Duration,
 }
 
 impl Server {
     fn start(args: &[&str], dir: &Path) -> Self {
-        let started = Instant::now();
         let mut child = corrente(args, dir).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = lines.next().map(Result::unwrap);
-        let took = started.elapsed();
         let Some(first) = first else {
             let output = child.wait_with_output().unwrap();
             panic!("no ready line; stderr: {}", stderr(&output));
         };
-        Self { child, ready: [first, lines.next().unwrap().unwrap()], took }
+        Self { child, ready: [first, lines.next().unwrap().unwrap()] }
     }
 
     fn at(dir: &Path) -> Self {
@@ -326,16 +322,38 @@ fn the_environment_counts_only_with_env() {
     assert!(first.starts_with("corrente "), "{first}");
 }
 
+/// From the start of the process to the answer to an ApiVersions request, on a connection that is tried again until it
+/// is there.
+fn first_answer(dir: &Path) -> Duration {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (listeners, data) = (format!("listeners=PLAINTEXT://{free}"), format!("log.dirs={}", dir.display()));
+    let started = Instant::now();
+    let mut child =
+        corrente(&["server", "--override", &listeners, "--override", &data], dir).spawn().unwrap();
+    let mut stream = loop {
+        if let Ok(stream) = TcpStream::connect(free) {
+            break stream;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "nobody listens");
+        std::thread::sleep(Duration::from_micros(200));
+    };
+    // Size, API key 18, version 0, correlation id 7, no client id.
+    stream.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff]).unwrap();
+    let mut answer = [0; 10];
+    stream.read_exact(&mut answer).unwrap();
+    let took = started.elapsed();
+    assert_eq!(answer[4..], [0, 0, 0, 7, 0, 0], "the correlation id, and no error");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    took
+}
+
 /// The promise is 50 ms from start to the first answer for a release build; a test build on a busy machine gets ten
-/// times that, and the best of five counts.
+/// times that, and the best of five counts. `--nocapture` shows how long it took.
 #[test]
 fn start_takes_no_time() {
-    let best = (0..5)
-        .map(|_| {
-            let dir = tempfile::tempdir().unwrap();
-            Server::at(dir.path()).took
-        })
-        .min()
-        .unwrap();
-    assert!(best < Duration::from_millis(500), "{best:?}");
+    let times: Vec<Duration> = (0..5).map(|_| first_answer(tempfile::tempdir().unwrap().path())).collect();
+    let best = times.iter().min().unwrap();
+    println!("start to first answer: best {best:?} of {times:?}");
+    assert!(*best < Duration::from_millis(500), "{times:?}");
 }

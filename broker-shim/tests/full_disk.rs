@@ -1,30 +1,50 @@
 //! A disk that is really full: the broker refuses what it cannot keep, reads on, and needs no restart afterwards.
 //!
 //! The disk is a tmpfs of a few MiB that the test mounts, which needs root; without it the test says so and ends, and
-//! fails where `CI` is set.
+//! fails under CI.
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use bytes::Bytes;
 use kafka_wire::messages::fetch_request::{FetchPartition, FetchTopic};
+use kafka_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use kafka_wire::messages::metadata_request::MetadataRequestTopic;
 use kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use kafka_wire::messages::{FetchRequest, MetadataRequest, ProduceRequest};
+use kafka_wire::messages::{
+    DeleteTopicsRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest,
+};
 use kafka_wire::{ErrorCode, Message, Payload, Request, concat, header, request_frame};
 use log_engine::format::build::{BatchBuilder, NewRecord};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// A mounted tmpfs, unmounted when dropped.
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
+    /// None, and a line that says so, where nothing may be mounted.
     fn new(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let options = format!("size={size}");
-        mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], dir.path()).then_some(Self(dir))
+        if mount(&["-t", "tmpfs", "-o", &options, "tmpfs"], dir.path()) {
+            return Some(Self(dir));
+        }
+        assert!(!under_ci(), "CI=true allows no skip: a tmpfs cannot be mounted here");
+        let name = std::thread::current().name().unwrap_or_default().to_owned();
+        // Past libtest, which keeps to itself what a passing test prints.
+        let line = format!("SKIPPED: {name}: a tmpfs cannot be mounted (not root?)\n");
+        let _ = std::io::stderr().write_all(line.as_bytes());
+        None
+    }
+
+    /// Takes every byte that is left.
+    fn fill(&self) {
+        let filler =
+            std::fs::File::options().create(true).append(true).open(self.0.path().join("filler")).unwrap();
+        while (&filler).write(&[1; 4096]).is_ok_and(|n| n > 0) {}
     }
 
     fn grow(&self, size: &str) {
@@ -36,6 +56,11 @@ impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
     }
+}
+
+/// As the tests of all crates decide it.
+fn under_ci() -> bool {
+    std::env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
 fn mount(args: &[&str], at: &Path) -> bool {
@@ -50,12 +75,13 @@ struct Broker {
 }
 
 impl Broker {
-    fn start(data: &Path) -> Self {
+    fn start(data: &Path, settings: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_corrente"))
             .args(["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"])
             .arg(format!("log.dirs={}", data.display()))
+            .args(settings.iter().flat_map(|setting| ["--override", setting]))
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let line = BufReader::new(child.stdout.take().unwrap()).lines().next().unwrap().unwrap();
@@ -64,10 +90,13 @@ impl Broker {
         Self { child, address }
     }
 
-    fn stop(mut self) -> Option<i32> {
+    /// Exit code and what it had to say.
+    fn stop(mut self) -> (Option<i32>, String) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        (self.child.wait().unwrap().code(), log)
     }
 
     fn call<R: Request>(&self, version: i16, request: &R) -> R::Response {
@@ -81,8 +110,8 @@ impl Broker {
         R::Response::from_body(body, version).unwrap()
     }
 
-    fn create_topic(&self) {
-        let topic = MetadataRequestTopic { name: Some("t".to_owned()), ..MetadataRequestTopic::default() };
+    fn create_topic(&self, name: &str) {
+        let topic = MetadataRequestTopic { name: Some(name.to_owned()), ..MetadataRequestTopic::default() };
         let request = MetadataRequest {
             topics: Some(vec![topic]),
             allow_auto_topic_creation: true,
@@ -92,12 +121,13 @@ impl Broker {
     }
 
     /// Produces one record of `len` bytes: its offset or the error.
-    fn produce(&self, len: usize) -> Result<i64, ErrorCode> {
+    fn produce(&self, topic: &str, len: usize) -> Result<i64, ErrorCode> {
         let mut builder = BatchBuilder::new();
         builder.push(&NewRecord::value(&vec![7; len]));
         let records: Bytes = builder.finish().unwrap().into();
         let partition_data = vec![PartitionProduceData { index: 0, records: Some(records) }];
-        let topic = TopicProduceData { name: "t".to_owned(), partition_data, ..TopicProduceData::default() };
+        let topic =
+            TopicProduceData { name: topic.to_owned(), partition_data, ..TopicProduceData::default() };
         let request = ProduceRequest {
             acks: -1,
             timeout_ms: 10_000,
@@ -113,7 +143,7 @@ impl Broker {
     }
 
     /// The end of the partition and the bytes that lie at an offset.
-    fn fetch(&self, fetch_offset: i64) -> (i64, usize) {
+    fn fetch(&self, topic: &str, fetch_offset: i64) -> (i64, usize) {
         let partition = FetchPartition {
             fetch_offset,
             partition_max_bytes: 1 << 20,
@@ -121,13 +151,47 @@ impl Broker {
             ..FetchPartition::default()
         };
         let topic =
-            FetchTopic { topic: "t".to_owned(), partitions: vec![partition], ..FetchTopic::default() };
+            FetchTopic { topic: topic.to_owned(), partitions: vec![partition], ..FetchTopic::default() };
         let request = FetchRequest { max_bytes: 1 << 20, topics: vec![topic], ..FetchRequest::default() };
         let answer = self.call(11, &request);
         let partition = &answer.responses[0].partitions[0];
         assert_eq!(partition.error_code, 0);
         let Payload::Bytes(records) = &partition.records else { panic!("{:?}", partition.records) };
         (partition.high_watermark, records.len())
+    }
+
+    /// Produces until the disk is full; the end of the partition.
+    fn fill(&self, topic: &str) -> i64 {
+        while self.produce(topic, 900_000).is_ok() {}
+        self.fetch(topic, self.start_of(topic)).0
+    }
+
+    /// Tries again for as long as there is no room; the offset in the end.
+    fn eventually_produces(&self, topic: &str) -> i64 {
+        let give_up = Instant::now() + Duration::from_secs(60);
+        loop {
+            match self.produce(topic, 900_000) {
+                Ok(offset) => return offset,
+                Err(code) => assert!(Instant::now() < give_up, "still {code:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn start_of(&self, topic: &str) -> i64 {
+        let partition = ListOffsetsPartition { timestamp: -2, ..ListOffsetsPartition::default() };
+        let topic = ListOffsetsTopic { name: topic.to_owned(), partitions: vec![partition] };
+        let request = ListOffsetsRequest { topics: vec![topic], ..ListOffsetsRequest::default() };
+        self.call(5, &request).topics[0].partitions[0].offset.unwrap()
+    }
+
+    fn delete_topic(&self, topic: &str) -> ErrorCode {
+        let request = DeleteTopicsRequest {
+            topic_names: vec![topic.to_owned()],
+            timeout_ms: 10_000,
+            ..DeleteTopicsRequest::default()
+        };
+        ErrorCode::from_i16(self.call(4, &request).responses[0].error_code).unwrap()
     }
 }
 
@@ -141,20 +205,14 @@ impl Drop for Broker {
 
 #[test]
 fn a_full_disk_is_survived_without_a_restart() {
-    let Some(disk) = SmallDisk::new("48m") else {
-        assert!(std::env::var_os("CI").is_none(), "a tmpfs cannot be mounted here, and CI is set");
-        eprintln!(
-            "SKIPPED: a_full_disk_is_survived_without_a_restart: a tmpfs cannot be mounted (not root?)"
-        );
-        return;
-    };
+    let Some(disk) = SmallDisk::new("48m") else { return };
     let data = disk.0.path().join("data");
-    let broker = Broker::start(&data);
-    broker.create_topic();
-    assert_eq!(broker.produce(100), Ok(0));
+    let broker = Broker::start(&data, &[]);
+    broker.create_topic("t");
+    assert_eq!(broker.produce("t", 100), Ok(0));
     let mut stored = 1;
     let refused = loop {
-        match broker.produce(900_000) {
+        match broker.produce("t", 900_000) {
             Ok(offset) => {
                 assert_eq!(offset, stored);
                 stored += 1;
@@ -165,49 +223,85 @@ fn a_full_disk_is_survived_without_a_restart() {
     };
     assert_eq!(refused, ErrorCode::KafkaStorageError);
     assert!(refused.is_retriable());
-    assert_eq!(broker.produce(900_000), Err(ErrorCode::KafkaStorageError), "again");
-    let (end, bytes) = broker.fetch(0);
+    assert_eq!(broker.produce("t", 900_000), Err(ErrorCode::KafkaStorageError), "again");
+    let (end, bytes) = broker.fetch("t", 0);
     assert_eq!(end, stored, "nothing of what was refused is there");
     assert!(bytes > 100);
-    assert!(broker.fetch(stored - 1).1 > 900_000, "the last one is whole");
+    assert!(broker.fetch("t", stored - 1).1 > 900_000, "the last one is whole");
 
     disk.grow("96m");
-    assert_eq!(broker.produce(900_000), Ok(stored), "space has returned");
-    assert_eq!(broker.stop(), Some(0));
+    assert_eq!(broker.produce("t", 900_000), Ok(stored), "space has returned");
+    assert_eq!(broker.stop().0, Some(0));
 
-    let broker = Broker::start(&data);
-    let (end, bytes) = broker.fetch(stored);
+    let broker = Broker::start(&data, &[]);
+    let (end, bytes) = broker.fetch("t", stored);
     assert_eq!(end, stored + 1);
     assert!(bytes > 900_000);
-    assert_eq!(broker.stop(), Some(0));
+    assert_eq!(broker.stop().0, Some(0));
 }
 
 #[test]
 fn a_broker_stops_and_starts_on_a_full_disk() {
-    let Some(disk) = SmallDisk::new("48m") else {
-        assert!(std::env::var_os("CI").is_none(), "a tmpfs cannot be mounted here, and CI is set");
-        eprintln!("SKIPPED: a_broker_stops_and_starts_on_a_full_disk: a tmpfs cannot be mounted (not root?)");
-        return;
-    };
+    let Some(disk) = SmallDisk::new("48m") else { return };
     let data = disk.0.path().join("data");
-    let broker = Broker::start(&data);
-    broker.create_topic();
-    let mut stored = 0;
-    while broker.produce(900_000).is_ok() {
-        stored += 1;
-    }
-    // And not a byte is left.
-    let filler = std::fs::File::create(disk.0.path().join("filler")).unwrap();
-    while (&filler).write(&[1; 4096]).is_ok_and(|n| n > 0) {}
-    assert_eq!(broker.produce(900_000), Err(ErrorCode::KafkaStorageError));
-    assert_eq!(broker.fetch(0).0, stored);
-    let code = broker.stop();
-    assert!(code.is_some(), "it ended by itself");
+    let broker = Broker::start(&data, &[]);
+    broker.create_topic("t");
+    let stored = broker.fill("t");
+    disk.fill();
+    assert_eq!(broker.produce("t", 900_000), Err(ErrorCode::KafkaStorageError));
+    assert_eq!(broker.fetch("t", 0).0, stored);
+    let (code, log) = broker.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(data.join(".kafka_cleanshutdown").exists(), "a stop as clean as any other: {log}");
 
-    std::fs::remove_file(disk.0.path().join("filler")).unwrap();
+    // Still not a byte is free.
+    let broker = Broker::start(&data, &[]);
+    assert_eq!(broker.fetch("t", 0).0, stored);
+    assert!(broker.fetch("t", stored - 1).1 > 900_000, "the last one is whole");
+    assert_eq!(broker.produce("t", 900_000), Err(ErrorCode::KafkaStorageError));
+    let (code, log) = broker.stop();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(!log.contains("not a clean one"), "{log}");
+
     disk.grow("96m");
-    let broker = Broker::start(&data);
-    assert_eq!(broker.fetch(0).0, stored);
-    assert_eq!(broker.produce(100), Ok(stored));
-    assert_eq!(broker.stop(), Some(0));
+    let broker = Broker::start(&data, &[]);
+    let all = (0..stored).map(|offset| broker.fetch("t", offset).1 > 900_000).filter(|whole| *whole).count();
+    assert_eq!(i64::try_from(all).unwrap(), stored);
+    assert_eq!(broker.produce("t", 100), Ok(stored));
+    let (code, log) = broker.stop();
+    assert_eq!(code, Some(0));
+    assert!(!log.contains("not a clean one"), "{log}");
+}
+
+/// What frees space needs none.
+#[test]
+fn retention_and_deletion_make_room_on_a_full_disk() {
+    let Some(disk) = SmallDisk::new("48m") else { return };
+    let data = disk.0.path().join("data");
+    let settings = [
+        "log.segment.bytes=4194304",
+        "log.segment.delete.delay.ms=100",
+        "log.retention.check.interval.ms=1000",
+        "log.retention.ms=20000",
+    ];
+    let broker = Broker::start(&data, &settings);
+    broker.create_topic("old");
+    while broker.fetch("old", 0).0 < 8 {
+        broker.produce("old", 900_000).unwrap();
+    }
+    broker.create_topic("t");
+    let stored = broker.fill("t");
+    disk.fill();
+    assert_eq!(broker.produce("t", 900_000), Err(ErrorCode::KafkaStorageError));
+
+    assert_eq!(broker.delete_topic("t"), ErrorCode::None);
+    let freed = broker.eventually_produces("old");
+    assert!(freed >= 8, "{freed}, after {stored} of the other topic went");
+
+    disk.fill();
+    assert_eq!(broker.produce("old", 900_000), Err(ErrorCode::KafkaStorageError));
+    let end = broker.eventually_produces("old");
+    assert!(broker.start_of("old") > 0, "retention has made the room for {end}");
+    let (code, log) = broker.stop();
+    assert_eq!(code, Some(0), "{log}");
 }

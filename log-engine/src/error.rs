@@ -8,7 +8,7 @@ use crate::format::CorruptReason;
 use crate::format::validate::Rejected;
 use crate::log::producers::ProducerError;
 use crate::types::{Offset, Position};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 /// The result of an engine call.
@@ -89,7 +89,8 @@ pub enum LogError {
         /// The first failure, as text.
         cause: String,
     },
-    /// The disk is full (or the reserve is all that is left); reads go on, appends work again when space returns.
+    /// The disk is full; reads go on, appends work again when space returns. From a close: everything accepted is on the
+    /// disk, but no note of the clean stop, so that the next start looks at the logs.
     #[error("{path}: no space left{}", asked_for(*.needed), path = .path.display())]
     NoSpace {
         /// The file that could not grow or be made.
@@ -107,6 +108,15 @@ pub enum LogError {
         /// Its answer.
         source: io::Error,
     },
+}
+
+/// What is only derived and found no room is done without; true if it was written.
+pub(crate) fn if_room(written: Result<()>) -> Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_no_space() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whose fault an error is.
@@ -145,6 +155,27 @@ impl LogError {
             Self::Corrupt { .. } => Fault::Corrupt,
             Self::Io { .. } | Self::Poisoned { .. } | Self::NoSpace { .. } => Fault::Io,
             _ => Fault::Caller,
+        }
+    }
+
+    /// Whether want of space is all that is wrong.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            Self::NoSpace { .. } => true,
+            Self::Io { source, .. } => {
+                matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives a full disk its own name, whatever was tried on it.
+    pub(crate) fn into_no_space(self) -> Self {
+        let full = self.is_no_space();
+        match self {
+            Self::Io { path, .. } if full => Self::NoSpace { path, needed: 0 },
+            other => other,
         }
     }
 

@@ -139,6 +139,12 @@ impl Broker {
         self.spawn()
     }
 
+    /// The end by SIGKILL and a start on the same directory and port.
+    pub fn kill9_and_restart(&mut self) -> Duration {
+        self.kill9();
+        self.spawn()
+    }
+
     /// Starts the process on the directory as it is; the time from there to the first answer.
     pub fn spawn(&mut self) -> Duration {
         assert!(self.child.is_none(), "the broker runs already");

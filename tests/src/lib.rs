@@ -19,7 +19,7 @@
 //! | `CI=true` | a client whose interpreter is missing is a failure, not a skip |
 //! | `CORRENTE_BIN` | the broker to test, instead of the one cargo builds here; any program which takes the same command line |
 //! | `CORRENTE_TEST_THREADS` | scenarios at a time (2) |
-//! | `CORRENTE_CRASH_CYCLES` | kills of the crash loop (100) |
+//! | `CORRENTE_CRASH_CYCLES` | kills of the crash loop (100; `CI=true` takes no fewer) |
 //! | `CORRENTE_RESTART_LIMIT_MS` | how soon a killed broker answers again (1000) |
 
 pub mod broker;

@@ -1,4 +1,4 @@
-//! Where things are. Nothing but paths here.
+//! Where things are, and what the environment asks for. Nothing else here.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,11 @@ pub fn number(variable: &str, default: u64) -> u64 {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{variable}={text}: expected a number")),
         Err(_) => default,
     }
+}
+
+/// Whether this is a run that counts: nothing may be skipped or cut short. GitHub sets `CI=true`.
+pub fn under_ci() -> bool {
+    env::var("CI").is_ok_and(|ci| ci == "true")
 }
 
 fn parent(path: &Path) -> &Path {

@@ -3,6 +3,8 @@
 use super::log;
 use crate::config::{BrokerConfig, Durability};
 use crate::server::Broker;
+use crate::trouble::Chain;
+use log_engine::error::LogError;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -71,11 +73,22 @@ async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
     signals.wait().await;
     tracing::info!("stopping");
     tokio::select! {
-        stopped = broker.shutdown() => stopped?,
+        stopped = broker.shutdown() => settled(stopped)?,
         () = signals_again() => return Err("stopped by a second signal; the next start checks the logs".into()),
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// A full disk that has no room for the note of a clean stop costs the next start a scan, and nothing else.
+fn settled(stopped: Result<(), LogError>) -> Result<(), LogError> {
+    match stopped {
+        Err(error @ LogError::NoSpace { .. }) => {
+            tracing::warn!(error = %Chain(&error), "everything is on the disk, but it is full: the next start checks the logs");
+            Ok(())
+        }
+        other => other,
+    }
 }
 
 /// What whoever waits for the broker reads: ours, then the line that scripts look for.

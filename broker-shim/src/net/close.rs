@@ -45,6 +45,13 @@ pub enum CloseReason {
         /// Bytes of the frame.
         needed: usize,
     },
+    /// The peer sends no more, in the middle of a frame.
+    Truncated {
+        /// Bytes of the frame that were received.
+        received: usize,
+        /// Bytes of the frame.
+        needed: usize,
+    },
     /// The request cannot be answered: malformed, or an API or version that is not served.
     Request(String),
     /// Records that the answer needs cannot be read.
@@ -80,6 +87,9 @@ impl fmt::Display for CloseReason {
             }
             Self::Stalled { received, needed } => {
                 write!(f, "request stalled: {received} of {needed} bytes received")
+            }
+            Self::Truncated { received, needed } => {
+                write!(f, "request cut off by the peer: {received} of {needed} bytes received")
             }
             Self::Request(why) => write!(f, "bad request: {}", Escaped(why)),
             Self::Storage(why) => write!(f, "records cannot be read: {}", Escaped(why)),

@@ -119,7 +119,7 @@ impl Connection {
             return self.answer(Vec::new()).await;
         }
         if self.is_over() {
-            return Err(if self.half_closed.is_some() { CloseReason::Peer } else { CloseReason::Shutdown });
+            return Err(if self.half_closed.is_some() { self.left() } else { CloseReason::Shutdown });
         }
         match self.wait(timer).await {
             Event::Answers(outcomes) => self.answer(outcomes).await,
@@ -217,7 +217,7 @@ impl Connection {
         let n = result.map_err(|_| CloseReason::Peer)?;
         if n == 0 {
             if self.open.is_empty() {
-                return Err(CloseReason::Peer);
+                return Err(self.left());
             }
             self.half_closed = Some(Instant::now());
             return Ok(());
@@ -269,6 +269,14 @@ impl Connection {
         (self.reader.buffered() > 0 && self.reader.buffered() < needed).then_some(needed)
     }
 
+    /// Why the connection of a peer ends that sends no more: a frame that was begun will never be whole.
+    fn left(&self) -> CloseReason {
+        match self.is_mid_frame() {
+            Some(needed) => CloseReason::Truncated { received: self.reader.buffered(), needed },
+            None => CloseReason::Peer,
+        }
+    }
+
     /// When to look at the clock again, if nothing happens.
     fn deadline(&self) -> Instant {
         let idle = self.active + self.shared.limits.max_idle;
@@ -287,7 +295,7 @@ impl Connection {
     fn check_deadlines(&self) -> Result<(), CloseReason> {
         let now = Instant::now();
         if self.half_closed.is_some_and(|since| now >= since + HALF_CLOSED) {
-            return Err(CloseReason::Peer);
+            return Err(self.left());
         }
         if let Some(needed) = self.is_mid_frame() {
             let matters = self.requests == 0 || self.shared.budget.under_pressure();

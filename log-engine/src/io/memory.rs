@@ -88,6 +88,12 @@ impl MemStorage {
         self.shared.capacity.store(bytes, Ordering::Relaxed);
     }
 
+    /// Bytes of all files together.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.shared.used.load(Ordering::Relaxed)
+    }
+
     /// Puts a file where a crash has left it, under the identity that it had; a second name of the same file is a link.
     pub(super) fn put_back(&self, path: &Path, id: FileId, bytes: Vec<u8>, modified: Timestamp) {
         let mut names = self.shared.names.lock();

@@ -305,7 +305,7 @@ impl Log {
         let mut epochs = (**known).clone();
         epochs.assign(LeaderEpoch::ZERO, base);
         // The first one need not be durable: without an entry recovery takes any.
-        epochs.store(&*self.storage, &self.dir.read(), false).map_err(as_no_space)?;
+        epochs.store(&*self.storage, &self.dir.read(), false).map_err(LogError::into_no_space)?;
         self.epochs.store(Arc::new(epochs));
         Ok(LeaderEpoch::ZERO)
     }
@@ -323,12 +323,12 @@ impl Log {
             }
             created => created,
         };
-        let fresh = fresh.map_err(as_no_space)?;
+        let fresh = fresh.map_err(LogError::into_no_space)?;
         writer.dir_changed = true;
         if let Err(error) = writer.active.seal() {
             // An empty segment with this name would be in the way of the next try.
             let removed = fresh.remove_files();
-            let error = as_no_space(error);
+            let error = error.into_no_space();
             removed?;
             return Err(error);
         }
@@ -347,23 +347,11 @@ impl Log {
 
     /// A full disk is no reason to stop for ever; after any other failed write nobody knows what the disk holds.
     fn write_failed(&self, error: LogError) -> LogError {
-        let error = as_no_space(error);
+        let error = error.into_no_space();
         if !matches!(error, LogError::NoSpace { .. }) {
             self.poison(&error);
         }
         error
-    }
-}
-
-/// Gives a full disk its own name, whatever was tried on it.
-pub(super) fn as_no_space(error: LogError) -> LogError {
-    match error {
-        LogError::Io { path, source, .. }
-            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) =>
-        {
-            LogError::NoSpace { path, needed: 0 }
-        }
-        other => other,
     }
 }
 

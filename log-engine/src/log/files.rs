@@ -23,10 +23,10 @@ pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Ve
 /// Writes a file beside the old one and renames it in; `durable` syncs the file before and the directory after.
 pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     let temporary = with_suffix(path, ".tmp");
-    let file = storage.open(&temporary, OpenMode::Truncate).map_err(LogError::io("create", &temporary))?;
-    file.write_all_at(&[bytes], 0).map_err(LogError::io("write", &temporary))?;
-    if durable {
-        file.sync_data().map_err(LogError::io("sync", &temporary))?;
+    if let Err(error) = write_fresh(storage, &temporary, bytes, durable) {
+        // On a full disk every block counts. Whoever writes it next begins anew in any case.
+        let _ = storage.remove_file(&temporary);
+        return Err(error);
     }
     storage.rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
     if durable {
@@ -34,6 +34,12 @@ pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durable:
         storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     }
     Ok(())
+}
+
+fn write_fresh(storage: &dyn Storage, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
+    let file = storage.open(path, OpenMode::Truncate).map_err(LogError::io("create", path))?;
+    file.write_all_at(&[bytes], 0).map_err(LogError::io("write", path))?;
+    if durable { file.sync_data().map_err(LogError::io("sync", path)) } else { Ok(()) }
 }
 
 /// Makes a directory and its missing parents, all of them with durable names.

@@ -12,7 +12,7 @@
 use super::sync::Turn;
 use super::{Log, View};
 use crate::config::{LogConfig, millis};
-use crate::error::{LogError, Result};
+use crate::error::{LogError, Result, if_room};
 use crate::format::names::{FileKind, segment_file};
 use crate::segment::Segment;
 use crate::types::{Offset, Timestamp};
@@ -131,7 +131,8 @@ impl Log {
     fn raise_epochs(&self) -> Result<()> {
         let mut epochs = (**self.epochs.load()).clone();
         if epochs.raise_start(self.start_offset()) {
-            epochs.store(&*self.storage, &self.dir(), false)?;
+            // Without room the file says more than there is, which opening puts right.
+            if_room(epochs.store(&*self.storage, &self.dir(), false))?;
             self.epochs.store(Arc::new(epochs));
         }
         Ok(())

@@ -9,12 +9,14 @@
 //! * The first failed sync poisons the log: it is not tried again, and nobody who waits is told that it worked.
 //! * The mark is written after the sync that it claims, when the turn has been given back: nobody waits for it but the
 //!   one who writes it, at most once a second or each 16 MiB.
-//! * Each 16 MiB the indexes and the producer state are on the disk before the mark that passes them.
+//! * Each 16 MiB the indexes and the producer state are on the disk before the mark that passes them; on a full disk
+//!   there are no indexes, and the state is an older one.
 
 use super::mark::{LastBatch, Mark, MarkFile};
-use super::producer_file::{Evidence, StateFile};
+use super::producer_file::{self, Evidence, StateFile};
+use super::producers::Producers;
 use super::{Log, View};
-use crate::error::{LogError, Result};
+use crate::error::{LogError, Result, if_room};
 use crate::io::Storage;
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
@@ -278,7 +280,8 @@ impl Log {
         let Some(reached) = marking.synced.take() else { return Ok(()) };
         if let Some(state) = &reached.state {
             reached.segment.flush_indexes(true)?;
-            state.store(&*self.storage, &self.dir())?;
+            // Without room the older state stays: it is as good, and the next start reads more batches.
+            if_room(state.store(&*self.storage, &self.dir()))?;
         }
         let mark = Mark {
             segment: reached.segment.base_offset(),
@@ -294,7 +297,8 @@ impl Log {
         marking.write(&*self.storage, mark, self.clock.monotonic())
     }
 
-    /// Brings everything to the disk such that opening the log again reads one batch.
+    /// Brings everything to the disk such that opening the log again reads one batch. On a full disk what is derived is left
+    /// out.
     ///
     /// Writes nothing for a poisoned log, but waits for whoever still writes.
     pub(super) fn flush_for_close(&self) -> Result<()> {
@@ -308,15 +312,21 @@ impl Log {
             writer.dir_changed = true;
             writer.persist = true;
             let end = self.end.get();
-            super::producer_file::store_snapshot(&*self.storage, &self.dir(), end, &writer.producers)?;
-            let bases: Vec<_> =
-                self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
-            super::producer_file::keep_snapshots(&*self.storage, &self.dir(), |at| {
-                at == end || bases.contains(&at)
-            })?;
+            self.store_last_snapshot(end, &writer.producers)?;
         }
         self.sync_in_turn(&turn)?;
         drop(turn);
-        self.write_mark(&mut self.marking.lock())
+        // Without room for the mark the old one stays, and the next start has to look at what lies behind it.
+        self.write_mark(&mut self.marking.lock()).map_err(LogError::into_no_space)
+    }
+
+    /// Kafka's snapshot of a clean close, in the place of the one before; without room for it that one stays.
+    fn store_last_snapshot(&self, end: Offset, producers: &Producers) -> Result<()> {
+        let dir = self.dir();
+        if !if_room(producer_file::store_snapshot(&*self.storage, &dir, end, producers))? {
+            return Ok(());
+        }
+        let bases: Vec<_> = self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
+        producer_file::keep_snapshots(&*self.storage, &dir, |at| at == end || bases.contains(&at))
     }
 }

@@ -143,7 +143,11 @@ impl Segment {
             }
             self.storage.rename(&fresh, &path)
         };
-        write().map_err(LogError::io("write", &path))
+        write().map_err(|error| {
+            // On a full disk every block counts.
+            let _ = self.storage.remove_file(&fresh);
+            LogError::io("write", &path)(error)
+        })
     }
 
     /// Removes all indexes of this name.

@@ -2,7 +2,7 @@
 
 use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
-use crate::error::{LogError, Result};
+use crate::error::{LogError, Result, if_room};
 use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::io::StorageFile;
@@ -314,17 +314,35 @@ impl Segment {
         Ok(())
     }
 
-    /// Brings the index files up to date, and syncs them if asked: before the synced mark passes their entries.
+    /// Brings the index files up to date, and syncs them if asked: before the synced mark passes their entries. On a full
+    /// disk there are none afterwards: they are made anew when they are next needed.
     ///
     /// # Errors
     ///
     /// [`LogError::Io`]; the files are then made anew by the next call.
     pub fn flush_indexes(&self, sync: bool) -> Result<()> {
-        match &mut *self.role.lock() {
-            Role::Writing(writer) => self.flush_of(writer)?,
-            Role::Sealed | Role::Waiting(..) => {}
+        let mut role = self.role.lock();
+        if let Role::Writing(writer) = &mut *role {
+            self.flush_or_remove(writer)?;
         }
-        if sync { self.sync_derived(&[FileKind::OffsetIndex, FileKind::TimeIndex]) } else { Ok(()) }
+        let synced =
+            if sync { self.sync_derived(&[FileKind::OffsetIndex, FileKind::TimeIndex]) } else { Ok(()) };
+        if !if_room(synced)? {
+            self.remove_offset_indexes()?;
+            if let Role::Writing(writer) = &mut *role {
+                writer.files = IndexFiles::Missing;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the index files, or removes them where there is no room for them: half of an index is worse than none.
+    fn flush_or_remove(&self, writer: &mut Writer) -> Result<()> {
+        if !if_room(self.flush_of(writer))? {
+            self.remove_offset_indexes()?;
+            writer.files = IndexFiles::Missing;
+        }
+        Ok(())
     }
 
     fn flush_of(&self, writer: &mut Writer) -> Result<()> {
@@ -353,7 +371,7 @@ impl Segment {
     /// Ends the writing, at a roll or a clean close: the last time entry, the index files, the file cut at its published
     /// end, its time set to that of the last append. Syncs nothing: indexes are checked when they are read.
     ///
-    /// A sealed segment can be activated again. Does nothing to one that is not active, and only looks at one that
+    /// On a full disk it is left without index files. A sealed segment can be activated again. Does nothing to one that is not active, and only looks at one that
     /// nothing was appended to.
     ///
     /// # Errors
@@ -366,10 +384,11 @@ impl Segment {
         if let Some(indexes) = self.indexes.write().as_mut() {
             indexes.push_time(writer.max);
         }
-        self.flush_of(writer)?;
+        // First: the blocks that were reserved may be all the room that is left for the indexes.
         if writer.appended || self.file_len()? != writer.end.to_u64() {
             self.cut_at(writer)?;
         }
+        self.flush_or_remove(writer)?;
         *role = Role::Sealed;
         self.capacity.store(0, Ordering::Relaxed);
         Ok(())

@@ -1,7 +1,7 @@
 //! What has to happen from time to time.
 
 use super::dir::Checkpointed;
-use super::{Checkpoints, LogName, LogStore};
+use super::{Checkpoints, LogName, LogStore, worse};
 use crate::error::{LogError, Result};
 use crate::log::Log;
 use crate::types::Timestamp;
@@ -199,7 +199,7 @@ impl LogStore {
         let mut outcome = Ok(());
         for (index, dir) in self.dirs.iter().enumerate() {
             let done = work(dir, by_dir.get(&index).map_or(&[], Vec::as_slice));
-            outcome = outcome.and(done);
+            outcome = worse(outcome, done);
         }
         outcome
     }

@@ -39,7 +39,7 @@ pub use maintain::{Maintenance, MaintenanceReport};
 pub use name::LogName;
 
 use crate::config::LogConfig;
-use crate::error::{LogError, Result};
+use crate::error::{LogError, Result, if_room};
 use crate::format::checkpoint::{Properties, write_partition_metadata};
 use crate::format::names::deleted_dir;
 use crate::io::{Clock, Storage};
@@ -372,11 +372,12 @@ impl LogStore {
     }
 
     /// Closes all logs, writes the checkpoints and leaves each directory marked as in order, if all its logs are. Lets go of
-    /// the locks. A second call does nothing.
+    /// the locks. A second call does nothing. A full disk is no obstacle: checkpoints that find no room stay as they were.
     ///
     /// # Errors
     ///
     /// The first thing that went wrong; everything else was done, and the next start recovers the directory concerned.
+    /// [`LogError::NoSpace`] only if that is all: everything is on the disk, but there was no room to say so.
     pub fn close(&self) -> Result<()> {
         // Not while a log is being made.
         let _changing = self.changing.lock();
@@ -396,17 +397,18 @@ impl LogStore {
         let mut outcome = Ok(());
         for (dir, closed, log_in_order) in closed {
             in_order[dir] &= closed.is_ok() && log_in_order;
-            outcome = outcome.and(closed);
+            outcome = worse(outcome, closed);
         }
         // From now on nobody else writes a checkpoint.
         let mut checkpoints = self.checkpoints.lock();
         *checkpoints = Checkpoints::Over;
-        let checkpointed = self.write_checkpoints();
+        // Older ones help less, and are as true.
+        let checkpointed = if_room(self.write_checkpoints());
         let all_written = checkpointed.is_ok();
-        outcome = outcome.and(checkpointed);
+        outcome = worse(outcome, checkpointed.map(drop));
         for (dir, in_order) in self.dirs.iter().zip(in_order) {
             if in_order && all_written {
-                outcome = outcome.and(dir.mark_clean(&*self.storage));
+                outcome = worse(outcome, dir.mark_clean(&*self.storage).map_err(LogError::into_no_space));
             }
             dir.unlock();
         }
@@ -422,6 +424,14 @@ impl Drop for LogStore {
                 entry.log.abandon();
             }
         }
+    }
+}
+
+/// The first of two failures; want of space only if there is nothing worse.
+fn worse(first: Result<()>, second: Result<()>) -> Result<()> {
+    match (first, second) {
+        (Err(one), Err(other)) if one.is_no_space() && !other.is_no_space() => Err(other),
+        (first, second) => first.and(second),
     }
 }
 

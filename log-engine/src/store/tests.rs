@@ -506,6 +506,62 @@ fn a_log_that_did_not_close_well_keeps_the_directory_from_being_marked_clean() {
     }
 }
 
+/// What is derived needs room that a full disk does not have; the data need none.
+#[test]
+fn a_store_closes_on_a_full_disk_and_is_whole_at_the_next_start() {
+    let config = LogConfig { index_interval_bytes: 1, ..LogConfig::default() };
+    let mut without_index = 0;
+    // From not a byte to room for all.
+    for room in (0..3000).step_by(7) {
+        let machine = Machine::new();
+        let store = machine.builder().config(config.clone()).open().unwrap();
+        let log = store.create(&name("t-0"), &config).unwrap();
+        append(&log, 50);
+        machine.disk.set_capacity(machine.disk.used() + room);
+        store.close().unwrap_or_else(|error| panic!("{room}: {error}"));
+        assert!(machine.exists("/a/.kafka_cleanshutdown"), "{room}");
+        let names = [machine.names("/a"), machine.names("/a/t-0")].concat();
+        assert!(!names.iter().any(|name| name.ends_with(".tmp")), "{room}: {names:?}");
+        without_index += usize::from(!names.iter().any(|name| name.ends_with(".timeindex")));
+        drop(store);
+        machine.disk.set_capacity(u64::MAX);
+        let store = machine.builder().config(config.clone()).open().unwrap();
+        assert!(store.report().clean);
+        let log = store.get(&name("t-0")).unwrap();
+        assert_eq!((count_records(&log), log.damage()), (50, vec![]), "{room}");
+        assert_eq!(log.offset_for_time(time(0)).unwrap().map(|(at, _)| at), Some(offset(0)), "{room}");
+        append(&log, 1);
+        store.close().unwrap();
+    }
+    assert!((20..400).contains(&without_index), "{without_index} of 429 stops found no room for the indexes");
+}
+
+#[test]
+fn without_room_for_the_marker_the_stop_is_as_good_and_the_next_start_looks() {
+    let mut refused = Vec::new();
+    for call in 0.. {
+        let machine = Machine::new();
+        append(&machine.open().create(&name("t-0"), &LogConfig::default()).unwrap(), 2);
+        let fault = Fault::at(call, io::ErrorKind::StorageFull).among(&[Op::Name]);
+        let disk = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
+        let Ok(store) = machine.builder().storage(Arc::new(disk.clone())).open() else { continue };
+        let Some(log) = store.get(&name("t-0")) else { continue };
+        if disk.has_failed() || log.append(&[NewRecord::value(b"v")]).is_err() {
+            continue;
+        }
+        let closed = store.close();
+        assert_eq!(machine.exists("/a/.kafka_cleanshutdown"), closed.is_ok(), "{call}");
+        match closed {
+            Ok(()) if !disk.has_failed() => break,
+            Ok(()) => {}
+            Err(error) => refused.push(error.to_string()),
+        }
+        drop(store);
+        assert_eq!(count_records(&machine.open().get(&name("t-0")).unwrap()), 3, "{call}");
+    }
+    assert_eq!(refused, ["/a/.kafka_cleanshutdown: no space left"]);
+}
+
 /// A log that could not be opened lost its lines in the checkpoints, and with them its start, by the next checkpoint.
 #[test]
 fn checkpoints_keep_what_is_known_of_a_log_that_could_not_be_opened() {

@@ -41,10 +41,24 @@ pub(crate) fn every_batch_is_valid() -> Result<(), Missing> {
         sanity(tools, &dir, &segments);
     }
 
-    // The tool has changed nothing, and a broker goes on from there.
-    broker.spawn();
-    produce(&client, &broker, "none", 10);
-    assert_eq!(broker.ends(TOPIC, 1), [end + 10]);
+    // The tool has changed nothing, and a broker goes on from there, also after it was killed.
+    let mut end = end;
+    for killed in [false, true] {
+        broker.spawn();
+        produce(&client, &broker, "none", 10);
+        end += 10;
+        assert_eq!(broker.ends(TOPIC, 1), [end]);
+        if killed {
+            broker.kill9_and_restart();
+            assert_eq!(broker.ends(TOPIC, 1), [end], "after kill -9");
+        }
+        broker.stop();
+        let segments = self::segments(&dir);
+        for tools in [&old, &new] {
+            check(&dump(tools, &dir, &segments), end);
+            sanity(tools, &dir, &segments);
+        }
+    }
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! A group of two members shares three partitions; one leaves and the other has them all; a restart of the broker
-//! forgets neither messages nor committed positions.
+//! A group of two members shares three partitions; one leaves and the other has them all; neither the broker's end by
+//! SIGKILL nor a clean stop forgets messages or committed positions.
 
 use std::collections::BTreeSet;
 
@@ -37,14 +37,21 @@ pub(crate) fn rebalances(client: &impl Client) -> Result<(), Missing> {
     first.leave();
     assert_same_set(&sent, &first.read);
 
+    broker.kill9_and_restart();
+    sees_only_what_is_new(client, &broker, "after kill -9", 30);
     broker.restart();
-    let mut third = client.member(&broker, TOPIC, GROUP);
-    listen_until("a member after the restart has all partitions", &mut [&mut third], |m| has_all(m[0]));
-    let sent = send(client, &broker, "after restart", 30, 30);
-    listen_until("it has read what is new", &mut [&mut third], |m| m[0].read.len() >= 30);
-    third.leave();
-    assert_same_set(&sent, &third.read);
+    sees_only_what_is_new(client, &broker, "after a clean stop", 40);
     Ok(())
+}
+
+/// A new member of the group reads 30 new messages, ten in each partition from the offset `start` on, and nothing else.
+fn sees_only_what_is_new(client: &impl Client, broker: &Broker, when: &str, start: i64) {
+    let mut member = client.member(broker, TOPIC, GROUP);
+    listen_until(&format!("{when}: a member has all partitions"), &mut [&mut member], |m| has_all(m[0]));
+    let sent = send(client, broker, when, 30, start);
+    listen_until(&format!("{when}: it has read what is new"), &mut [&mut member], |m| m[0].read.len() >= 30);
+    member.leave();
+    assert_same_set(&sent, &member.read);
 }
 
 fn has_all(member: &Member) -> bool {

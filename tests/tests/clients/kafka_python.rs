@@ -56,14 +56,21 @@ fn scenario(program: &Program, api_version: &Value) -> Result<(), Missing> {
 
     sent.extend(team.killed_consumer_is_replaced(&broker, 60));
 
-    broker.restart();
-    let new = team.send(&broker, sent.len(), 10);
-    assert_eq!(
-        team.consume(&broker, GROUP, new.len()),
-        new,
-        "after a restart the group sees only what is new"
-    );
-    sent.extend(new);
+    for end in ["kill -9", "a clean stop"] {
+        if end == "kill -9" {
+            broker.kill9_and_restart()
+        } else {
+            broker.restart()
+        };
+        assert_eq!(team.consume(&broker, GROUP, 0), [], "after {end} the group sees nothing old");
+        let new = team.send(&broker, sent.len(), 10);
+        assert_eq!(
+            team.consume(&broker, GROUP, new.len()),
+            new,
+            "after {end} the group sees only what is new"
+        );
+        sent.extend(new);
+    }
     assert_eq!(
         team.consume(&broker, "another_group", sent.len()),
         sent,
