@@ -1,4 +1,4 @@
-//! Appends the lines of the standard input to a log: `cargo run --example append -- DIR < FILE`.
+//! Appends the lines of the standard input to a log: `cargo run -p log-engine --example append -- DIR < FILE`.
 
 use log_engine::{Log, LogConfig, NewRecord};
 use std::io::{BufRead, stdin};

@@ -1,4 +1,4 @@
-//! One thread appends, another follows: `cargo run --example follow -- DIR`.
+//! One thread appends, another follows: `cargo run -p log-engine --example follow -- DIR`.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 use log_engine::{Log, LogConfig, NewRecord};

@@ -8,13 +8,14 @@ use log_engine::error::LogError;
 use std::error::Error;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::level_filters::LevelFilter;
 
 /// Arguments of `corrente server`.
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct Args {
-    /// A server.properties file; without one the data is in ./data/corrente and only this machine is served
+    /// A server.properties file; without one the data is in ./data/corrente and, without --env, only this machine is served
     pub(super) file: Option<PathBuf>,
     /// Set a broker key over the file; may be repeated
     #[arg(long = "override", value_name = "KEY=VALUE", value_parser = pair)]
@@ -63,6 +64,9 @@ fn configuration(args: &Args) -> Result<BrokerConfig, Box<dyn Error>> {
     let builder = args.overrides.iter().try_fold(builder, |builder, text| builder.set_pair(text))?;
     Ok(builder.build()?)
 }
+
+/// How long repeated signals count as the first one.
+const ECHO: Duration = Duration::from_secs(1);
 
 async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
     let signals = Signals::new()?;
@@ -138,7 +142,10 @@ impl Signals {
     }
 }
 
+/// A stop is cut short by a signal that somebody sends on purpose: not by the echo of the first, which wrappers that
+/// signal the process and its group send at once.
 async fn signals_again() {
+    tokio::time::sleep(ECHO).await;
     match Signals::new() {
         Ok(signals) => signals.wait().await,
         // Without a way to hear a second signal, the first one has to do.
