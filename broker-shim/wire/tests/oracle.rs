@@ -174,8 +174,6 @@ fn the_two_know_all_but_the_newest_versions() {
     }
     let expected = [
         ("ListOffsets", 11),
-        ("OffsetCommit", 10),
-        ("OffsetFetch", 10),
         ("ApiVersions", 5),
         ("WriteTxnMarkers", 2),
         ("TxnOffsetCommit", 6),
@@ -184,6 +182,8 @@ fn the_two_know_all_but_the_newest_versions() {
     ];
     let sides = |(api, version)| ["Request", "Response"].map(|side| format!("{api}{side} v{version}"));
     let mut expected: Vec<String> = expected.into_iter().flat_map(sides).collect();
+    // Today's release knows these responses, and not yet the requests.
+    expected.extend(["OffsetCommitRequest v10", "OffsetFetchRequest v10"].map(str::to_owned));
     unknown.sort();
     expected.sort();
     assert_eq!(unknown, expected);
