@@ -14,6 +14,7 @@ use log_engine::log::{Log, WaitSlot};
 use log_engine::types::Offset;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -48,12 +49,16 @@ impl Commits {
 
     /// Whether the caller is the first; else whoever syncs now does it once more.
     fn must_start(&self, log: &Arc<Log>) -> bool {
-        let mut running = self.running.lock();
-        let again = running.insert(key(log), true);
-        if again.is_none() {
-            running.insert(key(log), false);
+        match self.running.lock().entry(key(log)) {
+            Entry::Occupied(mut again) => {
+                again.insert(true);
+                false
+            }
+            Entry::Vacant(first) => {
+                first.insert(false);
+                true
+            }
         }
-        again.is_none()
     }
 
     /// Syncs until nobody came in the meantime.
