@@ -158,6 +158,21 @@ pub trait StorageFile: Send + Sync + Debug {
     /// Reserves blocks for `[pos, pos + len)` without changing the length; `StorageFull` if there is no room.
     /// Where the file system cannot reserve this does nothing.
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()>;
+    /// A window onto `[pos, pos + len)` through which bytes are stored without a system call.
+    ///
+    /// Blocks for the whole range are taken first, so that a store cannot meet a full disk, and the file's length becomes at
+    /// least `pos + len`: the rest reads as zeros until it is stored to. `None` where the file system does not reserve for
+    /// real, or where this process has as many windows as it may have: the caller writes with
+    /// [`StorageFile::write_all_at`] instead. Both ways lead to the same page cache, in whatever order they are used.
+    ///
+    /// While the window lives the file must not be cut below its end.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is no room. Some of the room may have been taken, and the file be longer than it was.
+    fn window(&self, _pos: u64, _len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        Ok(None)
+    }
     /// Sets the modification time.
     fn set_modified(&self, time: Timestamp) -> io::Result<()>;
     /// The modification time.
@@ -176,6 +191,21 @@ pub trait StorageFile: Send + Sync + Debug {
     /// where the system can (`sendfile`). The answer is how many it took, 0 only at the end of the file;
     /// `WouldBlock` as the socket says. The caller keeps to published bytes.
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize>;
+}
+
+/// A part of a file that one writer stores to; dropping it leaves what was stored, and the file's length.
+pub trait Window: Send + Sync + Debug {
+    /// Puts bytes at `pos` of the file, without a system call. They survive the end of this process at once, and a power cut
+    /// after the next [`StorageFile::sync_data`]. The caller stores above what was published only.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not in the file, or not all of them: the caller does not publish them.
+    ///
+    /// # Panics
+    ///
+    /// If the range does not lie in the window.
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// A read-only view of a file that grows underneath it.

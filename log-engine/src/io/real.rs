@@ -9,9 +9,10 @@
 //!
 //! # Not here
 //!
-//! A mapped window for small appends: it will be one more method of `StorageFile`, so that the crash model sees
-//! its stores. A SIGBUS handler for files that others shorten, and for bad sectors.
+//! The window for small appends is in `window`. A SIGBUS handler for files that others shorten, and for bad sectors.
 
+#[cfg(target_os = "linux")]
+use super::Window;
 use super::{DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile};
 use crate::types::Timestamp;
 use bytes::Bytes;
@@ -27,6 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod lock;
+#[cfg(target_os = "linux")]
+mod window;
 
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
@@ -263,6 +266,11 @@ impl StorageFile for RealFile {
     #[cfg(not(target_os = "linux"))]
     fn reserve(&self, _pos: u64, _len: u64) -> io::Result<()> {
         Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        window::open(self, pos, len)
     }
 
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! One segment of a log: a `.log` file of batches and the indexes beside it.
 //!
 //! ```text
-//!  0                        published            end          reserved
-//!  +-------+-------+--------+--------------------+------------+
-//!  | batch | batch | ...    | written, not shown | blocks, no |
-//!  |       |       |        | to readers yet     | length yet |
-//!  +-------+-------+--------+--------------------+------------+
+//!  0                        published            end     end of the file   reserved
+//!  +-------+-------+--------+--------------------+--------+--------------+
+//!  | batch | batch | ...    | written, not shown | zeros  | blocks, no   |
+//!  |       |       |        | to readers yet     |        | length       |
+//!  +-------+-------+--------+--------------------+--------+--------------+
 //! ```
 //!
 //! A segment is made with [`Segment::create`] or [`Segment::open`]. Until it is [activated](Segment::activate) it is
@@ -20,16 +20,17 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * The length of the file of an active segment says nothing: `end` does, and behind it are zeros. Sealing cuts them off,
+//!   and so does recovery where a process was killed.
 //!
 //! # Not here
 //!
-//! Other segments, offsets and epochs being given, when to sync, what recovery decides (`log`). The mapped window in
-//! which small appends will be stored instead of written: it goes between `end` and `reserved`, and extends the real
-//! length, so [`Segment::seal`] and recovery already cut a file at its published end.
+//! Other segments, offsets and epochs being given, when to sync, what recovery decides (`log`).
 
 mod files;
 mod lookup;
 mod read;
+mod tail;
 mod verified;
 mod walk;
 mod write;
