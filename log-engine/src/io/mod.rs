@@ -33,6 +33,7 @@ mod crash;
 mod fault;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
+mod readonly;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use crash::{CrashStorage, Survivors};
 pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
+pub use readonly::ReadOnlyStorage;
 pub use real::RealStorage;
 
 /// How a file is opened.
@@ -119,6 +121,13 @@ pub trait Storage: Send + Sync + Debug {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Gives a file a second name, which must be free.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Copies the first `len` bytes of a file to a new one, which must not exist; the file systems that can share the
+    /// blocks do. `UnexpectedEof` if the file is shorter. Nothing is synced.
+    fn copy(&self, from: &Path, to: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let (source, target) = (self.open(from, OpenMode::Read)?, self.open(to, OpenMode::CreateNew)?);
+        copy_range(&*source, &*target, 0, len)?;
+        Ok(target)
+    }
     /// Removes a file's name.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a directory and all that is in it; links are removed, not followed.
@@ -133,6 +142,22 @@ pub trait Storage: Send + Sync + Debug {
     /// `Err` is the holder as text: `process 4711`. Held until the guard is dropped.
     fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;
 }
+
+/// Copies `[from, to)` of a file to the same place of another, piece by piece.
+fn copy_range(source: &dyn StorageFile, target: &dyn StorageFile, from: u64, to: u64) -> io::Result<()> {
+    let mut buf = vec![0; COPIED_AT_ONCE];
+    let mut at = from;
+    while at < to {
+        let piece = usize::try_from(to - at).unwrap_or(COPIED_AT_ONCE).min(COPIED_AT_ONCE);
+        source.read_exact_at(&mut buf[..piece], at)?;
+        target.write_all_at(&[&buf[..piece]], at)?;
+        at += piece as u64;
+    }
+    Ok(())
+}
+
+/// Bytes on the heap while a file is copied.
+const COPIED_AT_ONCE: usize = 256 * 1024;
 
 /// A held directory lock; dropping it lets go.
 pub trait DirLock: Send + Sync + Debug {}

@@ -294,6 +294,21 @@ impl Segment {
         self.with_txns(|index| index.iter().collect())
     }
 
+    /// Those whose markers lie below `end`, as the content of an index file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub(crate) fn encode_aborted_below(&self, end: Offset) -> Result<Vec<u8>> {
+        self.with_txns(|index| {
+            let mut below = TxnIndex::default();
+            for txn in index.iter().filter(|txn| txn.last < end) {
+                below.push(txn);
+            }
+            below.encode_from(0)
+        })
+    }
+
     fn with_txns<T>(&self, look: impl FnOnce(&mut TxnIndex) -> T) -> Result<T> {
         let mut txns = self.txns.write();
         if txns.is_none() {

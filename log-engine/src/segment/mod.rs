@@ -77,6 +77,8 @@ pub struct Segment {
     open: RwLock<Opened>,
     /// Its file was asked for since somebody last looked whether it is idle.
     used: AtomicBool,
+    /// How often its indexes were made anew from the batches.
+    rebuilds: AtomicU32,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
     /// The file of aborted transactions has entries that were not synced.
@@ -175,6 +177,7 @@ impl Segment {
             verified: Mutex::default(),
             open: RwLock::default(),
             used: AtomicBool::new(false),
+            rebuilds: AtomicU32::new(0),
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),
@@ -246,6 +249,19 @@ impl Segment {
         let file = open.map_or_else(|| self.open_file(OpenMode::Read), Ok)?;
         let id = file.id().map_err(self.io("look at"))?;
         Ok(*self.id.get_or_init(|| id))
+    }
+
+    /// Whether its file is open, and whether it is mapped.
+    #[must_use]
+    pub fn is_open(&self) -> (bool, bool) {
+        let open = self.open.read();
+        (open.file.is_some(), open.map.is_some())
+    }
+
+    /// How often its indexes were made anew because the files were missing or did not hold.
+    #[must_use]
+    pub fn index_rebuilds(&self) -> u32 {
+        self.rebuilds.load(Ordering::Relaxed)
     }
 
     /// An error of this segment's `.log` file.
