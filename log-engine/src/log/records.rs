@@ -7,6 +7,7 @@ use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
 use crate::format::record::Records;
+use crate::segment::Origin;
 use crate::types::{LeaderEpoch, Offset, Position};
 use bytes::Bytes;
 
@@ -17,6 +18,7 @@ const CHUNK: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     bytes: Bytes,
+    origin: Origin,
     cap: usize,
 }
 
@@ -30,7 +32,16 @@ impl RecordBatch {
     /// Its header.
     #[must_use]
     pub fn view(&self) -> BatchView<'_> {
-        BatchView::parse(&self.bytes).expect("checked when it was read")
+        BatchView::of_checked(&self.bytes)
+    }
+
+    /// Whether what was looked at so far is what was written. It was when the batch was given; if somebody shortens the
+    /// file later, or the disk fails, its bytes become zeros (in a process that has asked for
+    /// [`install_sigbus_handler`](crate::io::install_sigbus_handler); others end). Who holds a batch for long asks after
+    /// the look at its records.
+    #[must_use]
+    pub fn intact(&self) -> bool {
+        self.origin.is_intact()
     }
 
     /// Whether it is a marker for readers rather than data.
@@ -58,6 +69,9 @@ pub struct RecordBatches<'a> {
     chunks: std::vec::IntoIter<crate::segment::FileSlice>,
     chunk: Bytes,
     chunk_at: Position,
+    origin: Origin,
+    /// Something could not be read: one batch after the other from now on, up to it.
+    singly: bool,
     failed: bool,
 }
 
@@ -73,6 +87,8 @@ impl Log {
             chunks: Vec::new().into_iter(),
             chunk: Bytes::new(),
             chunk_at: Position::ZERO,
+            origin: Origin::default(),
+            singly: false,
             failed: false,
         }
     }
@@ -86,31 +102,58 @@ impl RecordBatches<'_> {
     }
 
     fn advance(&mut self) -> Result<Option<RecordBatch>> {
-        if self.chunk.is_empty() && !self.fill()? {
-            return Ok(None);
+        let (at, bytes, checked) = loop {
+            if self.chunk.is_empty() && !self.fill()? {
+                return Ok(None);
+            }
+            let (at, bytes) = self.split();
+            let checked = self.check(&bytes);
+            if self.origin.is_intact() {
+                break (at, bytes, checked);
+            }
+            // Some of what was looked at was not the file's. Read again, past the map: it is there, or the system says
+            // what is wrong.
+            self.singly = true;
+            self.chunk = Bytes::new();
+            self.chunks = Vec::new().into_iter();
+        };
+        match checked {
+            Ok(next) => self.next = next,
+            Err(reason) => return Err(self.error(at, reason)?),
         }
+        let origin = self.origin.part(at.to_u64(), bytes.len());
+        Ok(Some(RecordBatch { bytes, origin, cap: self.log.config.load().decompressed_cap() }))
+    }
+
+    /// Takes the next batch off the chunk.
+    fn split(&mut self) -> (Position, Bytes) {
         let len = batch_len(&self.chunk[..LENGTH_OVERHEAD.min(self.chunk.len())])
             .filter(|len| *len <= self.chunk.len())
             .unwrap_or(self.chunk.len());
         let bytes = self.chunk.split_to(len);
         let at = self.chunk_at;
         self.chunk_at = at.checked_add(len).unwrap_or(Position::MAX);
-        match self.check(&bytes) {
-            Ok(next) => self.next = next,
-            Err(reason) => return Err(self.error(at, reason)?),
-        }
-        Ok(Some(RecordBatch { bytes, cap: self.log.config.load().decompressed_cap() }))
+        (at, bytes)
     }
 
     fn fill(&mut self) -> Result<bool> {
         loop {
             if let Some(slice) = self.chunks.next() {
-                let path = self.log.dir();
-                self.chunk = slice.bytes().map_err(LogError::io("read", path))?;
+                let piece = match slice.piece() {
+                    Err(_) if !self.singly => {
+                        self.singly = true;
+                        self.chunks = Vec::new().into_iter();
+                        continue;
+                    }
+                    found => found.map_err(LogError::io("read", slice.segment().path()))?,
+                };
+                self.chunk = piece.bytes().clone();
+                self.origin = piece.origin().clone();
                 self.chunk_at = slice.position();
                 return Ok(true);
             }
-            let limits = ReadLimits { max_bytes: CHUNK, ..ReadLimits::default() };
+            let max_bytes = if self.singly { 0 } else { CHUNK };
+            let limits = ReadLimits { max_bytes, ..ReadLimits::default() };
             let read = self.log.read_unverified(self.next, limits)?;
             if read.is_empty() {
                 return Ok(false);

@@ -20,6 +20,8 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
+//!   they are read again with `pread`, which tells what is wrong.
 //!
 //! # Not here
 //!
@@ -29,6 +31,7 @@
 
 mod files;
 mod lookup;
+mod piece;
 mod read;
 mod verified;
 mod walk;
@@ -40,6 +43,7 @@ mod golden_tests;
 mod tests;
 
 pub use files::Front;
+pub(crate) use piece::{Origin, Piece};
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
 pub use write::{AppendedBatch, Placed, SegmentOptions};
@@ -116,6 +120,8 @@ struct MappedFile {
 struct Indexes {
     offsets: OffsetIndex,
     times: TimeIndex,
+    /// What they are views of.
+    origins: [Origin; 2],
 }
 
 impl Segment {

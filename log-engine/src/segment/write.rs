@@ -1,5 +1,6 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
+use super::piece::Origin;
 use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result, if_room};
@@ -134,8 +135,7 @@ impl Segment {
             open.file = Some(file);
             open.writable = true;
         }
-        *self.indexes.write() =
-            Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
+        *self.indexes.write() = Some(Indexes::empty(self.base));
         *self.modified.lock() = Some(now);
         *self.role.lock() = Role::Writing(Box::new(Writer::new(options, Position::ZERO, now)));
     }
@@ -538,6 +538,15 @@ impl Indexes {
         let size = options.segment_index_bytes as usize;
         let (offsets, times) = (size / OffsetIndex::ENTRY_LEN, size / TimeIndex::ENTRY_LEN);
         self.offsets.len() >= offsets || self.times.len() >= times.saturating_sub(1)
+    }
+
+    pub(super) fn empty(base: Offset) -> Self {
+        Self { offsets: OffsetIndex::new(base), times: TimeIndex::new(base), origins: Default::default() }
+    }
+
+    /// Whether all that was looked up in them so far is what their files hold.
+    pub(super) fn is_intact(&self) -> bool {
+        self.origins.iter().all(Origin::is_intact)
     }
 
     pub(super) fn push_time(&mut self, max: Option<(Timestamp, Offset)>) {
