@@ -212,6 +212,7 @@ impl Segment {
             }
             let mut loaded = self.load_indexes(INTERVAL, may_map)?;
             loaded.indexes.push_time(loaded.max);
+            loaded.indexes.loaded_last_time = loaded.indexes.last_time(self.base);
             if loaded.replace_files || loaded.in_files.is_none() && !self.is_empty() {
                 self.write_back_indexes(&loaded.indexes);
             }
@@ -294,7 +295,12 @@ impl Segment {
             return Ok(None);
         }
         let origins = [index.origin().clone(), time_index.origin().clone()];
-        let mut filler = Filler::continuing(Indexes { offsets, times, origins }, interval, from, known);
+        let mut filler = Filler::continuing(
+            Indexes { offsets, times, loaded_last_time: None, origins },
+            interval,
+            from,
+            known,
+        );
         let in_log = filler.indexes.offsets.len();
         let next_offset = filler.walk(self, from)?;
         filler.indexes.times.keep_below(next_offset);

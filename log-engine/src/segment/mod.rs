@@ -120,6 +120,9 @@ struct MappedFile {
 struct Indexes {
     offsets: OffsetIndex,
     times: TimeIndex,
+    /// The last time entry of a sealed segment as it was loaded: no batch is looked up that could contradict it later, and
+    /// it stands where zeros come without a fault if somebody cuts the file.
+    loaded_last_time: Option<(Timestamp, Offset)>,
     /// What they are views of.
     origins: [Origin; 2],
 }

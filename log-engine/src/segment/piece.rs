@@ -3,6 +3,9 @@
 //! A load through a map cannot fail; what could not be read is zeros, and the map says so afterwards
 //! ([`Map::lost`]). Whoever looks at the bytes of a piece asks it *after* the look, and before anything follows from it.
 //! Pieces that were read with `pread` are always intact: what cannot be read was an error then.
+//!
+//! A file that is cut inside a page has zeros in the rest of that page, without a fault: no map can tell. Whoever has no
+//! checksum to hold against them compares the file's length too ([`super::FileSlice::intact`]).
 
 use crate::io::Map;
 use bytes::Bytes;
@@ -48,6 +51,10 @@ impl Piece {
 }
 
 impl Origin {
+    pub(crate) const fn is_mapped(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// That of `len` bytes from `pos` of the file, which are a part of it.
     pub(crate) fn part(&self, pos: u64, len: usize) -> Self {
         Self(self.0.as_ref().map(|(map, _)| (Arc::clone(map), pos..pos + len as u64)))

@@ -84,11 +84,15 @@ impl FileSlice {
         Ok(piece.bytes().clone())
     }
 
-    /// Whether the bytes that it gave out and that were looked at so far are what the file holds. False for ever once
-    /// they were not: what [`FileSlice::bytes`] gives from then on is read with `pread`, and says what is wrong.
+    /// Whether the bytes that it gave out and that were looked at so far are what the file holds. Once a fault was met it
+    /// is false for ever: what [`FileSlice::bytes`] gives from then on is read with `pread`, and says what is wrong.
+    ///
+    /// One system call if the bytes are a view of a map: what is cut off inside the last page of a file is zeros without
+    /// a fault, so the file is asked for its length.
     #[must_use]
     pub fn intact(&self) -> bool {
-        self.seen.get().is_none_or(Origin::is_intact)
+        let Some(seen) = self.seen.get().filter(|seen| seen.is_mapped()) else { return true };
+        seen.is_intact() && self.file.len().is_ok_and(|len| len >= self.end().to_u64())
     }
 
     /// Its bytes, and whether they are intact.

@@ -541,7 +541,12 @@ impl Indexes {
     }
 
     pub(super) fn empty(base: Offset) -> Self {
-        Self { offsets: OffsetIndex::new(base), times: TimeIndex::new(base), origins: Default::default() }
+        Self {
+            offsets: OffsetIndex::new(base),
+            times: TimeIndex::new(base),
+            loaded_last_time: None,
+            origins: Default::default(),
+        }
     }
 
     /// Whether all that was looked up in them so far is what their files hold.
@@ -556,6 +561,9 @@ impl Indexes {
     }
 
     pub(super) fn last_time(&self, base: Offset) -> Option<(Timestamp, Offset)> {
+        if self.loaded_last_time.is_some() {
+            return self.loaded_last_time;
+        }
         let last = self.times.last()?;
         Some((last.timestamp, last.offset.from_base(base)?))
     }

@@ -1,7 +1,7 @@
 //! Real faults: files are shortened under maps. What ends a process is done in a child: this test binary again.
 
 use super::*;
-use crate::io::{Map, OpenMode, RealStorage, Storage, StorageFile};
+use crate::io::{OpenMode, RealStorage, Storage, StorageFile};
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
