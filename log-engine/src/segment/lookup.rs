@@ -105,7 +105,9 @@ impl Segment {
         from: Offset,
         cap: usize,
     ) -> Result<Option<(Offset, Timestamp)>> {
-        if self.max_timestamp()?.is_none_or(|(max, _)| max < time) {
+        // If the greatest time is not known, because there is damage, the walk meets what is wrong.
+        let known = self.max_timestamp()?.is_none_or(|(max, _)| max < time);
+        if known && !self.with_indexes(|indexes| indexes.end_early)? {
             return Ok(None);
         }
         let start = self.start_for_time(time, from)?;
@@ -296,7 +298,7 @@ impl Segment {
         }
         let origins = [index.origin().clone(), time_index.origin().clone()];
         let mut filler = Filler::continuing(
-            Indexes { offsets, times, loaded_last_time: None, origins },
+            Indexes { offsets, times, loaded_last_time: None, end_early: false, origins },
             interval,
             from,
             known,
@@ -377,7 +379,10 @@ impl Filler {
                     self.take(&batch);
                     next_offset = batch.next_offset();
                 }
-                Err(LogError::Corrupt { .. }) => break,
+                Err(LogError::Corrupt { .. }) => {
+                    self.indexes.end_early = true;
+                    break;
+                }
                 Err(other) => return Err(other),
             }
         }

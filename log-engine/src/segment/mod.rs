@@ -123,6 +123,8 @@ struct Indexes {
     /// The last time entry of a sealed segment as it was loaded: no batch is looked up that could contradict it later, and
     /// it stands where zeros come without a fault if somebody cuts the file.
     loaded_last_time: Option<(Timestamp, Offset)>,
+    /// They were made from batches of which some cannot be walked to: there may be more behind.
+    end_early: bool,
     /// What they are views of.
     origins: [Origin; 2],
 }

@@ -545,6 +545,7 @@ impl Indexes {
             offsets: OffsetIndex::new(base),
             times: TimeIndex::new(base),
             loaded_last_time: None,
+            end_early: false,
             origins: Default::default(),
         }
     }

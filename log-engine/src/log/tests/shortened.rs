@@ -154,7 +154,9 @@ fn each_cut(scene: &dyn Fn() -> Scene, pad: usize, step: usize) {
                 .filter(|n| kind != FileKind::Log || !(base..end).contains(n) || found.contains(n))
                 .collect();
             assert_eq!(found, expected, "{name} cut to {to} of {len}");
-            assert!(kind != FileKind::Log || found.len() < usize::try_from(RECORDS).unwrap(), "{name}: {to}");
+            // The last byte of a batch is a zero, which a page has behind the end of its file too.
+            let missed = kind == FileKind::Log && to + 1 < len;
+            assert!(!missed || found.len() < usize::try_from(RECORDS).unwrap(), "{name}: {to} of {len}");
             cuts += 1;
         }
     }
