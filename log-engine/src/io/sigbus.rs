@@ -39,7 +39,6 @@ pub(super) enum Access {
     /// Loads only.
     Read,
     /// Loads and stores: what is substituted takes stores too, and forgets them.
-    #[allow(dead_code, reason = "windows of the writer register with it")]
     Write,
 }
 

@@ -13,6 +13,7 @@ mod shortened;
 mod syncing;
 mod transactions;
 mod verifying;
+mod windows;
 
 use super::*;
 use crate::format::batch::ProducerStamp;

@@ -7,6 +7,7 @@ use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::types::{Offset, Position, Timestamp};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Bytes of log for each entry of an index that is made anew for a sealed segment: Kafka's default.
 const INTERVAL: u32 = 4096;
@@ -158,15 +159,7 @@ impl Segment {
         from: Offset,
         cap: usize,
     ) -> Result<Option<(Offset, Timestamp)>> {
-        let piece = self.batch(at)?;
-        let found = self.find_in(at, piece.bytes(), time, from, cap);
-        if piece.is_intact() {
-            return found;
-        }
-        // Lost after it was checked: read, it is there, or the system says what is wrong.
-        let read = self.copied(at.position, at.len as usize)?;
-        self.check_batch(at, &read)?;
-        self.find_in(at, read.bytes(), time, from, cap)
+        self.with_batch(at, |bytes| self.find_in(at, bytes, time, from, cap))
     }
 
     fn find_in(
@@ -232,6 +225,7 @@ impl Segment {
     ///
     /// If the file cannot be read. Damage ends the indexes silently.
     pub fn rebuild_indexes(&self) -> Result<()> {
+        self.rebuilds.fetch_add(1, Ordering::Relaxed);
         let mut role = self.role.lock();
         let Some(writer) = self.writer(&mut role)? else {
             let mut filler = Filler::new(self.base, INTERVAL);
@@ -269,6 +263,9 @@ impl Segment {
             && time_index.is_intact()
         {
             return Ok(loaded);
+        }
+        if !self.is_empty() {
+            self.rebuilds.fetch_add(1, Ordering::Relaxed);
         }
         let mut filler = Filler::new(self.base, interval);
         filler.walk(self, Position::ZERO)?;

@@ -95,6 +95,13 @@ impl FileSlice {
         seen.is_intact() && self.file.len().is_ok_and(|len| len >= self.end().to_u64())
     }
 
+    /// Its bytes, read: for who was not given by the map what the file may well hold.
+    pub(crate) fn copied(&self) -> io::Result<Piece> {
+        let mut buf = vec![0; self.len];
+        self.file.read_exact_at(&mut buf, self.position.to_u64())?;
+        Ok(Piece::copied(buf))
+    }
+
     /// Its bytes, and whether they are intact.
     pub(crate) fn piece(&self) -> io::Result<Piece> {
         self.segment.piece_of(&self.file, self.position, self.len)
@@ -258,7 +265,7 @@ impl Segment {
         Ok(file)
     }
 
-    fn note_use(&self) {
+    pub(super) fn note_use(&self) {
         // Looked at first: readers of one segment do not take its cache line from each other.
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);

@@ -172,23 +172,23 @@ const EMPTY_LENGTH: i32 = 49;
 const _: () = assert!(EMPTY_LENGTH as usize + batch::LENGTH_OVERHEAD == HEADER_LEN);
 
 impl Segment {
-    /// One whole batch, checked in structure and by its checksum, as it was when it was looked at.
+    /// Looks at one whole batch's bytes, which were checked in structure and by their checksum. If some were lost meanwhile
+    /// it looks again, at what the file really holds.
     ///
     /// # Errors
     ///
-    /// [`crate::error::LogError::Corrupt`], or what the reading gives.
-    pub(super) fn batch(&self, at: &BatchAt) -> Result<Piece> {
+    /// [`crate::error::LogError::Corrupt`], or what the reading or the look gives.
+    pub(crate) fn with_batch<T>(&self, at: &BatchAt, look: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        let checked = |piece: &Piece| {
+            let checked = BatchView::parse(piece.bytes()).and_then(|view| view.check_crc());
+            checked.map_err(|reason| self.corrupt(at.position, reason))?;
+            look(piece.bytes())
+        };
         let piece = self.piece(at.position, at.len as usize)?;
-        let checked = self.check_batch(at, &piece);
+        let found = checked(&piece);
         if piece.is_intact() {
-            return checked.map(|()| piece);
+            return found;
         }
-        let piece = self.copied(at.position, at.len as usize)?;
-        self.check_batch(at, &piece).map(|()| piece)
-    }
-
-    pub(super) fn check_batch(&self, at: &BatchAt, piece: &Piece) -> Result<()> {
-        let checked = BatchView::parse(piece.bytes()).and_then(|view| view.check_crc());
-        checked.map_err(|reason| self.corrupt(at.position, reason))
+        checked(&self.copied(at.position, at.len as usize)?)
     }
 }
