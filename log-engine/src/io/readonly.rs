@@ -90,6 +90,10 @@ impl StorageFile for ReadOnlyFile {
         self.0.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.0.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.0.len()
     }

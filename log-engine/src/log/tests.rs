@@ -9,6 +9,7 @@ mod power_cuts;
 mod races;
 mod reading;
 mod retention;
+mod shortened;
 mod syncing;
 mod transactions;
 mod verifying;
