@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 const fn shared<T: Send + Sync + ?Sized>() {}
 const fn owned<T: Send + Sync + 'static>() {}
+const fn sent<T: Send>() {}
 const fn movable<T: Unpin>() {}
 
 #[test]
@@ -30,7 +31,7 @@ fn everything_may_be_sent_and_shared() {
     owned::<LogStats>();
     owned::<Appended>();
     owned::<Snapshot>();
-    owned::<StoreBuilder>();
+    sent::<StoreBuilder>();
     shared::<ReaderBatches<'_>>();
     shared::<NewRecord<'_>>();
     shared::<Record<'_>>();
