@@ -79,3 +79,12 @@ pub use log::{
 pub use segment::FileSlice;
 pub use store::{LogName, LogStore, StoreBuilder};
 pub use types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
+
+/// The guide and the crate's README: their examples are run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/EMBEDDING.md")]
+    mod embedding {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+}
