@@ -71,6 +71,7 @@ pub use format::batch::Codec;
 pub use format::build::NewRecord;
 pub use format::record::Record;
 pub use log::{Appended, Damage, Log, LogBuilder, Origin, ReadLimits, ReadSlices, RecordBatch};
+pub use log::{inspect, repair};
 pub use segment::FileSlice;
 pub use store::{LogName, LogStore, StoreBuilder};
 pub use types::{LeaderEpoch, Offset, Position, Timestamp};

@@ -33,6 +33,7 @@ mod crash;
 mod fault;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
+mod read_only;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use crash::{CrashStorage, Survivors};
 pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
+pub use read_only::ReadOnlyStorage;
 pub use real::RealStorage;
 
 /// How a file is opened.
