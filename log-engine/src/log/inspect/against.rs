@@ -129,7 +129,9 @@ impl Against {
 
     /// Nothing is known about the batches in these bytes.
     pub(super) fn hole(&mut self, bytes: &Range<u64>) {
-        self.holes.push(bytes.clone());
+        if !bytes.is_empty() {
+            self.holes.push(bytes.clone());
+        }
     }
 
     /// Takes the next batch.

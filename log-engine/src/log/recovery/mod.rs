@@ -23,6 +23,7 @@ mod decide;
 mod listing;
 mod state;
 
+pub(crate) use apply::{TORN, apply, copy_aside, free_name};
 pub(crate) use decide::{Decision, Kept};
 pub(crate) use state::{incoming_of, marker_of, sound_bytes};
 
@@ -103,7 +104,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
+    let report = apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
     let epochs = epochs.unwrap_or_default();
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
@@ -273,6 +274,11 @@ pub(crate) fn replay_all(
     let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
     Ok(state::producers(request, &snapshots, &decision, start)?.producers)
+}
+
+/// The transactions that were aborted, as far as the batches of a log tell that was looked through.
+pub(crate) fn aborted(request: &Request, decision: &Decision) -> Result<Vec<TxnEntry>> {
+    Ok(state::replay(request, decision, Offset::ZERO, None, Producers::default())?.aborted)
 }
 
 /// The damage in a segment whose records up to `end` are all published.
