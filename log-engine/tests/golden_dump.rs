@@ -13,7 +13,7 @@ use log_engine::format::index_entry::TxnEntry;
 use log_engine::format::snapshot;
 use log_engine::inspect::{CheckOptions, Entry, Finding, SegmentReader, check_log};
 use log_engine::io::{ReadOnlyStorage, RealStorage, Storage};
-use log_engine::types::{Offset, Sequence, Timestamp};
+use log_engine::types::{LeaderEpoch, Offset, Sequence, Timestamp};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ fn told(position: u64, batch: &BatchView<'_>) -> Vec<(&'static str, String)> {
         ("lastsequence", last.unwrap_or(-1).to_string()),
         ("producerid", producer.to_string()),
         ("producerepoch", epoch.to_string()),
-        ("partitionleaderepoch", batch.leader_epoch().map_or(-1, |epoch| epoch.get()).to_string()),
+        ("partitionleaderepoch", batch.leader_epoch().map_or(-1, LeaderEpoch::get).to_string()),
         ("istransactional", batch.attributes().is_transactional().to_string()),
         ("iscontrol", batch.attributes().is_control().to_string()),
         ("position", position.to_string()),

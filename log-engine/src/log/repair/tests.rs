@@ -111,7 +111,6 @@ impl Machine {
                             let text = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
                             out.insert(record.offset.get(), text);
                         }
-                        from = batch.view().next_offset();
                     }
                     Err(LogError::Corrupt { reason: CorruptReason::Hole { to, .. }, .. }) => {
                         from = to;
