@@ -76,6 +76,7 @@ pub use log::{
     Appended, Cursor, Damage, Log, LogBuilder, LogReader, LogStats, Origin, ProducerState, ReadLimits,
     ReadSlices, RecordBatch, RecordBatches, Snapshot,
 };
+pub use log::{inspect, repair};
 pub use segment::FileSlice;
 pub use store::{LogName, LogStore, StoreBuilder};
 pub use types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
