@@ -5,6 +5,7 @@ use super::compact::{self, Compaction};
 use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
+use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
 use super::{Log, View, epochs, files};
 use crate::config::LogConfig;
@@ -12,11 +13,11 @@ use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::{Offset, Timestamp};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, OnceLock};
 
 /// How a log is opened; see [`Log::builder`].
 #[derive(Debug)]
@@ -203,11 +204,13 @@ impl LogBuilder {
             marking: Mutex::new(marking),
             pending: Mutex::default(),
             compaction: Compaction::new(recovered.compaction_point),
-            poison: ArcSwapOption::empty(),
+            poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             in_order: AtomicBool::new(false),
             lock: Mutex::new(lock),
             report: recovered.report,
+            counters: Counters::default(),
+            examining: Mutex::default(),
         })
     }
 }

@@ -31,6 +31,7 @@ mod compact;
 mod dir;
 mod maintain;
 mod name;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub use builder::StoreBuilder;
 pub use dir::{read_meta, write_meta};
 pub use maintain::{Maintenance, MaintenanceReport};
 pub use name::LogName;
+pub use snapshot::{StoreSnapshot, StoreStats};
 
 use crate::config::LogConfig;
 use crate::error::{LogError, Result, if_room};
