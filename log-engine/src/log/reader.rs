@@ -27,7 +27,7 @@ use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
-use crate::format::names::{FileKind, segment_file};
+use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::io::{DirEntry, FileId, OpenMode, ReadOnlyStorage, RealStorage, Storage};
 use crate::segment::{Origin, Segment, segments_in};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
@@ -181,8 +181,8 @@ impl LogReader {
         let _one = self.refreshing.lock();
         let known = self.seen.load_full();
         let mut changing = None;
-        for _ in 0..TRIES {
-            match self.look(&known) {
+        for attempt in 1..=TRIES {
+            match self.look(&known, attempt < TRIES) {
                 Ok(Some(seen)) => {
                     let changed = known.parts.is_empty()
                         || (seen.start, seen.end(), seen.truncations)
@@ -264,12 +264,18 @@ impl LogReader {
         self.gaps.load(Ordering::Relaxed)
     }
 
-    /// One look; `None` if the log was cut meanwhile.
-    fn look(&self, known: &Seen) -> Result<Option<Seen>> {
+    /// One look; `None` if the log was cut meanwhile, or if a compacted segment is just being put in place: for an instant
+    /// the old one has lost its name and the new one has not got it. Who is not `patient` takes what there is: the writer
+    /// may have been killed then.
+    fn look(&self, known: &Seen, patient: bool) -> Result<Option<Seen>> {
         let (_, mark) = MarkFile::read(&*self.storage, &self.dir)?;
         let entries = self.storage.list(&self.dir).map_err(LogError::io("list", &self.dir))?;
         if entries.iter().any(|entry| entry.name == point::FILE_NAME) {
             self.gaps.store(true, Ordering::Relaxed);
+        }
+        if patient && entries.iter().any(|entry| is_being_replaced(&entry.name)) {
+            std::thread::sleep(POLL);
+            return Ok(None);
         }
         let found = segments_in(&entries);
         let Some((first, _)) = found.first() else {
@@ -392,6 +398,10 @@ fn goes_on(known: &Seen, found: &[(Offset, DirEntry)], truncations: u64) -> bool
 fn same_files(a: &Seen, b: &Seen) -> bool {
     let files = |seen: &Seen| seen.parts.iter().map(|part| (part.base(), part.id)).collect::<Vec<_>>();
     a.truncations == b.truncations && files(a) == files(b)
+}
+
+fn is_being_replaced(name: &str) -> bool {
+    SegmentFile::parse(name).is_some_and(|file| file.kind == FileKind::Log && file.stage == Stage::Swap)
 }
 
 fn went_away(kind: ErrorKind) -> bool {

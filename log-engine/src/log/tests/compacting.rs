@@ -1,5 +1,6 @@
 //! What compaction keeps, what it drops, and what becomes of the files.
 
+mod beside;
 mod crashes;
 mod golden;
 mod model;
