@@ -105,8 +105,8 @@ impl RecordBatches<'_> {
     fn fill(&mut self) -> Result<bool> {
         loop {
             if let Some(slice) = self.chunks.next() {
-                let path = self.log.dir();
-                self.chunk = slice.bytes().map_err(LogError::io("read", path))?;
+                self.chunk =
+                    slice.bytes().map_err(|error| LogError::io("read", slice.segment().path())(error))?;
                 self.chunk_at = slice.position();
                 return Ok(true);
             }
