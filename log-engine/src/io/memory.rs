@@ -5,6 +5,7 @@
 
 use super::{
     Clock, DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile, SystemClock,
+    Window,
 };
 use crate::types::Timestamp;
 use bytes::Bytes;
@@ -14,7 +15,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Files in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,7 @@ struct Shared {
     next_id: AtomicU64,
     used: AtomicU64,
     capacity: AtomicU64,
+    windows: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
@@ -65,6 +67,7 @@ impl Shared {
             next_id: AtomicU64::new(1),
             used: AtomicU64::new(0),
             capacity: AtomicU64::new(1 << 40),
+            windows: AtomicBool::new(false),
             clock,
         }
     }
@@ -86,6 +89,15 @@ impl MemStorage {
     /// Limits all files together to `bytes`; growing beyond is `StorageFull`.
     pub fn set_capacity(&self, bytes: u64) {
         self.shared.capacity.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Lets files be stored to through windows, as on a file system that reserves blocks for real. Off at first.
+    pub fn allow_windows(&self, yes: bool) {
+        self.shared.windows.store(yes, Ordering::Relaxed);
+    }
+
+    pub(super) fn allows_windows(&self) -> bool {
+        self.shared.windows.load(Ordering::Relaxed)
     }
 
     /// Bytes of all files together.
@@ -444,6 +456,18 @@ impl StorageFile for MemFile {
         Ok(())
     }
 
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        self.check_writable()?;
+        if !self.inode.shared.upgrade().is_some_and(|shared| shared.windows.load(Ordering::Relaxed)) {
+            return Ok(None);
+        }
+        let mut state = self.inode.state.lock();
+        let whole = (state.bytes.len() as u64).max(pos + len);
+        self.inode.resize_locked(&mut state, whole)?;
+        drop(state);
+        Ok(Some(Box::new(MemWindow { inode: Arc::clone(&self.inode), pos, len })))
+    }
+
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {
         self.inode.state.lock().modified = time;
         Ok(())
@@ -481,5 +505,30 @@ impl Map for MemMap {
         assert!(end <= self.len.max(1), "bytes [{pos}, {end}) lie beyond a map of {}", self.len);
         let state = self.inode.state.lock();
         Bytes::copy_from_slice(range(&state.bytes, pos, len).expect("published bytes are in the file"))
+    }
+}
+
+#[derive(Debug)]
+struct MemWindow {
+    inode: Arc<Inode>,
+    pos: u64,
+    len: u64,
+}
+
+impl Window for MemWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = pos + bytes.len() as u64;
+        assert!(
+            self.pos <= pos && end <= self.pos + self.len,
+            "bytes [{pos}, {end}) lie outside of a window"
+        );
+        let start = usize::try_from(pos).expect("a position in a file in memory");
+        let mut state = self.inode.state.lock();
+        let place = state.bytes.get_mut(start..start + bytes.len());
+        place.expect("a file is not cut below its window: on a disk this is SIGBUS").copy_from_slice(bytes);
+        if let Some(shared) = self.inode.shared.upgrade() {
+            state.modified = shared.clock.now();
+        }
+        Ok(())
     }
 }

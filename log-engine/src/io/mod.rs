@@ -33,6 +33,7 @@ mod crash;
 mod fault;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
+mod readonly;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
 #[cfg(test)]
@@ -47,6 +48,7 @@ pub use crash::{CrashStorage, Survivors};
 pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
+pub use readonly::ReadOnlyStorage;
 pub use real::RealStorage;
 
 /// How a file is opened.
@@ -119,6 +121,13 @@ pub trait Storage: Send + Sync + Debug {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Gives a file a second name, which must be free.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Copies the first `len` bytes of a file to a new one, which must not exist; the file systems that can share the
+    /// blocks do. `UnexpectedEof` if the file is shorter. Nothing is synced.
+    fn copy(&self, from: &Path, to: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let (source, target) = (self.open(from, OpenMode::Read)?, self.open(to, OpenMode::CreateNew)?);
+        copy_range(&*source, &*target, 0, len)?;
+        Ok(target)
+    }
     /// Removes a file's name.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a directory and all that is in it; links are removed, not followed.
@@ -133,6 +142,22 @@ pub trait Storage: Send + Sync + Debug {
     /// `Err` is the holder as text: `process 4711`. Held until the guard is dropped.
     fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;
 }
+
+/// Copies `[from, to)` of a file to the same place of another, piece by piece.
+fn copy_range(source: &dyn StorageFile, target: &dyn StorageFile, from: u64, to: u64) -> io::Result<()> {
+    let mut buf = vec![0; COPIED_AT_ONCE];
+    let mut at = from;
+    while at < to {
+        let piece = usize::try_from(to - at).unwrap_or(COPIED_AT_ONCE).min(COPIED_AT_ONCE);
+        source.read_exact_at(&mut buf[..piece], at)?;
+        target.write_all_at(&[&buf[..piece]], at)?;
+        at += piece as u64;
+    }
+    Ok(())
+}
+
+/// Bytes on the heap while a file is copied.
+const COPIED_AT_ONCE: usize = 256 * 1024;
 
 /// A held directory lock; dropping it lets go.
 pub trait DirLock: Send + Sync + Debug {}
@@ -158,6 +183,21 @@ pub trait StorageFile: Send + Sync + Debug {
     /// Reserves blocks for `[pos, pos + len)` without changing the length; `StorageFull` if there is no room.
     /// Where the file system cannot reserve this does nothing.
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()>;
+    /// A window onto `[pos, pos + len)` through which bytes are stored without a system call.
+    ///
+    /// Blocks for the whole range are taken first, so that a store cannot meet a full disk, and the file's length becomes at
+    /// least `pos + len`: the rest reads as zeros until it is stored to. `None` where the file system does not reserve for
+    /// real, or where this process has as many windows as it may have: the caller writes with
+    /// [`StorageFile::write_all_at`] instead. Both ways lead to the same page cache, in whatever order they are used.
+    ///
+    /// While the window lives the file must not be cut below its end.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is no room. Some of the room may have been taken, and the file be longer than it was.
+    fn window(&self, _pos: u64, _len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        Ok(None)
+    }
     /// Sets the modification time.
     fn set_modified(&self, time: Timestamp) -> io::Result<()>;
     /// The modification time.
@@ -176,6 +216,21 @@ pub trait StorageFile: Send + Sync + Debug {
     /// where the system can (`sendfile`). The answer is how many it took, 0 only at the end of the file;
     /// `WouldBlock` as the socket says. The caller keeps to published bytes.
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize>;
+}
+
+/// A part of a file that one writer stores to; dropping it leaves what was stored, and the file's length.
+pub trait Window: Send + Sync + Debug {
+    /// Puts bytes at `pos` of the file, without a system call. They survive the end of this process at once, and a power cut
+    /// after the next [`StorageFile::sync_data`]. The caller stores above what was published only.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not in the file, or not all of them: the caller does not publish them.
+    ///
+    /// # Panics
+    ///
+    /// If the range does not lie in the window.
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// A read-only view of a file that grows underneath it.

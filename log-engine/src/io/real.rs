@@ -9,9 +9,10 @@
 //!
 //! # Not here
 //!
-//! A mapped window for small appends: it will be one more method of `StorageFile`, so that the crash model sees
-//! its stores. A SIGBUS handler for files that others shorten, and for bad sectors.
+//! The window for small appends is in `window`. A SIGBUS handler for files that others shorten, and for bad sectors.
 
+#[cfg(target_os = "linux")]
+use super::Window;
 use super::{DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile};
 use crate::types::Timestamp;
 use bytes::Bytes;
@@ -27,6 +28,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod lock;
+#[cfg(target_os = "linux")]
+mod window;
 
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
@@ -63,18 +66,8 @@ impl RealStorage {
     pub const fn with_max_maps(max_maps: usize) -> Self {
         Self { max_maps }
     }
-}
 
-fn default_max_maps() -> usize {
-    static LIMIT: OnceLock<usize> = OnceLock::new();
-    *LIMIT.get_or_init(|| {
-        let text = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
-        text.trim().parse().unwrap_or(DEFAULT_MAP_COUNT) / 4
-    })
-}
-
-impl Storage for RealStorage {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+    fn open_real(&self, path: &Path, mode: OpenMode) -> io::Result<RealFile> {
         let mut options = OpenOptions::new();
         options.read(true).write(mode != OpenMode::Read);
         match mode {
@@ -87,7 +80,21 @@ impl Storage for RealStorage {
         if !file.metadata()?.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
         }
-        Ok(Arc::new(RealFile { file, max_maps: self.max_maps }))
+        Ok(RealFile { file, max_maps: self.max_maps })
+    }
+}
+
+fn default_max_maps() -> usize {
+    static LIMIT: OnceLock<usize> = OnceLock::new();
+    *LIMIT.get_or_init(|| {
+        let text = fs::read_to_string("/proc/sys/vm/max_map_count").unwrap_or_default();
+        text.trim().parse().unwrap_or(DEFAULT_MAP_COUNT) / 4
+    })
+}
+
+impl Storage for RealStorage {
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
+        Ok(Arc::new(self.open_real(path, mode)?))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -123,6 +130,29 @@ impl Storage for RealStorage {
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::hard_link(from, to)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn copy(&self, from: &Path, to: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let (source, target) =
+            (self.open_real(from, OpenMode::Read)?, self.open_real(to, OpenMode::CreateNew)?);
+        let mut at = 0;
+        while at < len {
+            let piece = usize::try_from(len - at).unwrap_or(usize::MAX);
+            let (mut read_at, mut write_at) = (at, at);
+            let (file, copy) = (&source.file, &target.file);
+            match rustix::fs::copy_file_range(file, Some(&mut read_at), copy, Some(&mut write_at), piece) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(copied) => at += copied as u64,
+                Err(rustix::io::Errno::INTR) => {}
+                // Between file systems, or on one that cannot.
+                Err(_) => {
+                    super::copy_range(&source, &target, at, len)?;
+                    break;
+                }
+            }
+        }
+        Ok(Arc::new(target))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -263,6 +293,11 @@ impl StorageFile for RealFile {
     #[cfg(not(target_os = "linux"))]
     fn reserve(&self, _pos: u64, _len: u64) -> io::Result<()> {
         Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        window::open(self, pos, len)
     }
 
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {

@@ -55,8 +55,10 @@ pub(super) struct Writer {
     /// The batch that ends the active segment.
     pub(super) last: Option<LastBatch>,
     pub(super) producers: Producers,
-    /// Bytes appended since the log was opened.
+    /// Bytes, batches and records appended since the log was opened.
     pub(super) written: u64,
+    pub(super) batches: u64,
+    pub(super) records: u64,
     /// The same at the last sync.
     pub(super) written_synced: u64,
     /// When the oldest unsynced append happened, by the monotonic clock.
@@ -86,6 +88,8 @@ impl Writer {
             last,
             producers,
             written: 0,
+            batches: 0,
+            records: 0,
             written_synced: 0,
             unsynced_since: None,
             dir_changed: false,
@@ -235,6 +239,10 @@ impl Log {
         let outcome = self.settle_txns(&mut writer, closed, base);
         drop(writer);
         self.end.wake();
+        if closed.is_some() {
+            // Who waits for committed records waits for no greater end.
+            self.end.wake_all();
+        }
         outcome?;
         self.sync_as_configured(config)?;
         let log_start = self.start_offset();
@@ -268,6 +276,8 @@ impl Log {
         let crc = u32::from_be_bytes(std::array::from_fn(|i| head[CRC_AT + i]));
         writer.last = Some(LastBatch { position: placed.start, crc });
         writer.written += batch.view.len() as u64;
+        writer.batches += 1;
+        writer.records += u64::from(batch.view.record_count());
         if writer.unsynced_since.is_none() {
             writer.unsynced_since = Some(self.clock.monotonic());
         }

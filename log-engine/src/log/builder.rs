@@ -4,6 +4,7 @@ use super::append::Writer;
 use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
+use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
 use super::{Log, View, epochs, files};
 use crate::config::LogConfig;
@@ -188,6 +189,8 @@ impl LogBuilder {
             in_order: AtomicBool::new(false),
             lock: Mutex::new(lock),
             report: recovered.report,
+            counters: Counters::default(),
+            examining: Mutex::default(),
         })
     }
 }

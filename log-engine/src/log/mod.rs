@@ -22,6 +22,7 @@
 
 mod append;
 mod builder;
+mod cursor;
 mod damage;
 mod end;
 mod epochs;
@@ -31,11 +32,18 @@ mod mark;
 mod producer_file;
 pub mod producers;
 mod read;
+mod reader;
 mod records;
 mod recovery;
 mod retention;
 mod scan;
+mod snapshot;
+mod stats;
+#[cfg(feature = "stream")]
+mod stream;
 mod sync;
+mod time;
+mod transactions;
 mod truncate;
 mod verify;
 
@@ -44,12 +52,19 @@ mod tests;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
+pub use cursor::Cursor;
 pub use damage::Damage;
 pub use end::WaitSlot;
 pub use read::{ReadLimits, ReadSlices};
+pub use reader::{LogReader, ReaderBatches};
 pub use records::{RecordBatch, RecordBatches};
 pub use recovery::RecoveryReport;
 pub use retention::RetentionReport;
+pub use snapshot::Snapshot;
+pub use stats::LogStats;
+#[cfg(feature = "stream")]
+pub use stream::BatchStream;
+pub use transactions::ProducerState;
 
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
@@ -62,6 +77,7 @@ use end::PublishedOffset;
 use epochs::Epochs;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
+use stats::Counters;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -116,6 +132,9 @@ pub struct Log {
     in_order: AtomicBool,
     lock: Mutex<Option<Box<dyn DirLock>>>,
     report: RecoveryReport,
+    counters: Counters,
+    /// Held by whoever looks through a segment for damage: nobody does it twice.
+    examining: Mutex<()>,
 }
 
 /// What readers see of the segments, swapped as a whole.

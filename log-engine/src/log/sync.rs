@@ -215,6 +215,7 @@ impl Log {
             self.poison(&error);
             return Err(error);
         }
+        self.counters.note_sync();
         self.synced.publish(reached.end);
         self.synced.wake();
         self.marking.lock().synced = Some(reached);

@@ -12,6 +12,7 @@ mod retention;
 mod syncing;
 mod transactions;
 mod verifying;
+mod windows;
 
 use super::*;
 use crate::format::batch::ProducerStamp;

@@ -206,13 +206,15 @@ impl Segment {
     /// Closes the file, lets go of the map and, if it is sealed, forgets the indexes: all come back when they are needed.
     /// Does nothing and answers `false` while there are bytes that were not synced.
     pub fn release(&self) -> bool {
-        let role = self.role.lock();
-        let end = role.writer().map_or_else(|| self.len(), Writer::end);
+        let mut role = self.role.lock();
+        let writer = role.writer();
+        let end = writer.as_ref().map_or_else(|| self.len(), |writer| writer.end());
         if self.synced.load(Ordering::Acquire) < end.get() {
             return false;
         }
+        let written = writer.map(Writer::let_go_of_file).is_some();
         *self.open.write() = Opened::default();
-        if role.writer().is_none() {
+        if !written {
             *self.indexes.write() = None;
             *self.txns.write() = None;
         }
@@ -290,6 +292,21 @@ impl Segment {
     /// If the file cannot be read.
     pub fn aborted_txns(&self) -> Result<Vec<TxnEntry>> {
         self.with_txns(|index| index.iter().collect())
+    }
+
+    /// Those whose markers lie below `end`, as the content of an index file.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub(crate) fn encode_aborted_below(&self, end: Offset) -> Result<Vec<u8>> {
+        self.with_txns(|index| {
+            let mut below = TxnIndex::default();
+            for txn in index.iter().filter(|txn| txn.last < end) {
+                below.push(txn);
+            }
+            below.encode_from(0)
+        })
     }
 
     fn with_txns<T>(&self, look: impl FnOnce(&mut TxnIndex) -> T) -> Result<T> {

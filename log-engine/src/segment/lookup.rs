@@ -8,6 +8,7 @@ use crate::index::{OffsetIndex, TimeIndex};
 use crate::types::{Offset, Position, Timestamp};
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Bytes of log for each entry of an index that is made anew for a sealed segment: Kafka's default.
 const INTERVAL: u32 = 4096;
@@ -228,6 +229,7 @@ impl Segment {
     ///
     /// If the file cannot be read. Damage ends the indexes silently.
     pub fn rebuild_indexes(&self) -> Result<()> {
+        self.rebuilds.fetch_add(1, Ordering::Relaxed);
         let mut role = self.role.lock();
         let Some(writer) = self.writer(&mut role)? else {
             let mut filler = Filler::new(self.base, INTERVAL);
@@ -263,6 +265,9 @@ impl Segment {
             && let Some(loaded) = self.load_sound(index, time_index, interval)?
         {
             return Ok(loaded);
+        }
+        if !self.is_empty() {
+            self.rebuilds.fetch_add(1, Ordering::Relaxed);
         }
         let mut filler = Filler::new(self.base, interval);
         filler.walk(self, Position::ZERO)?;

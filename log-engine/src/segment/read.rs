@@ -217,7 +217,7 @@ impl Segment {
         Ok(file)
     }
 
-    fn note_use(&self) {
+    pub(super) fn note_use(&self) {
         // Looked at first: readers of one segment do not take its cache line from each other.
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);

@@ -152,7 +152,7 @@ fn what_was_appended_is_found_before_and_after_sealing_and_reopening() {
 
 #[test]
 fn an_append_is_one_write_and_no_read() {
-    for bench in [memory(), real()] {
+    for bench in [memory(), real_with(RealStorage::with_max_maps(0))] {
         let segment = bench.create(0, &options());
         append(&segment, 0, &[T0]);
         bench.counts.reset();

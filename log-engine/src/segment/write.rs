@@ -1,5 +1,6 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
+use super::tail::Tail;
 use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result, if_room};
@@ -11,14 +12,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// First step by which blocks are reserved; each further one is twice as long.
-const FIRST_RESERVE: u64 = 64 * 1024;
-/// Longest step.
-const LAST_RESERVE: u64 = 16 * 1024 * 1024;
-/// Write-back is started each time so much was written: the disk works while the writer does, and a later sync has
-/// little left to do.
-const WRITE_BACK: u64 = 8 * 1024 * 1024;
 
 /// What a segment needs to know of its log's settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,11 +66,7 @@ pub(super) struct Writer {
     options: SegmentOptions,
     /// Where the next batch goes.
     end: Position,
-    /// Blocks are reserved up to here.
-    reserved: u64,
-    next_reserve: u64,
-    /// Write-back was started up to here.
-    write_back: u64,
+    tail: Tail,
     /// Position of the last offset entry, 0 without one: what the index interval is counted from.
     last_entry: Position,
     /// The greatest time so far, and the last offset of the first batch that has it.
@@ -105,7 +94,7 @@ enum IndexFiles {
 }
 
 impl Role {
-    pub(super) fn writer(&self) -> Option<&Writer> {
+    pub(super) fn writer(&mut self) -> Option<&mut Writer> {
         match self {
             Self::Writing(writer) => Some(writer),
             Self::Sealed | Self::Waiting(..) => None,
@@ -214,8 +203,8 @@ impl Segment {
 
     /// Writes one batch behind the last and indexes it. Readers do not see it before [`Segment::publish`].
     ///
-    /// `parts` are the batch's bytes in pieces; `now` becomes the time of the last append. One write, and now and then
-    /// a reservation of blocks and a start of write-back.
+    /// `parts` are the batch's bytes in pieces; `now` becomes the time of the last append. No system call for a small batch
+    /// where the file system allows that, else one write; and now and then a reservation of blocks and a start of write-back.
     ///
     /// # Errors
     ///
@@ -229,14 +218,18 @@ impl Segment {
         assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
         let mut role = self.role.lock();
         let writer = self.writer(&mut role)?.expect("only the active segment is appended to");
-        let file = self.writable_file()?;
+        self.note_use();
+        if writer.tail.file().is_none() {
+            writer.tail.use_file(self.writable_file()?);
+        }
         let place = writer.place(batch.len);
-        if let Err(source) = writer.write(&*file, parts, place) {
+        let limit = u64::from(writer.options.segment_bytes);
+        if let Err(source) = writer.tail.write(parts, batch.len, place, limit) {
             return Err(self.append_failed(source, batch.len));
         }
         self.account(writer, batch, place);
         writer.appended = true;
-        writer.start_write_back(&*file);
+        writer.tail.start_write_back(place.end.to_u64());
         *self.modified.lock() = Some(now);
         Ok(place)
     }
@@ -305,7 +298,13 @@ impl Segment {
     ///
     /// [`LogError::Io`]. The next call may succeed although data are lost: the caller never relies on it.
     pub fn sync(&self) -> Result<()> {
-        let end = self.role.lock().writer().map_or_else(|| self.len(), |writer| writer.end);
+        let end = match &mut *self.role.lock() {
+            Role::Writing(writer) => {
+                writer.tail.note_sync(writer.end.to_u64());
+                writer.end
+            }
+            Role::Sealed | Role::Waiting(..) => self.len(),
+        };
         self.file()?.sync_data().map_err(self.io("sync"))?;
         self.synced.fetch_max(end.get(), Ordering::AcqRel);
         if self.txns_dirty.swap(false, Ordering::AcqRel) {
@@ -412,8 +411,7 @@ impl Segment {
     /// Also gives back the blocks that were reserved behind the end.
     fn cut_at(&self, writer: &mut Writer) -> Result<()> {
         let file = self.writable_file()?;
-        file.set_len(writer.end.to_u64()).map_err(self.io("trim"))?;
-        writer.reserved = writer.end.to_u64();
+        writer.tail.cut(&*file, writer.end.to_u64()).map_err(self.io("trim"))?;
         match *self.modified.lock() {
             Some(time) => file.set_modified(time).map_err(self.io("set the time of")),
             None => Ok(()),
@@ -431,9 +429,7 @@ impl Writer {
         Self {
             options: *options,
             end,
-            reserved: end.to_u64(),
-            next_reserve: FIRST_RESERVE,
-            write_back: end.to_u64(),
+            tail: Tail::new(end.to_u64()),
             last_entry: Position::ZERO,
             max: None,
             first_timestamp: None,
@@ -442,6 +438,11 @@ impl Writer {
             files: IndexFiles::Missing,
             appended: false,
         }
+    }
+
+    /// Before the file is closed.
+    pub(super) fn let_go_of_file(&mut self) {
+        self.tail.let_go();
     }
 
     /// Where the next batch goes.
@@ -463,51 +464,6 @@ impl Writer {
     fn place(&self, len: usize) -> Placed {
         let end = self.end.checked_add(len).expect("the log rolls before a segment has more than 2 GiB");
         Placed { start: self.end, end }
-    }
-
-    fn write(&mut self, file: &dyn StorageFile, parts: &[&[u8]], place: Placed) -> std::io::Result<()> {
-        let reserved = self.reserve(file, place.end.to_u64());
-        let written = reserved.and_then(|()| file.write_all_at(parts, place.start.to_u64()));
-        if written.is_err() {
-            // A part may be there: cut it, so that no later, shorter batch leaves its rest behind. If that fails too,
-            // recovery finds an unpublished tail.
-            let _ = file.set_len(self.end.to_u64());
-            self.reserved = self.end.to_u64();
-        }
-        written
-    }
-
-    /// Sees to it that there are blocks up to `end`, in growing steps within the size of the segment.
-    fn reserve(&mut self, file: &dyn StorageFile, end: u64) -> std::io::Result<()> {
-        if end <= self.reserved {
-            return Ok(());
-        }
-        let limit = u64::from(self.options.segment_bytes).max(end);
-        let wanted = (self.reserved + self.next_reserve).clamp(end, limit);
-        match file.reserve(self.reserved, wanted - self.reserved) {
-            Ok(()) => {
-                self.reserved = wanted;
-                self.next_reserve = (self.next_reserve * 2).min(LAST_RESERVE);
-                Ok(())
-            }
-            Err(e) if e.kind() == ErrorKind::StorageFull && wanted > end => {
-                // The whole step does not fit; this batch alone may.
-                self.next_reserve = FIRST_RESERVE;
-                file.reserve(self.reserved, end - self.reserved)?;
-                self.reserved = end;
-                Ok(())
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    fn start_write_back(&mut self, file: &dyn StorageFile) {
-        let end = self.end.to_u64();
-        if end - self.write_back >= WRITE_BACK {
-            // A hint: what went wrong is told by the sync.
-            let _ = file.start_write_back(self.write_back, end - self.write_back);
-            self.write_back = end;
-        }
     }
 
     fn see_time(&mut self, time: Option<Timestamp>, last_offset: Offset) {

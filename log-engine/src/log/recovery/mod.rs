@@ -250,6 +250,7 @@ pub(crate) fn replay_all(
 pub(crate) fn find_damage(
     storage: &Arc<dyn Storage>,
     segment: &Segment,
+    len: Position,
     end: Offset,
     gaps: bool,
     epochs: &Epochs,
@@ -260,7 +261,7 @@ pub(crate) fn find_damage(
     let found = FoundSegment {
         base: segment.base_offset(),
         name,
-        len: segment.len().to_u64(),
+        len: len.to_u64(),
         modified: segment.modified()?,
         id: segment.file_id()?,
     };
