@@ -76,10 +76,6 @@ impl RawFile {
         Ok(())
     }
 
-    pub fn sync(&self) -> Outcome {
-        self.file.sync_data().map_err(|e| e.to_string())
-    }
-
     /// A second handle, which another thread may sync.
     pub fn handle(&self) -> Outcome<File> {
         self.file.try_clone().map_err(|e| e.to_string())

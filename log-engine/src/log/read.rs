@@ -250,7 +250,8 @@ impl Log {
         }
         let limit = first.position.checked_add(room).unwrap_or(Position::MAX);
         let fits = |batch: &BatchAt| batch.end() <= limit && batch.base_offset < up_to;
-        let batch = segment.batch_before(first.position, limit, up_to, fits)?;
+        let before = limit.min(segment.len());
+        let batch = segment.batch_before(first.position, before, up_to, fits)?;
         let len = batch.end().to_usize() - first.position.to_usize();
         segment.is_verified(first.position, len).then_some(batch)
     }

@@ -16,6 +16,7 @@ use std::time::Instant;
 /// Reads of one measurement.
 const READS: u64 = 20_000;
 const RAW: &str = "raw: map + batch walk";
+const CHECKED: &str = "log-engine, by offset, checksum each time";
 
 pub fn run(setup: &Setup) -> Outcome<Vec<Bench>> {
     Ok(vec![by_offset(setup)?, by_time(setup)?])
@@ -118,8 +119,10 @@ fn by_time(setup: &Setup) -> Outcome<Bench> {
             .collect();
         log.append(&records).map_err(|e| e.to_string())?;
     }
-    interleave(setup.options.rounds, &[OURS, "log-engine, by offset, same log"], |_, name| {
-        let outcome = if *name == OURS {
+    interleave(setup.options.rounds, &[OURS, "log-engine, by offset, same log", CHECKED], |_, name| {
+        let outcome = if *name == CHECKED {
+            measure(&unit, batches * 100, |n, see| ours::get_checked(&log, n, see))
+        } else if *name == OURS {
             times(&log, batches)
         } else {
             measure(&unit, batches * 100, |n, see| ours::get(&log, n, see))
@@ -129,7 +132,7 @@ fn by_time(setup: &Setup) -> Outcome<Bench> {
             Err(error) => bench.note(name, error),
         }
     });
-    bench.note(OURS, "no peer looks up by time");
+    bench.note(OURS, "no peer looks up by time; finds the batch, opens it and walks to the record");
     Ok(bench)
 }
 
