@@ -89,7 +89,7 @@ pub(crate) struct Recovered {
     pub(crate) replayed_from: Offset,
     pub(crate) aborted: Vec<TxnEntry>,
     pub(crate) epochs: Epochs,
-    /// The epoch of the last batch, if the mark names it.
+    /// The epoch of the last batch, if the mark names it, or all that were looked at had the same.
     pub(crate) seen_epoch: Option<LeaderEpoch>,
     pub(crate) mark: Option<Mark>,
     pub(crate) mark_file: MarkFile,
@@ -111,6 +111,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let report = apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
     let epochs = epochs.unwrap_or_default();
+    let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
     let last = decision.kept.last().and_then(|kept| kept.last);
@@ -126,7 +127,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         replayed_from: replayed.from,
         aborted: replayed.aborted,
         epochs,
-        seen_epoch: LeaderEpoch::new(trust.epoch).filter(|_| decision.scanned_bytes == 0),
+        seen_epoch,
         mark,
         mark_file,
         report,
@@ -161,6 +162,11 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let here = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let marked_here = mark.as_ref().is_some_and(here);
     Ok(Looked { listing, mark, marked_here, epochs, start, decision })
+}
+
+/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
+fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
+    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
 }
 
 /// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
@@ -278,6 +284,7 @@ pub(crate) fn replay_all(
         next: next(index),
         last: None,
         scanned_from: None,
+        stamped: None,
     };
     let kept = segments.iter().enumerate().map(kept).collect();
     let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
