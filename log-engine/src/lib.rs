@@ -67,11 +67,25 @@ pub mod types;
 pub use config::{CleanupPolicy, LogConfig};
 pub use error::{Fault, LogError, Result};
 pub use format::CorruptReason;
-pub use format::batch::Codec;
+pub use format::batch::{Codec, ProducerStamp};
 pub use format::build::NewRecord;
 pub use format::record::Record;
-pub use log::{Appended, Damage, Log, LogBuilder, Origin, ReadLimits, ReadSlices, RecordBatch};
+#[cfg(feature = "stream")]
+pub use log::BatchStream;
+pub use log::{
+    Appended, Cursor, Damage, Log, LogBuilder, LogReader, LogStats, Origin, ProducerState, ReadLimits,
+    ReadSlices, RecordBatch, RecordBatches, Snapshot,
+};
 pub use log::{inspect, repair};
 pub use segment::FileSlice;
 pub use store::{LogName, LogStore, StoreBuilder};
-pub use types::{LeaderEpoch, Offset, Position, Timestamp};
+pub use types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
+
+/// The guide and the crate's README: their examples are run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/EMBEDDING.md")]
+    mod embedding {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+}

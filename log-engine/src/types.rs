@@ -249,6 +249,9 @@ impl fmt::Display for ProducerId {
 pub struct ProducerEpoch(i16);
 
 impl ProducerEpoch {
+    /// The first one of every producer.
+    pub const ZERO: Self = Self(0);
+
     /// Checks a number from the wire or a file; `None` if it is negative.
     #[must_use]
     pub const fn new(raw: i16) -> Option<Self> {

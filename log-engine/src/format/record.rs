@@ -25,9 +25,10 @@
 //! Checksums ([`BatchView::check_crc`]), what a client may send (`validate`).
 
 use super::CorruptReason;
-use super::batch::{BatchView, TimestampType};
+use super::batch::{BatchView, HEADER_LEN, TimestampType};
 use super::varint::{take_varint, take_varlong};
 use crate::types::{Offset, Timestamp};
+use bytes::Bytes;
 use std::borrow::Cow;
 
 /// One record, borrowed from its batch.
@@ -152,6 +153,78 @@ impl Records<'_> {
     #[must_use]
     pub fn iter(&self) -> RecordIter<'_> {
         RecordIter { frame: self.frame, rest: &self.body, index: 0, failed: false }
+    }
+
+    /// The record with an offset; `None` if compaction has taken it or it lies outside the batch. O(records).
+    ///
+    /// # Errors
+    ///
+    /// If the records cannot be walked so far.
+    pub fn get(&self, offset: Offset) -> Result<Option<Record<'_>>, CorruptReason> {
+        for record in self {
+            let record = record?;
+            if record.offset == offset {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The records of one batch, with the bytes that they lie in, and how far they were read.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnedRecords {
+    frame: Frame,
+    body: Bytes,
+    at: usize,
+    index: u32,
+    failed: bool,
+}
+
+impl OwnedRecords {
+    /// Of exactly one batch whose structure was checked: its own bytes, or decompressed to at most `cap`.
+    pub(crate) fn open(batch: &Bytes, cap: usize) -> Result<Self, CorruptReason> {
+        let view = BatchView::parse(batch)?;
+        let body = match view.open_body(cap)? {
+            Cow::Borrowed(_) => batch.slice(HEADER_LEN..view.len()),
+            Cow::Owned(body) => Bytes::from(body),
+        };
+        Ok(Self { frame: Frame::of(&view), body, at: 0, index: 0, failed: false })
+    }
+
+    /// Whether [`OwnedRecords::next`] gives nothing more.
+    pub(crate) fn is_done(&self) -> bool {
+        self.failed || self.index >= self.frame.count && self.at == self.body.len()
+    }
+
+    /// The next record, or what is wrong with it.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Option<Result<Record<'_>, CorruptReason>> {
+        let rest = &self.body[self.at..];
+        let mut iter = RecordIter { frame: self.frame, rest, index: self.index, failed: self.failed };
+        let found = iter.next();
+        self.at = self.body.len() - iter.rest.len();
+        (self.index, self.failed) = (iter.index, iter.failed);
+        found
+    }
+
+    /// Goes to the first record at `offset` or above.
+    pub(crate) fn skip_below(&mut self, offset: Offset) -> Result<(), CorruptReason> {
+        if self.frame.base >= offset {
+            return Ok(());
+        }
+        loop {
+            let before = (self.at, self.index);
+            match self.next() {
+                Some(Ok(record)) if record.offset < offset => {}
+                Some(Ok(_)) => {
+                    (self.at, self.index) = before;
+                    return Ok(());
+                }
+                Some(Err(reason)) => return Err(reason),
+                None => return Ok(()),
+            }
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A storage that counts what passes through it, so that "one write per append" is a test and not a hope.
 
-use super::{DirEntry, DirLock, FileId, Map, OpenMode, Space, Storage, StorageFile};
+use super::{DirEntry, DirLock, FileId, Map, OpenMode, Space, Storage, StorageFile, Window};
 use crate::types::Timestamp;
 use bytes::Bytes;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +37,10 @@ pub enum Op {
     WriteBack,
     /// [`StorageFile::reserve`], with bytes.
     Reserve,
+    /// [`StorageFile::window`], with bytes.
+    Window,
+    /// [`Window::store`], with bytes. No system call.
+    Store,
     /// [`StorageFile::map`].
     Map,
     /// [`Map::slice`], with bytes.
@@ -99,10 +104,11 @@ impl CountingStorage {
         self.count(op).calls
     }
 
-    /// Calls of all kinds together.
+    /// Calls of all kinds together, but for [`Op::Store`], which calls nobody.
     #[must_use]
     pub fn total_calls(&self) -> u64 {
-        self.counters.0.iter().map(|(calls, _)| calls.load(Ordering::Relaxed)).sum()
+        let all: u64 = self.counters.0.iter().map(|(calls, _)| calls.load(Ordering::Relaxed)).sum();
+        all - self.calls(Op::Store)
     }
 
     /// Starts over at 0.
@@ -188,6 +194,11 @@ impl StorageFile for CountingFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.counters.add(Op::Look, 0);
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.counters.add(Op::Look, 0);
         self.inner.len()
@@ -221,6 +232,12 @@ impl StorageFile for CountingFile {
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()> {
         self.counters.add(Op::Reserve, len);
         self.inner.reserve(pos, len)
+    }
+
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        self.counters.add(Op::Window, len);
+        let Some(inner) = self.inner.window(pos, len)? else { return Ok(None) };
+        Ok(Some(Box::new(CountingWindow { inner, counters: Arc::clone(&self.counters) })))
     }
 
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {
@@ -260,5 +277,22 @@ impl Map for CountingMap {
     fn slice(self: Arc<Self>, pos: u64, len: usize, published: u64) -> Bytes {
         self.counters.add(Op::Slice, len as u64);
         Arc::clone(&self.inner).slice(pos, len, published)
+    }
+
+    fn lost(&self) -> Option<Range<u64>> {
+        self.inner.lost()
+    }
+}
+
+#[derive(Debug)]
+struct CountingWindow {
+    inner: Box<dyn Window>,
+    counters: Arc<Counters>,
+}
+
+impl Window for CountingWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        self.counters.add(Op::Store, bytes.len() as u64);
+        self.inner.store(pos, bytes)
     }
 }

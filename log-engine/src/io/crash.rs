@@ -19,7 +19,9 @@
 //!
 //! Which call the power fails at: put a [`super::FaultStorage`] with a lasting fault on top.
 
-use super::{Clock, DirEntry, DirLock, FileId, Map, MemStorage, OpenMode, Space, Storage, StorageFile};
+use super::{
+    Clock, DirEntry, DirLock, FileId, Map, MemStorage, OpenMode, Space, Storage, StorageFile, Window,
+};
 use crate::types::Timestamp;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -99,12 +101,19 @@ impl CrashStorage {
         Self { live: MemStorage::with_clock(Arc::clone(&clock)), clock, disk: Arc::new(Mutex::new(disk)) }
     }
 
+    /// Lets files be stored to through windows: each store is a write that is not synced. Off at first; a disk that comes
+    /// of a power cut keeps the setting.
+    pub fn allow_windows(&self, yes: bool) {
+        self.live.allow_windows(yes);
+    }
+
     /// The disk after the power was cut now; nothing on it is dirty.
     #[must_use]
     pub fn power_cut(&self, survivors: Survivors) -> Self {
         let disk = self.disk.lock();
-        let mut cut =
-            Cut { disk: &disk, choice: Choice::new(survivors), fresh: Self::new(Arc::clone(&self.clock)) };
+        let fresh = Self::new(Arc::clone(&self.clock));
+        fresh.allow_windows(self.live.allows_windows());
+        let mut cut = Cut { disk: &disk, choice: Choice::new(survivors), fresh };
         cut.dir(ROOT, Path::new(""));
         let fresh = cut.fresh;
         fresh.sync_everything();
@@ -468,6 +477,10 @@ impl StorageFile for CrashFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
     }
@@ -504,6 +517,19 @@ impl StorageFile for CrashFile {
         self.inner.reserve(pos, len)
     }
 
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        let old = self.inner.len()?;
+        let mut made = None;
+        // The length grows, by zeros that need not be on the disk.
+        self.change(old..(pos + len).max(old), || {
+            made = self.inner.window(pos, len)?;
+            Ok(())
+        })?;
+        let Some(inner) = made else { return Ok(None) };
+        let file = Self { inner: Arc::clone(&self.inner), id: self.id, disk: Arc::clone(&self.disk) };
+        Ok(Some(Box::new(CrashWindow { inner, file })))
+    }
+
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {
         self.inner.set_modified(time)
     }
@@ -518,6 +544,19 @@ impl StorageFile for CrashFile {
 
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
         self.inner.send_to(socket, pos, len)
+    }
+}
+
+#[derive(Debug)]
+struct CrashWindow {
+    inner: Box<dyn Window>,
+    file: CrashFile,
+}
+
+impl Window for CrashWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        let inner = &mut self.inner;
+        self.file.change(pos..pos + bytes.len() as u64, || inner.store(pos, bytes))
     }
 }
 

@@ -5,13 +5,14 @@
 //! | [`Op`] | calls |
 //! |---|---|
 //! | `Name` | opening with `CreateNew` or `Truncate`, directories made, renames, links, removals |
-//! | `Write`, `Set`, `Reserve` | the same calls of a file |
+//! | `Write`, `Set`, `Reserve`, `Window` | the same calls of a file |
+//! | `Store` | stores through a window: no calls, but power may be cut before each |
 //! | `SyncData`, `SyncDir` | syncs of files, of directories and of the file system |
 //!
 //! Others (`Open`, `List`, `Look`, `Read`, `Map`) are counted if the fault asks for them. A lasting fault on a
 //! [`super::CrashStorage`] is the moment at which the machine stops: the disk stays as it was at that call.
 
-use super::{DirEntry, DirLock, FileId, Map, Op, OpenMode, Space, Storage, StorageFile};
+use super::{DirEntry, DirLock, FileId, Map, Op, OpenMode, Space, Storage, StorageFile, Window};
 use crate::types::Timestamp;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -20,7 +21,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The kinds of calls that change what is on the disk, or make it durable.
-const CHANGES: &[Op] = &[Op::Name, Op::Write, Op::Set, Op::Reserve, Op::SyncData, Op::SyncDir];
+const CHANGES: &[Op] =
+    &[Op::Name, Op::Write, Op::Set, Op::Reserve, Op::Window, Op::Store, Op::SyncData, Op::SyncDir];
 
 /// Which call fails, and how.
 #[derive(Clone, Debug)]
@@ -52,7 +54,7 @@ impl Fault {
         self
     }
 
-    /// A write that fails leaves the first half of its bytes.
+    /// A write or a store that fails leaves the first half of its bytes.
     #[must_use]
     pub fn short_writes(mut self) -> Self {
         self.short = true;
@@ -186,6 +188,11 @@ impl StorageFile for FaultFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.plan.call(Op::Look)?;
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.plan.call(Op::Look)?;
         self.inner.len()
@@ -225,6 +232,12 @@ impl StorageFile for FaultFile {
         self.inner.reserve(pos, len)
     }
 
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        self.plan.call(Op::Window)?;
+        let Some(inner) = self.inner.window(pos, len)? else { return Ok(None) };
+        Ok(Some(Box::new(FaultWindow { inner, plan: Arc::clone(&self.plan) })))
+    }
+
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {
         self.plan.call(Op::Set)?;
         self.inner.set_modified(time)
@@ -243,5 +256,21 @@ impl StorageFile for FaultFile {
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
         self.plan.call(Op::Send)?;
         self.inner.send_to(socket, pos, len)
+    }
+}
+
+#[derive(Debug)]
+struct FaultWindow {
+    inner: Box<dyn Window>,
+    plan: Arc<Plan>,
+}
+
+impl Window for FaultWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        let Err(error) = self.plan.call(Op::Store) else { return self.inner.store(pos, bytes) };
+        if self.plan.fault.short {
+            self.inner.store(pos, &bytes[..bytes.len() / 2])?;
+        }
+        Err(error)
     }
 }

@@ -1,20 +1,23 @@
 //! A file system in memory, for tests: fast, private, and the base of storages that crash.
 //!
 //! It behaves as a careful file system does: an unlinked file lives on in its handles, a rename replaces, a
-//! directory must exist before a file is made in it. There is nothing to sync. Slices of maps are copies.
+//! directory must exist before a file is made in it. There is nothing to sync. Slices of maps are copies; bytes of a
+//! map that the file has not got (somebody shortened it) are zeros and lost, as with the handler of real maps.
 
 use super::{
     Clock, DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile, SystemClock,
+    Window,
 };
 use crate::types::Timestamp;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Files in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +32,7 @@ struct Shared {
     next_id: AtomicU64,
     used: AtomicU64,
     capacity: AtomicU64,
+    windows: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
@@ -48,6 +52,8 @@ enum Node {
 struct Inode {
     id: FileId,
     shared: std::sync::Weak<Shared>,
+    /// How many names it has.
+    links: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -65,6 +71,7 @@ impl Shared {
             next_id: AtomicU64::new(1),
             used: AtomicU64::new(0),
             capacity: AtomicU64::new(1 << 40),
+            windows: AtomicBool::new(false),
             clock,
         }
     }
@@ -88,6 +95,15 @@ impl MemStorage {
         self.shared.capacity.store(bytes, Ordering::Relaxed);
     }
 
+    /// Lets files be stored to through windows, as on a file system that reserves blocks for real. Off at first.
+    pub fn allow_windows(&self, yes: bool) {
+        self.shared.windows.store(yes, Ordering::Relaxed);
+    }
+
+    pub(super) fn allows_windows(&self) -> bool {
+        self.shared.windows.load(Ordering::Relaxed)
+    }
+
     /// Bytes of all files together.
     #[must_use]
     pub fn used(&self) -> u64 {
@@ -105,15 +121,16 @@ impl MemStorage {
             self.shared.next_id.fetch_max(id.0 + 1, Ordering::Relaxed);
             self.shared.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let state = Mutex::new(State { bytes, modified });
-            Arc::new(Inode { id, shared: Arc::downgrade(&self.shared), state })
+            Arc::new(Inode { id, shared: Arc::downgrade(&self.shared), links: AtomicU64::new(0), state })
         });
-        names.insert(normal(path), Node::File(inode));
+        set_name(&mut names, normal(path), Node::File(inode));
     }
 
     fn new_file(&self) -> Arc<Inode> {
         Arc::new(Inode {
             id: FileId(self.shared.next_id.fetch_add(1, Ordering::Relaxed)),
             shared: Arc::downgrade(&self.shared),
+            links: AtomicU64::new(0),
             state: Mutex::new(State { bytes: Vec::new(), modified: self.shared.clock.now() }),
         })
     }
@@ -157,6 +174,24 @@ fn check_dir(names: &BTreeMap<PathBuf, Node>, dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Gives a name to a file or a directory; what had it loses it.
+fn set_name(names: &mut BTreeMap<PathBuf, Node>, path: PathBuf, node: Node) {
+    if let Node::File(inode) = &node {
+        inode.links.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(Node::File(old)) = names.insert(path, node) {
+        old.links.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn take_name(names: &mut BTreeMap<PathBuf, Node>, path: &Path) -> Option<Node> {
+    let node = names.remove(path);
+    if let Some(Node::File(inode)) = &node {
+        inode.links.fetch_sub(1, Ordering::Relaxed);
+    }
+    node
+}
+
 /// All names below `dir`, not `dir` itself.
 fn below(names: &BTreeMap<PathBuf, Node>, dir: &Path) -> Vec<PathBuf> {
     let inside = |path: &&PathBuf| path.starts_with(dir) && path.as_path() != dir;
@@ -183,7 +218,7 @@ impl Storage for MemStorage {
             (None, _) => {
                 check_parent(&names, &path)?;
                 let inode = self.new_file();
-                names.insert(path, Node::File(Arc::clone(&inode)));
+                set_name(&mut names, path, Node::File(Arc::clone(&inode)));
                 inode
             }
         };
@@ -235,12 +270,12 @@ impl Storage for MemStorage {
             _ => {}
         }
         for old in below(&names, &from) {
-            let moved = names.remove(&old).expect("listed under this lock");
+            let moved = take_name(&mut names, &old).expect("listed under this lock");
             let rest = old.strip_prefix(&from).expect("it lies below").to_owned();
-            names.insert(to.join(rest), moved);
+            set_name(&mut names, to.join(rest), moved);
         }
-        names.remove(&from);
-        names.insert(to, node);
+        take_name(&mut names, &from);
+        set_name(&mut names, to, node);
         Ok(())
     }
 
@@ -256,7 +291,7 @@ impl Storage for MemStorage {
             return Err(error(ErrorKind::AlreadyExists));
         }
         check_parent(&names, &to)?;
-        names.insert(to, node);
+        set_name(&mut names, to, node);
         Ok(())
     }
 
@@ -267,7 +302,7 @@ impl Storage for MemStorage {
             None => Err(error(ErrorKind::NotFound)),
             Some(Node::Dir) => Err(error(ErrorKind::IsADirectory)),
             Some(Node::File(_)) => {
-                names.remove(&path);
+                take_name(&mut names, &path);
                 Ok(())
             }
         }
@@ -278,9 +313,9 @@ impl Storage for MemStorage {
         let mut names = self.shared.names.lock();
         check_dir(&names, &path)?;
         for old in below(&names, &path) {
-            names.remove(&old);
+            take_name(&mut names, &old);
         }
-        names.remove(&path);
+        take_name(&mut names, &path);
         Ok(())
     }
 
@@ -397,6 +432,10 @@ impl StorageFile for MemFile {
         Ok(self.inode.id)
     }
 
+    fn links(&self) -> io::Result<u64> {
+        Ok(self.inode.links.load(Ordering::Relaxed))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.inode.state.lock().bytes.len() as u64)
     }
@@ -444,6 +483,18 @@ impl StorageFile for MemFile {
         Ok(())
     }
 
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        self.check_writable()?;
+        if !self.inode.shared.upgrade().is_some_and(|shared| shared.windows.load(Ordering::Relaxed)) {
+            return Ok(None);
+        }
+        let mut state = self.inode.state.lock();
+        let whole = (state.bytes.len() as u64).max(pos + len);
+        self.inode.resize_locked(&mut state, whole)?;
+        drop(state);
+        Ok(Some(Box::new(MemWindow { inode: Arc::clone(&self.inode), pos, len })))
+    }
+
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {
         self.inode.state.lock().modified = time;
         Ok(())
@@ -454,7 +505,7 @@ impl StorageFile for MemFile {
     }
 
     fn map(&self, len: u64) -> io::Result<Option<Arc<dyn Map>>> {
-        Ok(Some(Arc::new(MemMap { inode: Arc::clone(&self.inode), len })))
+        Ok(Some(Arc::new(MemMap { inode: Arc::clone(&self.inode), len, lost: Mutex::default() })))
     }
 
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
@@ -472,6 +523,7 @@ impl StorageFile for MemFile {
 struct MemMap {
     inode: Arc<Inode>,
     len: u64,
+    lost: Mutex<Option<Range<u64>>>,
 }
 
 impl Map for MemMap {
@@ -480,6 +532,46 @@ impl Map for MemMap {
         assert!(end <= published, "bytes [{pos}, {end}) are not published yet, only {published} are");
         assert!(end <= self.len.max(1), "bytes [{pos}, {end}) lie beyond a map of {}", self.len);
         let state = self.inode.state.lock();
-        Bytes::copy_from_slice(range(&state.bytes, pos, len).expect("published bytes are in the file"))
+        if let Some(bytes) = range(&state.bytes, pos, len) {
+            return Bytes::copy_from_slice(bytes);
+        }
+        let there = state.bytes.len() as u64;
+        let from = there.clamp(pos, end);
+        let mut lost = self.lost.lock();
+        let known = lost.take().unwrap_or(from..end);
+        *lost = Some(known.start.min(from)..known.end.max(end));
+        let mut bytes =
+            range(&state.bytes, pos, usize::try_from(from - pos).unwrap_or(0)).unwrap_or(&[]).to_vec();
+        bytes.resize(len, 0);
+        Bytes::from(bytes)
+    }
+
+    fn lost(&self) -> Option<Range<u64>> {
+        self.lost.lock().clone()
+    }
+}
+
+#[derive(Debug)]
+struct MemWindow {
+    inode: Arc<Inode>,
+    pos: u64,
+    len: u64,
+}
+
+impl Window for MemWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = pos + bytes.len() as u64;
+        assert!(
+            self.pos <= pos && end <= self.pos + self.len,
+            "bytes [{pos}, {end}) lie outside of a window"
+        );
+        let start = usize::try_from(pos).expect("a position in a file in memory");
+        let mut state = self.inode.state.lock();
+        let place = state.bytes.get_mut(start..start + bytes.len());
+        place.expect("a file is not cut below its window: on a disk this is SIGBUS").copy_from_slice(bytes);
+        if let Some(shared) = self.inode.shared.upgrade() {
+            state.modified = shared.clock.now();
+        }
+        Ok(())
     }
 }

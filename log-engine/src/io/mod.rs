@@ -10,6 +10,8 @@
 //!   whoever wants to cut copies the kept prefix to a new file and renames it in. Read-only maps rely on this.
 //! * Nothing here retries a failed sync: the caller poisons the log.
 //! * Unlinking a file that is mapped or open is harmless: readers keep the inode.
+//! * What a map gives is the file's, unless [`Map::lost`] says otherwise after it was read. A fault in a map ends the
+//!   process unless it has asked for the handler ([`install_sigbus_handler`]).
 //!
 //! # Not here
 //!
@@ -18,6 +20,7 @@
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +39,8 @@ mod memory;
 mod read_only;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
+#[expect(unsafe_code, reason = "a signal handler and the memory that it looks at")]
+mod sigbus;
 #[cfg(test)]
 mod tests;
 
@@ -50,6 +55,7 @@ pub use fault::{Fault, FaultStorage};
 pub use memory::MemStorage;
 pub use read_only::ReadOnlyStorage;
 pub use real::RealStorage;
+pub use sigbus::install_sigbus_handler;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -121,6 +127,13 @@ pub trait Storage: Send + Sync + Debug {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Gives a file a second name, which must be free.
     fn link(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Copies the first `len` bytes of a file to a new one, which must not exist; the file systems that can share the
+    /// blocks do. `UnexpectedEof` if the file is shorter. Nothing is synced.
+    fn copy(&self, from: &Path, to: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let (source, target) = (self.open(from, OpenMode::Read)?, self.open(to, OpenMode::CreateNew)?);
+        copy_range(&*source, &*target, 0, len)?;
+        Ok(target)
+    }
     /// Removes a file's name.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     /// Removes a directory and all that is in it; links are removed, not followed.
@@ -136,6 +149,22 @@ pub trait Storage: Send + Sync + Debug {
     fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;
 }
 
+/// Copies `[from, to)` of a file to the same place of another, piece by piece.
+fn copy_range(source: &dyn StorageFile, target: &dyn StorageFile, from: u64, to: u64) -> io::Result<()> {
+    let mut buf = vec![0; COPIED_AT_ONCE];
+    let mut at = from;
+    while at < to {
+        let piece = usize::try_from(to - at).unwrap_or(COPIED_AT_ONCE).min(COPIED_AT_ONCE);
+        source.read_exact_at(&mut buf[..piece], at)?;
+        target.write_all_at(&[&buf[..piece]], at)?;
+        at += piece as u64;
+    }
+    Ok(())
+}
+
+/// Bytes on the heap while a file is copied.
+const COPIED_AT_ONCE: usize = 256 * 1024;
+
 /// A held directory lock; dropping it lets go.
 pub trait DirLock: Send + Sync + Debug {}
 
@@ -144,6 +173,8 @@ pub trait DirLock: Send + Sync + Debug {}
 pub trait StorageFile: Send + Sync + Debug {
     /// Which file it is.
     fn id(&self) -> io::Result<FileId>;
+    /// How many names it has. A file with more than one is somebody else's too (`cp -al`, a snapshot): nobody writes it.
+    fn links(&self) -> io::Result<u64>;
     /// Length in bytes. Blocks reserved beyond it do not count.
     fn len(&self) -> io::Result<u64>;
     /// Lengthens (with zeros) or shortens the file.
@@ -160,6 +191,21 @@ pub trait StorageFile: Send + Sync + Debug {
     /// Reserves blocks for `[pos, pos + len)` without changing the length; `StorageFull` if there is no room.
     /// Where the file system cannot reserve this does nothing.
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()>;
+    /// A window onto `[pos, pos + len)` through which bytes are stored without a system call.
+    ///
+    /// Blocks for the whole range are taken first, so that a store cannot meet a full disk, and the file's length becomes at
+    /// least `pos + len`: the rest reads as zeros until it is stored to. `None` where the file system does not reserve for
+    /// real, or where this process has as many windows as it may have: the caller writes with
+    /// [`StorageFile::write_all_at`] instead. Both ways lead to the same page cache, in whatever order they are used.
+    ///
+    /// While the window lives the file must not be cut below its end.
+    ///
+    /// # Errors
+    ///
+    /// `StorageFull` if there is no room. Some of the room may have been taken, and the file be longer than it was.
+    fn window(&self, _pos: u64, _len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        Ok(None)
+    }
     /// Sets the modification time.
     fn set_modified(&self, time: Timestamp) -> io::Result<()>;
     /// The modification time.
@@ -180,6 +226,21 @@ pub trait StorageFile: Send + Sync + Debug {
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize>;
 }
 
+/// A part of a file that one writer stores to; dropping it leaves what was stored, and the file's length.
+pub trait Window: Send + Sync + Debug {
+    /// Puts bytes at `pos` of the file, without a system call. They survive the end of this process at once, and a power cut
+    /// after the next [`StorageFile::sync_data`]. The caller stores above what was published only.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not in the file, or not all of them: the caller does not publish them.
+    ///
+    /// # Panics
+    ///
+    /// If the range does not lie in the window.
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()>;
+}
+
 /// A read-only view of a file that grows underneath it.
 pub trait Map: Send + Sync + Debug {
     /// The bytes `[pos, pos + len)`, without a copy where the storage can do without.
@@ -188,4 +249,10 @@ pub trait Map: Send + Sync + Debug {
     /// which is what makes reading the map sound (published bytes never change) and safe from SIGBUS (the
     /// file is at least that long). Panics if the range ends beyond `published` or beyond the map.
     fn slice(self: Arc<Self>, pos: u64, len: usize, published: u64) -> Bytes;
+    /// The bytes that could not be had from the file when they were read, if there are any: one range that holds all of
+    /// them, and grows. In their place are zeros. To be asked after the bytes in question were read; it says so for all
+    /// reads that came before, by whatever thread.
+    fn lost(&self) -> Option<Range<u64>> {
+        None
+    }
 }

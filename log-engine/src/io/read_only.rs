@@ -1,9 +1,11 @@
-//! A storage that is looked at and never written: what tools open somebody's directory with.
+//! A storage that is looked at and never written: what tools open somebody's directory with, and readers beside another
+//! process's writer.
 //!
 //! # Invariants
 //!
 //! * Nothing is created, changed, synced, removed or locked: such calls answer `ReadOnlyFilesystem`, whatever the code
 //!   above thinks it is doing.
+//! * Nothing is mapped: another process may shorten a file, and a map of it would end this one.
 
 use super::{DirEntry, DirLock, FileId, Map, OpenMode, Space, Storage, StorageFile};
 use crate::types::Timestamp;
@@ -27,7 +29,7 @@ impl ReadOnlyStorage {
         Self { inner, read: Arc::default() }
     }
 
-    /// How many bytes were read through it, maps apart: for whoever shows how far a long look has got.
+    /// How many bytes were read through it: for whoever shows how far a long look has got.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
@@ -103,6 +105,10 @@ impl StorageFile for ReadOnlyFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
     }
@@ -141,8 +147,8 @@ impl StorageFile for ReadOnlyFile {
         self.inner.modified()
     }
 
-    fn map(&self, len: u64) -> io::Result<Option<Arc<dyn Map>>> {
-        self.inner.map(len)
+    fn map(&self, _: u64) -> io::Result<Option<Arc<dyn Map>>> {
+        Ok(None)
     }
 
     fn is_cached(&self, pos: u64, len: usize) -> bool {

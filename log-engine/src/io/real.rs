@@ -9,15 +9,19 @@
 //!
 //! # Not here
 //!
-//! A mapped window for small appends: it will be one more method of `StorageFile`, so that the crash model sees
-//! its stores. A SIGBUS handler for files that others shorten, and for bad sectors.
+//! The window for small appends is in `window`. What happens when a mapped file is shorter than it was, or cannot be read
+//! (`sigbus`).
 
+#[cfg(target_os = "linux")]
+use super::Window;
+use super::sigbus::{Access, Watched};
 use super::{DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile};
 use crate::types::Timestamp;
 use bytes::Bytes;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -27,6 +31,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 mod lock;
+#[cfg(target_os = "linux")]
+mod window;
 
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
@@ -58,10 +64,33 @@ impl RealStorage {
         Self::default()
     }
 
-    /// The same with another limit on maps; 0 reads everything with `pread`.
+    /// The same, but everything is read with `pread`: slower, and a file that somebody shortens or a sector that cannot be
+    /// read is an error like any other, without a handler of signals.
+    #[must_use]
+    pub const fn without_maps() -> Self {
+        Self::with_max_maps(0)
+    }
+
+    /// The same with another limit on maps, all storages of the process together; what goes beyond is read with `pread`.
     #[must_use]
     pub const fn with_max_maps(max_maps: usize) -> Self {
         Self { max_maps }
+    }
+
+    fn open_real(&self, path: &Path, mode: OpenMode) -> io::Result<RealFile> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(mode != OpenMode::Read);
+        match mode {
+            OpenMode::Read | OpenMode::ReadWrite => {}
+            OpenMode::CreateNew => drop(options.create_new(true)),
+            OpenMode::Truncate => drop(options.create(true).truncate(true)),
+        }
+        // O_NONBLOCK has no meaning for files, and keeps a FIFO of that name from holding us up.
+        let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(RealFile { file, max_maps: self.max_maps })
     }
 }
 
@@ -75,19 +104,7 @@ fn default_max_maps() -> usize {
 
 impl Storage for RealStorage {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
-        let mut options = OpenOptions::new();
-        options.read(true).write(mode != OpenMode::Read);
-        match mode {
-            OpenMode::Read | OpenMode::ReadWrite => {}
-            OpenMode::CreateNew => drop(options.create_new(true)),
-            OpenMode::Truncate => drop(options.create(true).truncate(true)),
-        }
-        // O_NONBLOCK has no meaning for files, and keeps a FIFO of that name from holding us up.
-        let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
-        }
-        Ok(Arc::new(RealFile { file, max_maps: self.max_maps }))
+        Ok(Arc::new(self.open_real(path, mode)?))
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
@@ -123,6 +140,29 @@ impl Storage for RealStorage {
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::hard_link(from, to)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn copy(&self, from: &Path, to: &Path, len: u64) -> io::Result<Arc<dyn StorageFile>> {
+        let (source, target) =
+            (self.open_real(from, OpenMode::Read)?, self.open_real(to, OpenMode::CreateNew)?);
+        let mut at = 0;
+        while at < len {
+            let piece = usize::try_from(len - at).unwrap_or(usize::MAX);
+            let (mut read_at, mut write_at) = (at, at);
+            let (file, copy) = (&source.file, &target.file);
+            match rustix::fs::copy_file_range(file, Some(&mut read_at), copy, Some(&mut write_at), piece) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(copied) => at += copied as u64,
+                Err(rustix::io::Errno::INTR) => {}
+                // Between file systems, or on one that cannot.
+                Err(_) => {
+                    super::copy_range(&source, &target, at, len)?;
+                    break;
+                }
+            }
+        }
+        Ok(Arc::new(target))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -187,6 +227,10 @@ struct RealFile {
 impl StorageFile for RealFile {
     fn id(&self) -> io::Result<FileId> {
         Ok(FileId(self.file.metadata()?.ino()))
+    }
+
+    fn links(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.nlink())
     }
 
     fn len(&self) -> io::Result<u64> {
@@ -265,6 +309,11 @@ impl StorageFile for RealFile {
         Ok(())
     }
 
+    #[cfg(target_os = "linux")]
+    fn window(&self, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+        window::open(self, pos, len)
+    }
+
     fn set_modified(&self, time: Timestamp) -> io::Result<()> {
         let since = Duration::from_millis(time.as_millis().unsigned_abs());
         let time = UNIX_EPOCH.checked_add(since).unwrap_or_else(SystemTime::now);
@@ -285,7 +334,8 @@ impl StorageFile for RealFile {
         match MmapOptions::new().len(len.max(1)).map_raw_read_only(&self.file) {
             Ok(map) => {
                 MAPS.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(Arc::new(RealMap { map })))
+                let watched = Watched::new(map.as_ptr(), map.len(), Access::Read);
+                Ok(Some(Arc::new(RealMap { watched, map })))
             }
             // No address space, or another part of the process has used up the kernel's count.
             Err(e) if e.kind() == ErrorKind::OutOfMemory => Ok(None),
@@ -337,6 +387,8 @@ fn write_parts(file: &File, parts: &[IoSlice<'_>], pos: u64) -> io::Result<usize
 /// A read-only map. Raw, so that no reference to bytes that are still being written ever exists.
 #[derive(Debug)]
 struct RealMap {
+    /// First: the handler forgets the range before it is unmapped.
+    watched: Watched,
     map: MmapRaw,
 }
 
@@ -354,6 +406,10 @@ impl Map for RealMap {
         let fits = start.checked_add(len).is_some_and(|end| end <= self.map.len());
         assert!(fits, "bytes [{pos}, {end}) lie beyond a map of {}", self.map.len());
         Bytes::from_owner(MapSlice { map: self, start, len })
+    }
+
+    fn lost(&self) -> Option<Range<u64>> {
+        self.watched.lost()
     }
 }
 

@@ -43,19 +43,43 @@ impl Log {
     /// Looks through all published bytes of a segment that a reader found wanting, and notes what is damaged, so that
     /// what lies behind it can be read.
     ///
-    /// The only reading that waits for the writer, and only when a disk has failed.
+    /// One at a time; the writer is held up only while the result is noted.
     pub(super) fn examine(&self, segment: &Arc<Segment>) -> Result<()> {
+        let known = self.view.load_full();
+        let _one = self.examining.lock();
+        let view = self.view.load_full();
+        let of = |view: &View| view.damage.iter().filter(|d| d.file == segment.path()).cloned().collect();
+        let (before, now): (Vec<_>, Vec<_>) = (of(&known), of(&view));
+        if before != now {
+            // Somebody else has looked meanwhile.
+            return Ok(());
+        }
+        let Some((len, end)) = self.extent_of(segment) else { return Ok(()) };
+        let epochs = self.epochs.load();
+        let found = find_damage(&self.storage, segment, len, end, self.has_gaps(), &epochs)?;
+        if !found.is_empty() {
+            self.note_damage(segment, found);
+        }
+        self.note_examined(segment, len);
+        Ok(())
+    }
+
+    /// How many bytes of a segment are published and where the records in them end; `None` if it is not of the log any
+    /// more.
+    fn extent_of(&self, segment: &Arc<Segment>) -> Option<(Position, Offset)> {
+        // Between two appends, so that both speak of the same batch.
+        let _writer = self.writer.lock();
+        let view = self.view.load();
+        let index = view.segments.iter().position(|known| Arc::ptr_eq(known, segment))?;
+        let next = view.segments.get(index + 1).map(|next| next.base_offset());
+        Some((segment.len(), next.unwrap_or(self.end.get())))
+    }
+
+    fn note_damage(&self, segment: &Arc<Segment>, found: Vec<Damage>) {
         let mut writer = self.writer.lock();
         let view = self.view.load_full();
-        let Some(index) = view.segments.iter().position(|known| Arc::ptr_eq(known, segment)) else {
-            return Ok(());
-        };
-        let end = view.segments.get(index + 1).map_or(self.end.get(), |next| next.base_offset());
-        let epochs = self.epochs.load();
-        let found = find_damage(&self.storage, segment, end, self.has_gaps(), &epochs)?;
-        if found.is_empty() {
-            self.note_examined(segment);
-            return Ok(());
+        if !view.segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
+            return;
         }
         let path = segment.path();
         let mut damage: Vec<_> = view.damage.iter().filter(|known| known.file != path).cloned().collect();
@@ -63,7 +87,5 @@ impl Log {
         damage.sort_by_key(|damage| (damage.offsets.start, damage.bytes.start));
         writer.must_roll |= Arc::ptr_eq(&writer.active, segment);
         self.view.store(Arc::new(View { segments: view.segments.clone(), damage }));
-        self.note_examined(segment);
-        Ok(())
     }
 }

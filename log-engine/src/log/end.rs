@@ -10,14 +10,35 @@
 //!
 //! # Not here
 //!
-//! What is waited for and when to give up (`follow`). The atomics and the lock are named in one place below, so that
-//! a model checker can take the place of the standard ones.
+//! What is waited for and when to give up (`follow`). The atomics and the lock are named in one place below: with
+//! `cfg(loom)` a model checker takes the place of the standard ones, and goes through every order of steps of this very
+//! type (`log-engine/loom`).
 
 use crate::types::Offset;
-use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
 use std::task::{Context, Waker};
+use sync::{AtomicI64, AtomicUsize, Mutex, Ordering, fence};
+
+#[cfg(not(loom))]
+mod sync {
+    pub(super) use parking_lot::Mutex;
+    pub(super) use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
+}
+
+#[cfg(loom)]
+mod sync {
+    pub(super) use loom::sync::atomic::{AtomicI64, AtomicUsize, Ordering, fence};
+
+    /// The model's lock, with the methods of the one that is shipped.
+    #[derive(Debug, Default)]
+    pub(super) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(super) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().expect("no thread of the model panics while it holds the lock")
+        }
+    }
+}
 
 /// One offset that one writer at a time publishes and anybody reads and waits for.
 #[derive(Debug)]
@@ -99,8 +120,20 @@ impl PublishedOffset {
         }
     }
 
-    /// Waits until the offset is greater than `beyond` or [`PublishedOffset::wake_all`] was called since the slot
-    /// was first used for this wait. True if there is nothing (more) to wait for.
+    /// Wakes those who wait for more than `end`: the log was cut there, and what they wait for is gone. To be called
+    /// after the lower offset was published.
+    pub(crate) fn wake_above(&self, end: Offset) {
+        let mut waiters = self.waiters.lock();
+        let woken: Vec<Waiter> = waiters.entries.extract_if(.., |w| w.beyond >= end).collect();
+        self.waiting.store(waiters.entries.len(), Ordering::Relaxed);
+        drop(waiters);
+        for waiter in woken {
+            waiter.waker.wake();
+        }
+    }
+
+    /// Waits until the offset is greater than `beyond`, or was and was cut again, or [`PublishedOffset::wake_all`] was
+    /// called since the slot was first used for this wait. True if there is nothing (more) to wait for.
     pub(crate) fn poll(self: &Arc<Self>, beyond: Offset, cx: &Context<'_>, slot: &mut WaitSlot) -> bool {
         if self.get() > beyond {
             slot.leave();
@@ -109,10 +142,13 @@ impl PublishedOffset {
         let known = slot.place.take().filter(|place| Arc::ptr_eq(&place.queue, self));
         let mut waiters = self.waiters.lock();
         let since = known.as_ref().map_or(waiters.events, |place| place.events);
+        let before = waiters.entries.len();
         if let Some(place) = &known {
             waiters.entries.retain(|w| w.id != place.id);
         }
-        if waiters.events != since {
+        // Somebody has taken the place away: whoever waited is answered, and looks for himself.
+        let woken = known.is_some() && waiters.entries.len() == before;
+        if woken || waiters.events != since {
             self.waiting.store(waiters.entries.len(), Ordering::Relaxed);
             return true;
         }
@@ -138,8 +174,13 @@ impl WaitSlot {
         Self::default()
     }
 
+    /// Whether it has a place.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.place.is_some()
+    }
+
     /// Leaves the queue.
-    fn leave(&mut self) {
+    pub(crate) fn leave(&mut self) {
         let Some(Place { queue, id, .. }) = self.place.take() else { return };
         let mut waiters = queue.waiters.lock();
         waiters.entries.retain(|w| w.id != id);
@@ -153,89 +194,5 @@ impl Drop for WaitSlot {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::AtomicU32;
-    use std::task::Wake;
-
-    #[derive(Debug, Default)]
-    struct Bell(AtomicU32);
-
-    impl Wake for Bell {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
-
-    fn offset(raw: i64) -> Offset {
-        Offset::new(raw).unwrap()
-    }
-
-    #[test]
-    fn a_waiter_is_woken_once_and_only_by_a_greater_offset() {
-        let end = Arc::new(PublishedOffset::new(offset(5)));
-        let bell = Arc::new(Bell::default());
-        let waker = Waker::from(Arc::clone(&bell));
-        let cx = Context::from_waker(&waker);
-        let mut slot = WaitSlot::new();
-        assert!(end.poll(offset(4), &cx, &mut slot));
-        assert!(!end.poll(offset(5), &cx, &mut slot));
-        end.publish(offset(5));
-        end.wake();
-        assert_eq!(bell.0.load(Ordering::SeqCst), 0);
-        end.publish(offset(6));
-        end.wake();
-        end.wake();
-        assert_eq!(bell.0.load(Ordering::SeqCst), 1);
-        assert!(end.poll(offset(5), &cx, &mut slot));
-    }
-
-    #[test]
-    fn a_dropped_slot_leaves_the_queue() {
-        let end = Arc::new(PublishedOffset::new(offset(0)));
-        let waker = Waker::noop();
-        let mut slot = WaitSlot::new();
-        assert!(!end.poll(offset(0), &Context::from_waker(waker), &mut slot));
-        assert!(!end.poll(offset(0), &Context::from_waker(waker), &mut slot));
-        assert_eq!(end.waiting.load(Ordering::SeqCst), 1);
-        drop(slot);
-        assert_eq!(end.waiting.load(Ordering::SeqCst), 0);
-    }
-
-    #[test]
-    fn an_event_ends_the_wait_without_a_greater_offset_and_only_once() {
-        let end = Arc::new(PublishedOffset::new(offset(0)));
-        let cx = Context::from_waker(Waker::noop());
-        let mut slot = WaitSlot::new();
-        assert!(!end.poll(offset(0), &cx, &mut slot));
-        end.wake_all();
-        assert!(end.poll(offset(0), &cx, &mut slot));
-        assert!(!end.poll(offset(0), &cx, &mut slot));
-    }
-
-    #[test]
-    fn no_wake_up_is_lost_between_threads() {
-        let end = Arc::new(PublishedOffset::new(offset(0)));
-        let writer = {
-            let end = Arc::clone(&end);
-            std::thread::spawn(move || {
-                for n in 1..=20_000 {
-                    end.publish(offset(n));
-                    end.wake();
-                }
-            })
-        };
-        let waker = Waker::from(Arc::new(crate::log::follow::Unpark::current()));
-        let mut slot = WaitSlot::new();
-        let mut seen = 0;
-        while seen < 20_000 {
-            if end.poll(offset(seen), &Context::from_waker(&waker), &mut slot) {
-                seen = end.get().get();
-            } else {
-                std::thread::park_timeout(std::time::Duration::from_secs(20));
-            }
-        }
-        writer.join().unwrap();
-    }
-}
+#[cfg(all(test, not(loom)))]
+mod tests;

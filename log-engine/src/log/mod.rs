@@ -22,6 +22,7 @@
 
 mod append;
 mod builder;
+mod cursor;
 mod damage;
 mod end;
 mod epochs;
@@ -32,12 +33,19 @@ mod mark;
 mod producer_file;
 pub mod producers;
 mod read;
+mod reader;
 mod records;
 mod recovery;
 pub mod repair;
 mod retention;
 mod scan;
+mod snapshot;
+mod stats;
+#[cfg(feature = "stream")]
+mod stream;
 mod sync;
+mod time;
+mod transactions;
 mod truncate;
 mod verify;
 
@@ -46,12 +54,19 @@ mod tests;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
+pub use cursor::Cursor;
 pub use damage::Damage;
 pub use end::WaitSlot;
 pub use read::{ReadLimits, ReadSlices};
+pub use reader::{LogReader, ReaderBatches};
 pub use records::{RecordBatch, RecordBatches};
 pub use recovery::RecoveryReport;
 pub use retention::RetentionReport;
+pub use snapshot::Snapshot;
+pub use stats::LogStats;
+#[cfg(feature = "stream")]
+pub use stream::BatchStream;
+pub use transactions::ProducerState;
 
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
@@ -59,14 +74,15 @@ use crate::io::{Clock, DirLock, Storage};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use end::PublishedOffset;
 use epochs::Epochs;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
+use stats::Counters;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use sync::{Marking, SyncTurns};
 
 /// One log. Share it as `Arc<Log>`; every method takes `&self`.
@@ -112,12 +128,16 @@ pub struct Log {
     turns: SyncTurns,
     marking: Mutex<Marking>,
     pending: Mutex<Vec<Pending>>,
-    poison: ArcSwapOption<String>,
+    /// The first failure; set once.
+    poison: OnceLock<String>,
     closed: AtomicBool,
     /// It was closed and everything is on the disk.
     in_order: AtomicBool,
     lock: Mutex<Option<Box<dyn DirLock>>>,
     report: RecoveryReport,
+    counters: Counters,
+    /// Held by whoever looks through a segment for damage: nobody does it twice.
+    examining: Mutex<()>,
 }
 
 /// What readers see of the segments, swapped as a whole.
@@ -237,7 +257,7 @@ impl Log {
     /// Whether an earlier failure keeps the log from being appended to.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.load().is_some()
+        self.poison.get().is_some()
     }
 
     /// Whether it was closed.
@@ -320,8 +340,8 @@ impl Log {
     }
 
     fn check_not_poisoned(&self) -> Result<()> {
-        match &*self.poison.load() {
-            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.to_string() }),
+        match self.poison.get() {
+            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.clone() }),
             None => Ok(()),
         }
     }
@@ -332,7 +352,7 @@ impl Log {
             Some(source) => format!("{cause}: {source}"),
             None => cause.to_string(),
         };
-        self.poison.compare_and_swap(&None::<Arc<String>>, Some(Arc::new(text)));
+        let _ = self.poison.set(text);
         self.wake_everybody();
     }
 

@@ -9,6 +9,7 @@ use crate::format::CorruptReason;
 use crate::format::index_entry::TxnEntry;
 use crate::segment::{BatchAt, FileSlice, Segment};
 use crate::types::{Offset, Position, Timestamp};
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// How much a read may return.
@@ -76,7 +77,47 @@ impl Log {
     pub fn read_unverified(&self, from: Offset, limits: ReadLimits) -> Result<ReadSlices> {
         // In this order: the list is never without what lies between the start and the end that are looked at here.
         let log_end = self.end.get();
-        let view = self.view.load();
+        let read =
+            self.with_view_since(log_end, |view, log_end| self.read_view(view, log_end, from, limits))?;
+        self.counters.note_read(read.len());
+        Ok(read)
+    }
+
+    /// Looks at the list of segments; again if a file of it was gone and the list has changed meanwhile: a reader may
+    /// come to a segment when a cut or retention has just taken its name away.
+    pub(super) fn with_view<T>(&self, mut look: impl FnMut(&View) -> Result<T>) -> Result<T> {
+        self.with_view_since(self.end.get(), |view, _| look(view))
+    }
+
+    /// The same with a log end that is not older than the list.
+    fn with_view_since<T>(
+        &self,
+        mut log_end: Offset,
+        mut look: impl FnMut(&View, Offset) -> Result<T>,
+    ) -> Result<T> {
+        loop {
+            let view = self.view.load();
+            match look(&view, log_end) {
+                Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                    // Whoever takes names away holds this until everybody can see it.
+                    drop(self.writer.lock());
+                    if Arc::ptr_eq(&view, &self.view.load()) {
+                        return look(&view, log_end);
+                    }
+                    log_end = self.end.get();
+                }
+                looked => return looked,
+            }
+        }
+    }
+
+    fn read_view(
+        &self,
+        view: &View,
+        log_end: Offset,
+        from: Offset,
+        limits: ReadLimits,
+    ) -> Result<ReadSlices> {
         let log_start = self.start_offset();
         if from < log_start || from > log_end {
             return Err(LogError::OffsetOutOfRange { requested: from, start: log_start, end: log_end });
@@ -94,7 +135,7 @@ impl Log {
                 break;
             }
             let at_least_one = first && limits.at_least_one;
-            let found = match self.stretch(&view, segment, out.next, room, at_least_one, up_to) {
+            let found = match self.stretch(view, segment, out.next, room, at_least_one, up_to) {
                 // What was found before is returned; who reads on meets the error.
                 Err(_) if !first => break,
                 found => found?,
@@ -110,7 +151,7 @@ impl Log {
                 if !stretch.exhausted {
                     break;
                 }
-            } else if !first || !self.may_skip(&view, index, out.next)? {
+            } else if !first || !self.may_skip(view, index, out.next)? {
                 break;
             }
             index += 1;
@@ -217,14 +258,16 @@ impl Log {
     ///
     /// [`LogError::Corrupt`] if the batches in question cannot be read, or what the system answers.
     pub fn offset_for_time(&self, time: Timestamp) -> Result<Option<(Offset, Timestamp)>> {
-        let start = self.start_offset();
         let cap = self.config.load().decompressed_cap();
-        for segment in &self.view.load().segments {
-            if let Some(found) = segment.find_time(time, start, cap)? {
-                return Ok(Some(found));
+        self.with_view(|view| {
+            let start = self.start_offset();
+            for segment in &view.segments {
+                if let Some(found) = segment.find_time(time, start, cap)? {
+                    return Ok(Some(found));
+                }
             }
-        }
-        Ok(None)
+            Ok(None)
+        })
     }
 
     /// The first record that has the greatest time of the log; `None` for an empty log, or one without times.
@@ -233,11 +276,13 @@ impl Log {
     ///
     /// As [`Log::offset_for_time`].
     pub fn max_timestamp(&self) -> Result<Option<(Offset, Timestamp)>> {
-        let mut greatest = None;
-        for segment in &self.view.load().segments {
-            let time = segment.max_timestamp()?.map(|(time, _)| time);
-            greatest = greatest.max(time);
-        }
+        let greatest = self.with_view(|view| {
+            let mut greatest = None;
+            for segment in &view.segments {
+                greatest = greatest.max(segment.max_timestamp()?.map(|(time, _)| time));
+            }
+            Ok(greatest)
+        })?;
         greatest.map_or(Ok(None), |time| self.offset_for_time(time))
     }
 
@@ -248,15 +293,16 @@ impl Log {
     ///
     /// What the system answers to reading the indexes of aborted transactions.
     pub fn aborted_transactions(&self, from: Offset, up_to: Offset) -> Result<Vec<TxnEntry>> {
-        let view = self.view.load();
-        let mut aborted = Vec::new();
-        // Markers lie at the end of what they abort: none below `from` matters, but one far above may.
-        for segment in &view.segments[view.segment_of(from)..] {
-            let overlaps = |txn: &TxnEntry| txn.last >= from && txn.first < up_to;
-            aborted.extend(segment.aborted_txns()?.into_iter().filter(overlaps));
-        }
-        aborted.sort_by_key(|txn| txn.first);
-        Ok(aborted)
+        self.with_view(|view| {
+            let mut aborted = Vec::new();
+            // Markers lie at the end of what they abort: none below `from` matters, but one far above may.
+            for segment in &view.segments[view.segment_of(from)..] {
+                let overlaps = |txn: &TxnEntry| txn.last >= from && txn.first < up_to;
+                aborted.extend(segment.aborted_txns()?.into_iter().filter(overlaps));
+            }
+            aborted.sort_by_key(|txn| txn.first);
+            Ok(aborted)
+        })
     }
 }
 

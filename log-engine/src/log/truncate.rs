@@ -27,12 +27,16 @@ struct Cut {
 
 impl Log {
     /// Removes everything from `to` on. A batch that holds `to` goes as a whole, so the log may end (and begin) lower.
-    /// At or above the log end nothing happens.
+    /// At or above the log end nothing happens. Durable when it returns; the offsets are given anew.
+    ///
+    /// Slices and batches that were read before stay what they were. Whoever follows ([`Log::records`]) beyond the new end
+    /// is refused; whoever waits is woken. Producers are as after the last batch that is kept.
     ///
     /// # Errors
     ///
-    /// [`LogError::OffsetOutOfRange`] below the log start; [`LogError::Corrupt`] if `to` lies in damage. If the system
-    /// refuses half-way the log is poisoned: opening it again finishes or undoes the cut.
+    /// [`LogError::OffsetOutOfRange`] below the log start; [`LogError::Corrupt`] if `to` lies in a segment that is damaged:
+    /// nothing is cut then, a repair comes first. If the system refuses half-way the log is poisoned: opening it again
+    /// finishes or undoes the cut.
     pub fn truncate(&self, to: Offset) -> Result<()> {
         let turn = self.turns.take();
         let mut writer = self.writer.lock();
@@ -56,7 +60,7 @@ impl Log {
             self.poison(error);
         }
         self.end.wake_all();
-        self.synced.wake_all();
+        self.synced.wake_above(self.end.get());
         outcome
     }
 
@@ -174,6 +178,7 @@ impl Log {
 }
 
 fn crc_at(segment: &Segment, position: Position) -> Result<u32> {
-    let head = segment.bytes(position, HEADER_LEN)?;
+    let mut head = [0; HEADER_LEN];
+    segment.read_unpublished(position.to_u64(), &mut head)?;
     Ok(u32::from_be_bytes(std::array::from_fn(|i| head[CRC_AT + i])))
 }

@@ -116,10 +116,10 @@ impl Log {
         Ok(behind.is_none_or(|base| base == next.get() || base > next.get() && self.has_gaps()))
     }
 
-    /// A segment was looked through: all but its damage is verified.
-    pub(super) fn note_examined(&self, segment: &Segment) {
+    /// A segment was looked through up to `len`: all but its damage is verified.
+    pub(super) fn note_examined(&self, segment: &Segment, len: Position) {
         let view = self.view.load();
-        let sound = sound_bytes(&segment.path(), segment.len().to_u64(), &view.damage);
+        let sound = sound_bytes(&segment.path(), len.to_u64(), &view.damage);
         let range =
             |bytes: std::ops::Range<u64>| Some(Position::new(bytes.start)?..Position::new(bytes.end)?);
         segment.note_examined(sound.into_iter().filter_map(range));

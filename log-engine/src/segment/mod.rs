@@ -1,11 +1,11 @@
 //! One segment of a log: a `.log` file of batches and the indexes beside it.
 //!
 //! ```text
-//!  0                        published            end          reserved
-//!  +-------+-------+--------+--------------------+------------+
-//!  | batch | batch | ...    | written, not shown | blocks, no |
-//!  |       |       |        | to readers yet     | length yet |
-//!  +-------+-------+--------+--------------------+------------+
+//!  0                        published            end     end of the file   reserved
+//!  +-------+-------+--------+--------------------+--------+--------------+
+//!  | batch | batch | ...    | written, not shown | zeros  | blocks, no   |
+//!  |       |       |        | to readers yet     |        | length       |
+//!  +-------+-------+--------+--------------------+--------+--------------+
 //! ```
 //!
 //! A segment is made with [`Segment::create`] or [`Segment::open`]. Until it is [activated](Segment::activate) it is
@@ -20,16 +20,20 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
+//!   they are read again with `pread`, which tells what is wrong.
+//! * The length of the file of an active segment says nothing: `end` does, and behind it are zeros. Sealing cuts them off,
+//!   and so does recovery where a process was killed.
 //!
 //! # Not here
 //!
-//! Other segments, offsets and epochs being given, when to sync, what recovery decides (`log`). The mapped window in
-//! which small appends will be stored instead of written: it goes between `end` and `reserved`, and extends the real
-//! length, so [`Segment::seal`] and recovery already cut a file at its published end.
+//! Other segments, offsets and epochs being given, when to sync, what recovery decides (`log`).
 
 mod files;
 mod lookup;
+mod piece;
 mod read;
+mod tail;
 mod verified;
 mod walk;
 mod write;
@@ -40,6 +44,7 @@ mod golden_tests;
 mod tests;
 
 pub use files::Front;
+pub(crate) use piece::{Origin, Piece};
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
 pub use write::{AppendedBatch, Placed, SegmentOptions};
@@ -76,6 +81,8 @@ pub struct Segment {
     open: RwLock<Opened>,
     /// Its file was asked for since somebody last looked whether it is idle.
     used: AtomicBool,
+    /// How often its indexes were made anew from the batches.
+    rebuilds: AtomicU32,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
     /// The file of aborted transactions has entries that were not synced.
@@ -116,6 +123,13 @@ struct MappedFile {
 struct Indexes {
     offsets: OffsetIndex,
     times: TimeIndex,
+    /// The last time entry of a sealed segment as it was loaded: no batch is looked up that could contradict it later, and
+    /// it stands where zeros come without a fault if somebody cuts the file.
+    loaded_last_time: Option<(Timestamp, Offset)>,
+    /// They were made from batches of which some cannot be walked to: there may be more behind.
+    end_early: bool,
+    /// What they are views of.
+    origins: [Origin; 2],
 }
 
 impl Segment {
@@ -174,6 +188,7 @@ impl Segment {
             verified: Mutex::default(),
             open: RwLock::default(),
             used: AtomicBool::new(false),
+            rebuilds: AtomicU32::new(0),
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),
@@ -245,6 +260,19 @@ impl Segment {
         let file = open.map_or_else(|| self.open_file(OpenMode::Read), Ok)?;
         let id = file.id().map_err(self.io("look at"))?;
         Ok(*self.id.get_or_init(|| id))
+    }
+
+    /// Whether its file is open, and whether it is mapped.
+    #[must_use]
+    pub fn is_open(&self) -> (bool, bool) {
+        let open = self.open.read();
+        (open.file.is_some(), open.map.is_some())
+    }
+
+    /// How often its indexes were made anew because the files were missing or did not hold.
+    #[must_use]
+    pub fn index_rebuilds(&self) -> u32 {
+        self.rebuilds.load(Ordering::Relaxed)
     }
 
     /// An error of this segment's `.log` file.

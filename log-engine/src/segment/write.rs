@@ -1,5 +1,7 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
+use super::piece::Origin;
+use super::tail::Tail;
 use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result, if_room};
@@ -11,14 +13,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-/// First step by which blocks are reserved; each further one is twice as long.
-const FIRST_RESERVE: u64 = 64 * 1024;
-/// Longest step.
-const LAST_RESERVE: u64 = 16 * 1024 * 1024;
-/// Write-back is started each time so much was written: the disk works while the writer does, and a later sync has
-/// little left to do.
-const WRITE_BACK: u64 = 8 * 1024 * 1024;
 
 /// What a segment needs to know of its log's settings.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,11 +67,9 @@ pub(super) struct Writer {
     options: SegmentOptions,
     /// Where the next batch goes.
     end: Position,
-    /// Blocks are reserved up to here.
-    reserved: u64,
-    next_reserve: u64,
-    /// Write-back was started up to here.
-    write_back: u64,
+    tail: Tail,
+    /// How many entries the indexes have.
+    entries: (usize, usize),
     /// Position of the last offset entry, 0 without one: what the index interval is counted from.
     last_entry: Position,
     /// The greatest time so far, and the last offset of the first batch that has it.
@@ -105,7 +97,7 @@ enum IndexFiles {
 }
 
 impl Role {
-    pub(super) fn writer(&self) -> Option<&Writer> {
+    pub(super) fn writer(&mut self) -> Option<&mut Writer> {
         match self {
             Self::Writing(writer) => Some(writer),
             Self::Sealed | Self::Waiting(..) => None,
@@ -134,8 +126,7 @@ impl Segment {
             open.file = Some(file);
             open.writable = true;
         }
-        *self.indexes.write() =
-            Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
+        *self.indexes.write() = Some(Indexes::empty(self.base));
         *self.modified.lock() = Some(now);
         *self.role.lock() = Role::Writing(Box::new(Writer::new(options, Position::ZERO, now)));
     }
@@ -152,6 +143,7 @@ impl Segment {
             indexes.times.make_growable();
             let mut writer = Writer::new(&options, self.len(), now);
             writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
+            writer.entries = indexes.counts();
             writer.max = loaded.max;
             writer.first_timestamp = first.and_then(|batch| batch.max_timestamp);
             if loaded.replace_files {
@@ -197,25 +189,42 @@ impl Segment {
     /// cannot be read does not roll: the append reports why.
     #[must_use]
     pub fn needs_roll(&self, incoming: &AppendedBatch, options: &SegmentOptions, now: Timestamp) -> bool {
+        match self.writer(&mut self.role.lock()) {
+            Ok(Some(writer)) => writer.is_full_for(self.base, incoming, options, now),
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// [Appends](Segment::append), unless the log [must go on](Segment::needs_roll) in a new segment: then `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::append`].
+    ///
+    /// # Panics
+    ///
+    /// If `parts` are not `batch.len` long.
+    pub fn append_if_room(
+        &self,
+        parts: &[&[u8]],
+        batch: &AppendedBatch,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> Result<Option<Placed>> {
         let mut role = self.role.lock();
-        let Ok(found) = self.writer(&mut role) else { return false };
-        let Some(writer) = found else { return true };
-        if incoming.last_offset.relative_to(self.base).is_none() {
-            return true;
+        match self.writer(&mut role)? {
+            Some(writer) if !writer.is_full_for(self.base, batch, options, now) => {
+                self.append_to(writer, parts, batch, now).map(Some)
+            }
+            _ => Ok(None),
         }
-        if writer.end == Position::ZERO {
-            return false;
-        }
-        let limit = (options.segment_bytes as usize).min(Position::MAX.to_usize());
-        writer.end.to_usize().saturating_add(incoming.len) > limit
-            || writer.waited(incoming, now) > writer.roll_after(options)
-            || self.indexes.read().as_ref().is_some_and(|indexes| indexes.is_full(options))
     }
 
     /// Writes one batch behind the last and indexes it. Readers do not see it before [`Segment::publish`].
     ///
-    /// `parts` are the batch's bytes in pieces; `now` becomes the time of the last append. One write, and now and then
-    /// a reservation of blocks and a start of write-back.
+    /// `parts` are the batch's bytes in pieces; `now` becomes the time of the last append. No system call for a small batch
+    /// where the file system allows that, else one write; and now and then a reservation of blocks and a start of write-back.
     ///
     /// # Errors
     ///
@@ -226,17 +235,31 @@ impl Segment {
     /// If the segment is not active, `parts` are not `batch.len` long, or the batch does not fit (see
     /// [`Segment::needs_roll`]).
     pub fn append(&self, parts: &[&[u8]], batch: &AppendedBatch, now: Timestamp) -> Result<Placed> {
-        assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
         let mut role = self.role.lock();
         let writer = self.writer(&mut role)?.expect("only the active segment is appended to");
-        let file = self.writable_file()?;
+        self.append_to(writer, parts, batch, now)
+    }
+
+    fn append_to(
+        &self,
+        writer: &mut Writer,
+        parts: &[&[u8]],
+        batch: &AppendedBatch,
+        now: Timestamp,
+    ) -> Result<Placed> {
+        assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
+        self.note_use();
+        if writer.tail.file().is_none() {
+            writer.tail.use_file(self.writable_file()?);
+        }
         let place = writer.place(batch.len);
-        if let Err(source) = writer.write(&*file, parts, place) {
+        let limit = u64::from(writer.options.segment_bytes);
+        if let Err(source) = writer.tail.write(parts, batch.len, place, limit) {
             return Err(self.append_failed(source, batch.len));
         }
         self.account(writer, batch, place);
         writer.appended = true;
-        writer.start_write_back(&*file);
+        writer.tail.start_write_back(place.end.to_u64());
         *self.modified.lock() = Some(now);
         Ok(place)
     }
@@ -271,6 +294,7 @@ impl Segment {
             if let Some(indexes) = self.indexes.write().as_mut() {
                 indexes.offsets.push(batch.last_offset, place.start);
                 indexes.push_time(writer.max);
+                writer.entries = indexes.counts();
             }
         }
     }
@@ -305,7 +329,13 @@ impl Segment {
     ///
     /// [`LogError::Io`]. The next call may succeed although data are lost: the caller never relies on it.
     pub fn sync(&self) -> Result<()> {
-        let end = self.role.lock().writer().map_or_else(|| self.len(), |writer| writer.end);
+        let end = match &mut *self.role.lock() {
+            Role::Writing(writer) => {
+                writer.tail.note_sync(writer.end.to_u64());
+                writer.end
+            }
+            Role::Sealed | Role::Waiting(..) => self.len(),
+        };
         self.file()?.sync_data().map_err(self.io("sync"))?;
         self.synced.fetch_max(end.get(), Ordering::AcqRel);
         if self.txns_dirty.swap(false, Ordering::AcqRel) {
@@ -383,11 +413,10 @@ impl Segment {
         assert_eq!(self.len(), writer.end, "a segment is sealed with all its batches published");
         if let Some(indexes) = self.indexes.write().as_mut() {
             indexes.push_time(writer.max);
+            writer.entries = indexes.counts();
         }
         // First: the blocks that were reserved may be all the room that is left for the indexes.
-        if writer.appended || self.file_len()? != writer.end.to_u64() {
-            self.cut_at(writer)?;
-        }
+        self.cut_if_longer(writer)?;
         self.flush_or_remove(writer)?;
         *role = Role::Sealed;
         self.capacity.store(0, Ordering::Relaxed);
@@ -409,11 +438,30 @@ impl Segment {
         self.cut_at(writer)
     }
 
+    /// Cuts the zeros behind the end, if there are any: what [`Segment::seal`] does first.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`].
+    pub fn cut_zeros(&self) -> Result<()> {
+        match self.writer(&mut self.role.lock())? {
+            Some(writer) => self.cut_if_longer(writer),
+            None => Ok(()),
+        }
+    }
+
+    fn cut_if_longer(&self, writer: &mut Writer) -> Result<()> {
+        let end = writer.end.to_u64();
+        if writer.tail.is_cut_at(end) || !writer.appended && self.file_len()? == end {
+            return Ok(());
+        }
+        self.cut_at(writer)
+    }
+
     /// Also gives back the blocks that were reserved behind the end.
     fn cut_at(&self, writer: &mut Writer) -> Result<()> {
         let file = self.writable_file()?;
-        file.set_len(writer.end.to_u64()).map_err(self.io("trim"))?;
-        writer.reserved = writer.end.to_u64();
+        writer.tail.cut(&*file, writer.end.to_u64()).map_err(self.io("trim"))?;
         match *self.modified.lock() {
             Some(time) => file.set_modified(time).map_err(self.io("set the time of")),
             None => Ok(()),
@@ -431,9 +479,8 @@ impl Writer {
         Self {
             options: *options,
             end,
-            reserved: end.to_u64(),
-            next_reserve: FIRST_RESERVE,
-            write_back: end.to_u64(),
+            tail: Tail::new(end.to_u64()),
+            entries: (0, 0),
             last_entry: Position::ZERO,
             max: None,
             first_timestamp: None,
@@ -442,6 +489,11 @@ impl Writer {
             files: IndexFiles::Missing,
             appended: false,
         }
+    }
+
+    /// Before the file is closed.
+    pub(super) fn let_go_of_file(&mut self) {
+        self.tail.let_go();
     }
 
     /// Where the next batch goes.
@@ -456,6 +508,7 @@ impl Writer {
 
     /// Notes that the indexes were made anew.
     pub(super) fn indexes_replaced(&mut self, indexes: &Indexes) {
+        self.entries = indexes.counts();
         self.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
         self.files = IndexFiles::Unsound;
     }
@@ -465,55 +518,37 @@ impl Writer {
         Placed { start: self.end, end }
     }
 
-    fn write(&mut self, file: &dyn StorageFile, parts: &[&[u8]], place: Placed) -> std::io::Result<()> {
-        let reserved = self.reserve(file, place.end.to_u64());
-        let written = reserved.and_then(|()| file.write_all_at(parts, place.start.to_u64()));
-        if written.is_err() {
-            // A part may be there: cut it, so that no later, shorter batch leaves its rest behind. If that fails too,
-            // recovery finds an unpublished tail.
-            let _ = file.set_len(self.end.to_u64());
-            self.reserved = self.end.to_u64();
-        }
-        written
-    }
-
-    /// Sees to it that there are blocks up to `end`, in growing steps within the size of the segment.
-    fn reserve(&mut self, file: &dyn StorageFile, end: u64) -> std::io::Result<()> {
-        if end <= self.reserved {
-            return Ok(());
-        }
-        let limit = u64::from(self.options.segment_bytes).max(end);
-        let wanted = (self.reserved + self.next_reserve).clamp(end, limit);
-        match file.reserve(self.reserved, wanted - self.reserved) {
-            Ok(()) => {
-                self.reserved = wanted;
-                self.next_reserve = (self.next_reserve * 2).min(LAST_RESERVE);
-                Ok(())
-            }
-            Err(e) if e.kind() == ErrorKind::StorageFull && wanted > end => {
-                // The whole step does not fit; this batch alone may.
-                self.next_reserve = FIRST_RESERVE;
-                file.reserve(self.reserved, end - self.reserved)?;
-                self.reserved = end;
-                Ok(())
-            }
-            Err(e) => Err(e),
-        }
-    }
-
-    fn start_write_back(&mut self, file: &dyn StorageFile) {
-        let end = self.end.to_u64();
-        if end - self.write_back >= WRITE_BACK {
-            // A hint: what went wrong is told by the sync.
-            let _ = file.start_write_back(self.write_back, end - self.write_back);
-            self.write_back = end;
-        }
-    }
-
     fn see_time(&mut self, time: Option<Timestamp>, last_offset: Offset) {
         if let Some(time) = time.filter(|time| self.max.is_none_or(|(max, _)| *time > max)) {
             self.max = Some((time, last_offset));
         }
+    }
+
+    /// Whether the log must go on in a new segment; see [`Segment::needs_roll`].
+    fn is_full_for(
+        &self,
+        base: Offset,
+        incoming: &AppendedBatch,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> bool {
+        if incoming.last_offset.relative_to(base).is_none() {
+            return true;
+        }
+        if self.end == Position::ZERO {
+            return false;
+        }
+        let limit = (options.segment_bytes as usize).min(Position::MAX.to_usize());
+        self.end.to_usize().saturating_add(incoming.len) > limit
+            || self.waited(incoming, now) > self.roll_after(options)
+            || self.indexes_full(options)
+    }
+
+    /// Kafka's sense of full: the time index keeps room for the entry made at the end.
+    fn indexes_full(&self, options: &SegmentOptions) -> bool {
+        let size = options.segment_index_bytes as usize;
+        let (offsets, times) = (size / OffsetIndex::ENTRY_LEN, size / TimeIndex::ENTRY_LEN);
+        self.entries.0 >= offsets || self.entries.1 >= times.saturating_sub(1)
     }
 
     /// How much time has passed for the segment, in milliseconds.
@@ -533,11 +568,24 @@ impl Writer {
 }
 
 impl Indexes {
-    /// Kafka's sense of full: the time index keeps room for the entry made at the end.
-    fn is_full(&self, options: &SegmentOptions) -> bool {
-        let size = options.segment_index_bytes as usize;
-        let (offsets, times) = (size / OffsetIndex::ENTRY_LEN, size / TimeIndex::ENTRY_LEN);
-        self.offsets.len() >= offsets || self.times.len() >= times.saturating_sub(1)
+    /// How many entries they have.
+    fn counts(&self) -> (usize, usize) {
+        (self.offsets.len(), self.times.len())
+    }
+
+    pub(super) fn empty(base: Offset) -> Self {
+        Self {
+            offsets: OffsetIndex::new(base),
+            times: TimeIndex::new(base),
+            loaded_last_time: None,
+            end_early: false,
+            origins: Default::default(),
+        }
+    }
+
+    /// Whether all that was looked up in them so far is what their files hold.
+    pub(super) fn is_intact(&self) -> bool {
+        self.origins.iter().all(Origin::is_intact)
     }
 
     pub(super) fn push_time(&mut self, max: Option<(Timestamp, Offset)>) {
@@ -547,6 +595,9 @@ impl Indexes {
     }
 
     pub(super) fn last_time(&self, base: Offset) -> Option<(Timestamp, Offset)> {
+        if self.loaded_last_time.is_some() {
+            return self.loaded_last_time;
+        }
         let last = self.times.last()?;
         Some((last.timestamp, last.offset.from_base(base)?))
     }

@@ -285,6 +285,7 @@ pub(crate) fn aborted(request: &Request, decision: &Decision) -> Result<Vec<TxnE
 pub(crate) fn find_damage(
     storage: &Arc<dyn Storage>,
     segment: &Segment,
+    len: Position,
     end: Offset,
     gaps: bool,
     epochs: &Epochs,
@@ -295,7 +296,7 @@ pub(crate) fn find_damage(
     let found = FoundSegment {
         base: segment.base_offset(),
         name,
-        len: segment.len().to_u64(),
+        len: len.to_u64(),
         modified: segment.modified()?,
         id: segment.file_id()?,
     };

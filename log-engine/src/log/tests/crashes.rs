@@ -66,14 +66,23 @@ fn rest_of(kind: usize, old: &[u8], len: usize) -> Vec<u8> {
 
 #[test]
 fn a_log_cut_anywhere_keeps_every_whole_batch_and_takes_the_next_append() {
-    let bench = Bench::new();
+    for windows in [false, true] {
+        cut_anywhere(windows);
+    }
+}
+
+fn cut_anywhere(windows: bool) {
+    // The window reaches to the end of the segment.
+    let bench = if windows { Bench::small(4700) } else { Bench::new() };
+    bench.storage.allow_windows(windows);
     let ends = write_batches(&bench.open(), 4096);
     let files = bench.files();
     let good = files[&log_name(0)].clone();
+    assert_eq!(good.len() as u64 > ends.last().unwrap().0, windows);
     // Old bytes: another log's batches, whole and valid, at other places (and shifted, lest the same batch comes back).
     let other = Bench::new();
     let log = other.builder().start_offset(Some(offset(1000))).open().unwrap();
-    write_batches(&log, 5000);
+    write_batches(&log, 6000);
     let old = other.file(&log_name(1000));
     for cut in 0..good.len() {
         for kind in 0..4 {

@@ -54,8 +54,15 @@ fn check(bench: &Bench, accepted: &[(i64, String)], what: &str) {
 }
 
 fn fail_every_call(change: impl Fn(Fault) -> Fault, kind: io::ErrorKind) {
+    for windows in [false, true] {
+        fail_every_call_of(windows, &change, kind);
+    }
+}
+
+fn fail_every_call_of(windows: bool, change: impl Fn(Fault) -> Fault, kind: io::ErrorKind) {
     let bench = || {
         let mut bench = Bench::small(300);
+        bench.storage.allow_windows(windows);
         bench.config.file_delete_delay_ms = 1000;
         bench
     };
@@ -67,7 +74,7 @@ fn fail_every_call(change: impl Fn(Fault) -> Fault, kind: io::ErrorKind) {
     for call in 0..calls {
         let bench = bench();
         let fault = change(Fault::at(call, kind));
-        let what = format!("{fault:?}");
+        let what = format!("windows {windows}, {fault:?}");
         let accepted = script(&bench, &faulty(&bench, fault));
         check(&bench, &accepted, &what);
     }
@@ -90,6 +97,7 @@ fn a_failing_disk_at_any_call_loses_nothing_that_was_accepted() {
 fn a_cut_that_fails_anywhere_is_done_or_undone_by_the_next_start() {
     for fail_at in 0.. {
         let bench = Bench::small(300);
+        bench.storage.allow_windows(true);
         let log = bench.open();
         fill(&log, 0..12);
         log.close().unwrap();

@@ -19,9 +19,11 @@ struct Machine {
 }
 
 impl Machine {
-    fn new() -> Self {
+    /// With or without windows for small appends.
+    fn new(windows: bool) -> Self {
         let clock = Arc::new(ManualClock::at(time(NOW)));
         let disk = CrashStorage::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        disk.allow_windows(windows);
         let config = LogConfig {
             index_interval_bytes: 256,
             segment_bytes: 700,
@@ -244,12 +246,12 @@ fn second_life(machine: &Machine, log: &Log, model: &mut Model) {
 }
 
 /// The script on a disk on which nothing happens any more from a call on; how many calls there were.
-fn run(until: u64) -> (Machine, Model, u64) {
-    run_with(Fault::at(until, ErrorKind::Other).lasting())
+fn run(windows: bool, until: u64) -> (Machine, Model, u64) {
+    run_with(windows, Fault::at(until, ErrorKind::Other).lasting())
 }
 
-fn run_with(fault: Fault) -> (Machine, Model, u64) {
-    let machine = Machine::new();
+fn run_with(windows: bool, fault: Fault) -> (Machine, Model, u64) {
+    let machine = Machine::new(windows);
     let what = format!("{fault:?}");
     let faulty = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
     let mut model = Model::default();
@@ -265,32 +267,37 @@ fn survivors(call: u64) -> impl Iterator<Item = Survivors> {
 
 #[test]
 fn the_script_works_when_nothing_fails() {
-    let (machine, mut model, calls) = run(u64::MAX);
-    assert!(calls > 150, "{calls} calls");
-    assert_eq!(model.tried, BTreeMap::new());
-    let end = i64::try_from(model.accepted.len()).unwrap();
-    assert_eq!(end, 9, "the rest went by retention and cuts");
-    model.check(&machine.open().unwrap(), "killed at the end");
+    for windows in [false, true] {
+        let (machine, mut model, calls) = run(windows, u64::MAX);
+        assert!(calls > 150, "{calls} calls");
+        assert_eq!(model.tried, BTreeMap::new());
+        let end = i64::try_from(model.accepted.len()).unwrap();
+        assert_eq!(end, 9, "the rest went by retention and cuts");
+        model.check(&machine.open().unwrap(), "killed at the end");
+    }
 }
 
 #[test]
 fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
-    let (_, _, calls) = run(u64::MAX);
-    for call in 0..calls {
-        let (machine, model, _) = run(call);
-        for survivors in survivors(call) {
-            let what = format!("call {call}, {survivors:?}");
-            let mut model = model.clone();
-            let cut = machine.cut(survivors);
-            let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
-            model.check(&log, &what);
-            // What recovery serves is on the disk, and so is what is synced from now on.
-            model.synced(&log, 50);
-            drop(log);
-            let what = format!("{what}, and again");
-            let log = cut.cut(Survivors::Nothing).open().unwrap_or_else(|error| panic!("{what}: {error}"));
-            model.check(&log, &what);
-            assert_eq!(log.end_offset().get(), model.synced_end, "{what}");
+    for windows in [false, true] {
+        let (_, _, calls) = run(windows, u64::MAX);
+        for call in 0..calls {
+            let (machine, model, _) = run(windows, call);
+            for survivors in survivors(call) {
+                let what = format!("call {call}, {survivors:?}");
+                let mut model = model.clone();
+                let cut = machine.cut(survivors);
+                let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+                model.check(&log, &what);
+                // What recovery serves is on the disk, and so is what is synced from now on.
+                model.synced(&log, 50);
+                drop(log);
+                let what = format!("{what}, and again");
+                let log =
+                    cut.cut(Survivors::Nothing).open().unwrap_or_else(|error| panic!("{what}: {error}"));
+                model.check(&log, &what);
+                assert_eq!(log.end_offset().get(), model.synced_end, "{what}");
+            }
         }
     }
 }
@@ -298,33 +305,38 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_synced() {
 /// What a killed process had not synced is not synced by its successor either, unless that sees to it: names above all.
 #[test]
 fn what_is_promised_after_a_kill_at_any_call_survives_a_power_cut() {
-    let (_, _, calls) = run(u64::MAX);
-    for call in 0..calls {
-        let (machine, mut model, _) = run(call);
-        let what = format!("killed at call {call}");
-        let log = machine.open().unwrap_or_else(|error| panic!("{what}: {error}"));
-        model.check(&log, &what);
-        model.synced(&log, 50);
-        let outcome = log.delete_records_before(log.end_offset());
-        model.moved_start(&log, &outcome);
-        drop(log);
-        let log = machine.cut(Survivors::Nothing).open().unwrap_or_else(|error| panic!("{what}: {error}"));
-        model.check(&log, &what);
+    for windows in [false, true] {
+        let (_, _, calls) = run(windows, u64::MAX);
+        for call in 0..calls {
+            let (machine, mut model, _) = run(windows, call);
+            let what = format!("killed at call {call}");
+            let log = machine.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+            model.check(&log, &what);
+            model.synced(&log, 50);
+            let outcome = log.delete_records_before(log.end_offset());
+            model.moved_start(&log, &outcome);
+            drop(log);
+            let log =
+                machine.cut(Survivors::Nothing).open().unwrap_or_else(|error| panic!("{what}: {error}"));
+            model.check(&log, &what);
+        }
     }
 }
 
 /// The disk goes on after one refusal, and so does the log if it can; then the power goes.
 #[test]
 fn a_call_that_fails_once_costs_nothing_that_was_synced_before_or_after() {
-    let (_, _, calls) = run(u64::MAX);
-    for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
-        for call in 0..calls {
-            let (machine, model, _) = run_with(Fault::at(call, kind).short_writes());
-            for survivors in survivors(call).take(4) {
-                let what = format!("{kind:?} at call {call}, {survivors:?}");
-                let cut = machine.cut(survivors);
-                let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
-                model.clone().check(&log, &what);
+    for windows in [false, true] {
+        let (_, _, calls) = run(windows, u64::MAX);
+        for kind in [ErrorKind::Other, ErrorKind::StorageFull] {
+            for call in 0..calls {
+                let (machine, model, _) = run_with(windows, Fault::at(call, kind).short_writes());
+                for survivors in survivors(call).take(4) {
+                    let what = format!("{kind:?} at call {call}, {survivors:?}");
+                    let cut = machine.cut(survivors);
+                    let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+                    model.clone().check(&log, &what);
+                }
             }
         }
     }
@@ -332,23 +344,25 @@ fn a_call_that_fails_once_costs_nothing_that_was_synced_before_or_after() {
 
 #[test]
 fn recovery_may_lose_the_power_too_at_any_call() {
-    let (_, _, calls) = run(u64::MAX);
-    for call in (0..calls).step_by(9) {
-        let (machine, model, _) = run(call);
-        let cut = machine.cut(Survivors::Some(call));
-        for second in 0.. {
-            let machine = cut.cut(Survivors::Everything);
-            let fault = Fault::at(second, ErrorKind::Other).lasting();
-            let faulty = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
-            drop(machine.open_on(Arc::new(faulty.clone())));
-            for survivors in survivors(second).take(4) {
-                let what = format!("call {call}, recovery's call {second}, {survivors:?}");
-                let cut = machine.cut(survivors);
-                let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
-                model.clone().check(&log, &what);
-            }
-            if !faulty.has_failed() {
-                break;
+    for windows in [false, true] {
+        let (_, _, calls) = run(windows, u64::MAX);
+        for call in (0..calls).step_by(9) {
+            let (machine, model, _) = run(windows, call);
+            let cut = machine.cut(Survivors::Some(call));
+            for second in 0.. {
+                let machine = cut.cut(Survivors::Everything);
+                let fault = Fault::at(second, ErrorKind::Other).lasting();
+                let faulty = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
+                drop(machine.open_on(Arc::new(faulty.clone())));
+                for survivors in survivors(second).take(4) {
+                    let what = format!("call {call}, recovery's call {second}, {survivors:?}");
+                    let cut = machine.cut(survivors);
+                    let log = cut.open().unwrap_or_else(|error| panic!("{what}: {error}"));
+                    model.clone().check(&log, &what);
+                }
+                if !faulty.has_failed() {
+                    break;
+                }
             }
         }
     }
@@ -359,7 +373,7 @@ fn recovery_may_lose_the_power_too_at_any_call() {
 #[test]
 fn a_cut_that_loses_the_power_leaves_no_hole_whatever_the_checkpoint_says() {
     for call in 0.. {
-        let machine = Machine::new();
+        let machine = Machine::new(true);
         let log = machine.open().unwrap();
         fill(&log, 0..12);
         log.close().unwrap();

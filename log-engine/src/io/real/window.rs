@@ -1,0 +1,132 @@
+//! A writable map of the tail of a file.
+//!
+//! ```text
+//!  0                       pos                    pos + len = length of the file
+//!  +-----------------------+----------+-----------+
+//!  | below: not mapped     | stored   | zeros     |
+//!  +-----------------------+----------+-----------+
+//! ```
+//!
+//! # Invariants
+//!
+//! * No store meets a hole: `fallocate` without `KEEP_SIZE` takes the blocks and extends the length in one call before the map
+//!   is made, and only on file systems where that is a reservation and not a promise. A full disk is an error of that
+//!   call; a store to a sparse map would end the process.
+//! * The file is not cut below a window: `segment` drops the window before it trims.
+//! * A store that cannot reach the file, because somebody has shortened it, is an error (`sigbus`), and ends the process that
+//!   has not asked for the handler.
+//! * All windows of the process together are bounded, by bytes and (with the read-only maps) by number.
+//!
+//! # Not here
+//!
+//! Which appends go through a window, and how long it is (`segment`).
+
+use super::{MAPS, RealFile};
+use crate::io::Window;
+use crate::io::sigbus::{Access, Watched};
+use memmap2::{MmapOptions, MmapRaw};
+use rustix::fs::{FallocateFlags, fallocate, fstatfs};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Bytes of all windows of this process together, at most. Address space and page tables, and zeros behind the ends of files.
+const MOST: u64 = 1 << 30;
+
+/// Bytes of all windows of this process.
+static WINDOWED: AtomicU64 = AtomicU64::new(0);
+
+/// The file systems on which `fallocate` reserves for real, by `statfs`: ext4 (ext2 and ext3 have the same number, and
+/// refuse the call) and tmpfs. Not xfs: where blocks can be shared between files (`reflink`), a store to a shared one takes a
+/// new block, and whether they can is not told here. Not btrfs, where every write does.
+const RESERVING: [u64; 2] = [0xef53, 0x0102_1994];
+
+#[derive(Debug)]
+struct RealWindow {
+    /// First: the handler forgets the range before it is unmapped.
+    watched: Watched,
+    map: MmapRaw,
+    pos: u64,
+    len: u64,
+}
+
+pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
+    let Some(size) = usize::try_from(len).ok().filter(|size| *size > 0) else { return Ok(None) };
+    if MAPS.load(Ordering::Relaxed) >= file.max_maps || !reserves(&file.file)? {
+        return Ok(None);
+    }
+    if WINDOWED.fetch_add(len, Ordering::Relaxed) + len > MOST {
+        WINDOWED.fetch_sub(len, Ordering::Relaxed);
+        return Ok(None);
+    }
+    let map = take_blocks(&file.file, pos, len).and_then(|taken| {
+        if !taken {
+            return Ok(None);
+        }
+        // The first page may be on the disk only. If it cannot be read this is an error, and not a signal at the first store.
+        file.file.read_exact_at(&mut [0], pos)?;
+        match MmapOptions::new().offset(pos).len(size).map_raw(&file.file) {
+            Ok(map) => Ok(Some(map)),
+            Err(e) if e.kind() == ErrorKind::OutOfMemory => Ok(None),
+            Err(e) => Err(e),
+        }
+    });
+    if let Ok(Some(map)) = map {
+        MAPS.fetch_add(1, Ordering::Relaxed);
+        let watched = Watched::new(map.as_ptr(), map.len(), Access::Write);
+        return Ok(Some(Box::new(RealWindow { watched, map, pos, len })));
+    }
+    WINDOWED.fetch_sub(len, Ordering::Relaxed);
+    map.map(|_| None)
+}
+
+fn reserves(file: &File) -> io::Result<bool> {
+    let kind = fstatfs(file)?.f_type;
+    Ok(u64::try_from(kind).is_ok_and(|kind| RESERVING.contains(&kind)))
+}
+
+/// Takes blocks for the range and makes the file so long; false where the file system cannot.
+fn take_blocks(file: &File, pos: u64, len: u64) -> io::Result<bool> {
+    loop {
+        match fallocate(file, FallocateFlags::empty(), pos, len) {
+            Err(Errno::INTR) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return Ok(false),
+            Ok(()) => return Ok(true),
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+impl Window for RealWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        let inside = pos.checked_sub(self.pos).filter(|at| at.saturating_add(bytes.len() as u64) <= self.len);
+        let Some(at) = inside.and_then(|at| usize::try_from(at).ok()) else {
+            panic!("{} bytes at {pos} do not lie in a window of {} at {}", bytes.len(), self.len, self.pos);
+        };
+        // SAFETY: the range lies in the map, as was just checked, and the map lives as long as `self`. It has blocks: `open` has
+        // reserved them, and `segment` drops the window before it cuts the file (`Writer::trim_to`), so no page of it is beyond
+        // the file's end. No reference to these bytes exists: `RealMap::slice` gives only what is published, `segment` stores
+        // above that, and `&mut self` keeps a second writer away.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(at), bytes.len()) }
+        match self.watched.lost() {
+            None => Ok(()),
+            // Somebody has shortened the file, or its page could not be read: some of the bytes went nowhere.
+            Some(lost) => {
+                let lost = self.pos + lost.start..self.pos + lost.end;
+                Err(io::Error::other(format!(
+                    "bytes [{}, {}) of the file could not be stored",
+                    lost.start, lost.end
+                )))
+            }
+        }
+    }
+}
+
+impl Drop for RealWindow {
+    fn drop(&mut self) {
+        MAPS.fetch_sub(1, Ordering::Relaxed);
+        WINDOWED.fetch_sub(self.len, Ordering::Relaxed);
+    }
+}

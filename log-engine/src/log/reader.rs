@@ -1,0 +1,511 @@
+//! Reading a log that another process writes.
+//!
+//! The reader takes no lock, writes nothing and maps nothing. What it may believe is what the writer has published, which
+//! it learns from the files alone:
+//!
+//! * a segment that has a successor is complete; where its last batch ends is where the successor begins;
+//! * of the last segment, batches that chain, from the synced mark on, and whose checksums hold. Zeros or a batch that is
+//!   not whole are "not yet";
+//! * what lies below the log start in the synced mark is gone;
+//! * another number of cuts in the mark, or another file under a known name, means that the log was cut or compacted:
+//!   everything is looked at anew, and the end may be lower than before.
+//!
+//! # Invariants
+//!
+//! * What is given was appended, in order, each batch once; a batch that was cut later was there when it was given.
+//! * Whatever the writer does meanwhile, it is never waited for, and never waits.
+//!
+//! # Not here
+//!
+//! Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
+
+use super::mark::{Mark, MarkFile};
+use super::records::RecordBatch;
+use super::scan::Scanner;
+use crate::config::LogConfig;
+use crate::error::{LogError, Result};
+use crate::format::CorruptReason;
+use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
+use crate::format::names::{FileKind, segment_file};
+use crate::io::{DirEntry, FileId, OpenMode, ReadOnlyStorage, RealStorage, Storage};
+use crate::segment::{Origin, Segment, segments_in};
+use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often a directory that changes under the look is looked at again.
+const TRIES: usize = 20;
+/// How long a waiting reader sleeps between two looks.
+const POLL: Duration = Duration::from_millis(5);
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// A log that another process (or another part of this one) has open, to be read and followed.
+///
+/// It shows the log as it was when it was opened or last [refreshed](LogReader::refresh). Reading costs a copy: the files
+/// are read, not mapped, since their writer is somebody else.
+///
+/// ```
+/// use log_engine::{Log, LogConfig, LogReader, NewRecord, Offset};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let temp = tempfile::tempdir()?;
+/// # let dir = temp.path().join("log");
+/// # let writer = Log::open(&dir, LogConfig::default())?;
+/// # writer.append(&[NewRecord::value(b"first")])?;
+/// let reader = LogReader::open(&dir, &LogConfig::default())?;
+/// let mut cursor = reader.records(Offset::ZERO).cursor();
+/// while let Some(record) = cursor.next()? {
+///     println!("{}: {:?}", record.offset, record.value);
+/// }
+/// # writer.append(&[NewRecord::value(b"second")])?;
+/// reader.refresh()?;
+/// assert_eq!(reader.end_offset().get(), 2);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct LogReader {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    gaps: bool,
+    cap: usize,
+    seen: ArcSwap<Seen>,
+    refreshing: Mutex<()>,
+}
+
+/// The log as it was at some moment.
+#[derive(Debug)]
+struct Seen {
+    /// In order of their bases; never empty; the last one is written.
+    parts: Vec<Part>,
+    start: Offset,
+    truncations: u64,
+}
+
+/// One segment, as far as it may be read.
+#[derive(Clone, Debug)]
+struct Part {
+    segment: Arc<Segment>,
+    id: FileId,
+    /// The offset after the last batch that may be read, and its epoch.
+    next: Offset,
+    epoch: i32,
+    /// It had a successor when it was looked at: it grows no more.
+    complete: bool,
+}
+
+impl Seen {
+    fn end(&self) -> Offset {
+        self.parts.last().expect("never empty").next
+    }
+
+    /// The segment that an offset lies in, and the base of the one behind it.
+    fn part_of(&self, offset: Offset) -> (&Part, Option<Offset>) {
+        let index = self.parts.partition_point(|part| part.base() <= offset).saturating_sub(1);
+        (&self.parts[index], self.parts.get(index + 1).map(Part::base))
+    }
+}
+
+impl Part {
+    fn base(&self) -> Offset {
+        self.segment.base_offset()
+    }
+}
+
+impl LogReader {
+    /// Looks at the log in a directory. Of the settings it heeds `cleanup_policy` (whether there may be gaps) and
+    /// `max_message_bytes` (how large compressed records may become).
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Directory`] if there is no segment in it; [`LogError::Io`] if it is not there or cannot be read.
+    pub fn open(dir: impl AsRef<Path>, config: &LogConfig) -> Result<Self> {
+        Self::open_in(Arc::new(RealStorage::new()), dir, config)
+    }
+
+    /// The same in another storage.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::open`].
+    pub fn open_in(storage: Arc<dyn Storage>, dir: impl AsRef<Path>, config: &LogConfig) -> Result<Self> {
+        let storage: Arc<dyn Storage> = Arc::new(ReadOnlyStorage::new(storage));
+        let nothing = Seen { parts: Vec::new(), start: Offset::ZERO, truncations: 0 };
+        let reader = Self {
+            storage,
+            dir: dir.as_ref().to_owned(),
+            gaps: config.cleanup_policy.compact,
+            cap: config.decompressed_cap(),
+            seen: ArcSwap::from_pointee(nothing),
+            refreshing: Mutex::default(),
+        };
+        reader.refresh()?;
+        Ok(reader)
+    }
+
+    /// The lowest offset that can be read.
+    #[must_use]
+    pub fn start_offset(&self) -> Offset {
+        self.seen.load().start
+    }
+
+    /// The offset that the next record gets, as far as it was seen. A cut makes it lower.
+    #[must_use]
+    pub fn end_offset(&self) -> Offset {
+        self.seen.load().end()
+    }
+
+    /// How often the log was cut: if this has changed, offsets may have been given anew.
+    #[must_use]
+    pub fn truncations(&self) -> u64 {
+        self.seen.load().truncations
+    }
+
+    /// Looks at the directory again; true if the log begins or ends elsewhere, or was cut.
+    ///
+    /// Costs a listing of the directory, a look at the synced mark, and the reading of what is new.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::open`]; what was seen before stays readable.
+    pub fn refresh(&self) -> Result<bool> {
+        let _one = self.refreshing.lock();
+        let known = self.seen.load_full();
+        let mut changing = None;
+        for _ in 0..TRIES {
+            match self.look(&known) {
+                Ok(Some(seen)) => {
+                    let changed = known.parts.is_empty()
+                        || (seen.start, seen.end(), seen.truncations)
+                            != (known.start, known.end(), known.truncations);
+                    self.seen.store(Arc::new(seen));
+                    return Ok(changed);
+                }
+                Ok(None) => {}
+                // A name was taken away between the listing and the look.
+                Err(LogError::Io { op, path, source }) if went_away(source.kind()) => {
+                    changing = Some(LogError::Io { op, path, source });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(changing.unwrap_or_else(|| LogError::io("read", &self.dir)(ErrorKind::Interrupted.into())))
+    }
+
+    /// Waits until the log's end is beyond an offset, at most for `timeout`; the answer is the end. Looks at once, and
+    /// then every 5 ms.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::refresh`].
+    pub fn wait_for_end(&self, beyond: Offset, timeout: Duration) -> Result<Offset> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            self.refresh()?;
+            let end = self.end_offset();
+            let left = deadline.map_or(POLL, |at| at.saturating_duration_since(Instant::now()));
+            if end > beyond || left.is_zero() {
+                return Ok(end);
+            }
+            std::thread::sleep(left.min(POLL));
+        }
+    }
+
+    /// The batches from the one that holds `from` on, to the end as it was last seen; later it goes on.
+    ///
+    /// An offset that is not between start and end is refused by the first [`next`](Iterator::next), and by a later one
+    /// if the log was cut, or retention has overtaken the reader.
+    pub fn records(&self, from: Offset) -> ReaderBatches<'_> {
+        ReaderBatches { reader: self, next: from, at: None, chunk: Bytes::new(), failed: false }
+    }
+
+    /// The first record whose time is `time` or later; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::offset_for_time`](super::Log::offset_for_time).
+    pub fn offset_for_time(&self, time: Timestamp) -> Result<Option<(Offset, Timestamp)>> {
+        self.again(|seen| {
+            for part in &seen.parts {
+                if let Some(found) = part.segment.find_time(time, seen.start, self.cap)? {
+                    return Ok(Some(found));
+                }
+            }
+            Ok(None)
+        })
+    }
+
+    /// Reads; again if what went wrong is that the log is not what it was.
+    fn again<T>(&self, mut read: impl FnMut(&Seen) -> Result<T>) -> Result<T> {
+        for _ in 0..TRIES {
+            let seen = self.seen.load_full();
+            let error = match read(&seen) {
+                Err(error @ (LogError::Io { .. } | LogError::Corrupt { .. })) => error,
+                done => return done,
+            };
+            self.refresh()?;
+            if same_files(&seen, &self.seen.load()) {
+                return Err(error);
+            }
+        }
+        read(&self.seen.load())
+    }
+
+    /// One look; `None` if the log was cut meanwhile.
+    fn look(&self, known: &Seen) -> Result<Option<Seen>> {
+        let (_, mark) = MarkFile::read(&*self.storage, &self.dir)?;
+        let entries = self.storage.list(&self.dir).map_err(LogError::io("list", &self.dir))?;
+        let found = segments_in(&entries);
+        let Some((first, _)) = found.first() else {
+            let problem = "holds no segment: it is no log, or was never written".to_owned();
+            return Err(LogError::Directory { path: self.dir.clone(), problem });
+        };
+        let truncations = mark.map_or(0, |mark| mark.truncations);
+        let fresh = Seen { parts: Vec::new(), start: Offset::ZERO, truncations };
+        let known = if goes_on(known, &found, truncations) { known } else { &fresh };
+        let mut parts = Vec::with_capacity(found.len());
+        for (index, (base, entry)) in found.iter().enumerate() {
+            let next = found.get(index + 1).map(|(base, _)| *base);
+            parts.push(self.part(known, *base, entry, next, mark.as_ref())?);
+        }
+        let start = mark.map_or(*first, |mark| mark.log_start.max(*first));
+        // Whoever cuts counts first and cuts afterwards.
+        let (_, now) = MarkFile::read(&*self.storage, &self.dir)?;
+        let seen = Seen { parts, start, truncations };
+        Ok((now.map_or(0, |mark| mark.truncations) == truncations).then_some(seen))
+    }
+
+    /// One segment as it is now: what is known of it, and what has come.
+    fn part(
+        &self,
+        known: &Seen,
+        base: Offset,
+        entry: &DirEntry,
+        successor: Option<Offset>,
+        mark: Option<&Mark>,
+    ) -> Result<Part> {
+        let old = known.parts.iter().find(|part| part.base() == base);
+        if let Some(part) = old.filter(|part| part.complete) {
+            return Ok(part.clone());
+        }
+        if let (None, Some(next)) = (old, successor) {
+            // Complete: what is in it is read when somebody asks.
+            let len = Position::new(entry.len).unwrap_or(Position::MAX);
+            let segment = self.segment(base, len, entry);
+            return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
+        }
+        let path = self.dir.join(segment_file(base, FileKind::Log));
+        let file = self.storage.open(&path, OpenMode::Read).map_err(LogError::io("open", &path))?;
+        if file.id().map_err(LogError::io("look at", &path))? != entry.id {
+            return Err(LogError::io("open", &path)(ErrorKind::NotFound.into()));
+        }
+        let len = file.len().map_err(LogError::io("measure", &path))?;
+        let mut scanner = Scanner::of(file, path, len);
+        let from = match old {
+            Some(part) => (part.segment.len(), part.next, part.epoch),
+            None => marked(&mut scanner, base, entry.id, mark)?,
+        };
+        let (len, next, epoch) = chain(&mut scanner, base, from, successor)?;
+        let complete = successor.is_some();
+        // The same object as long as nothing came: its file and its indexes stay loaded.
+        let segment = match old.filter(|part| part.segment.len() == len) {
+            Some(part) => Arc::clone(&part.segment),
+            None => self.segment(base, len, entry),
+        };
+        Ok(Part { segment, id: entry.id, next, epoch, complete })
+    }
+
+    fn segment(&self, base: Offset, len: Position, entry: &DirEntry) -> Arc<Segment> {
+        Segment::open(Arc::clone(&self.storage), &self.dir, base, len, Some(entry.modified))
+    }
+}
+
+/// Where trust begins in the segment that is written: at the synced mark if it is of this file, else at its begin.
+fn marked(
+    scanner: &mut Scanner,
+    base: Offset,
+    id: FileId,
+    mark: Option<&Mark>,
+) -> Result<(Position, Offset, i32)> {
+    let nothing = (Position::ZERO, base, -1);
+    let Some(mark) = mark.filter(|mark| mark.segment == base && mark.is_of(id)) else { return Ok(nothing) };
+    let Some(last) = mark.last_batch else { return Ok(nothing) };
+    let Some(batch) = scanner.intact(last.position.to_u64())? else { return Ok(nothing) };
+    let same = batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
+    let epoch = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
+    Ok(if same { (mark.position, mark.next_offset, epoch) } else { nothing })
+}
+
+/// Goes over the batches that chain from a position on.
+fn chain(
+    scanner: &mut Scanner,
+    base: Offset,
+    from: (Position, Offset, i32),
+    limit: Option<Offset>,
+) -> Result<(Position, Offset, i32)> {
+    let (mut at, mut next, mut epoch) = from;
+    loop {
+        let batch = match scanner.intact(at.to_u64()) {
+            Ok(Some(batch)) => batch,
+            Ok(None) => break,
+            // It was trimmed since its length was looked at: nothing more is there.
+            Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::UnexpectedEof => break,
+            Err(error) => return Err(error),
+        };
+        let begins = batch.base_offset() == next || at == Position::ZERO && batch.base_offset() >= base;
+        let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
+        let ends = limit.is_none_or(|limit| batch.next_offset() <= limit);
+        let Some(end) = at.checked_add(batch.len()).filter(|_| begins && ends && found >= epoch) else {
+            break;
+        };
+        (at, next, epoch) = (end, batch.next_offset(), found);
+    }
+    Ok((at, next, epoch))
+}
+
+/// Whether what is known still holds, but for what has come and what retention took.
+fn goes_on(known: &Seen, found: &[(Offset, DirEntry)], truncations: u64) -> bool {
+    let first = found.first().map_or(Offset::ZERO, |(base, _)| *base);
+    let there = |part: &Part| {
+        let entry = found.iter().find(|(base, _)| *base == part.base());
+        entry.map_or(part.base() < first, |(_, entry)| entry.id == part.id)
+    };
+    known.truncations == truncations && known.parts.iter().all(there)
+}
+
+fn same_files(a: &Seen, b: &Seen) -> bool {
+    let files = |seen: &Seen| seen.parts.iter().map(|part| (part.base(), part.id)).collect::<Vec<_>>();
+    a.truncations == b.truncations && files(a) == files(b)
+}
+
+fn went_away(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::UnexpectedEof)
+}
+
+/// The batches of a log of another process, from an offset on; see [`LogReader::records`].
+#[derive(Debug)]
+pub struct ReaderBatches<'a> {
+    reader: &'a LogReader,
+    next: Offset,
+    /// Where the next batch begins, and in which file.
+    at: Option<(FileId, Position)>,
+    /// What was read and not given yet.
+    chunk: Bytes,
+    failed: bool,
+}
+
+impl ReaderBatches<'_> {
+    /// The offset after the last batch that was given.
+    #[must_use]
+    pub fn next_offset(&self) -> Offset {
+        self.next
+    }
+
+    /// The next batch; at the end looks for it again and again, at most for `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogReader::refresh`], and of the batches.
+    pub fn next_within(&mut self, timeout: Duration) -> Result<Option<RecordBatch>> {
+        if let Some(found) = self.next() {
+            return found.map(Some);
+        }
+        if !self.failed {
+            self.reader.wait_for_end(self.next, timeout)?;
+        }
+        self.next().transpose()
+    }
+
+    fn advance(&mut self) -> Result<Option<RecordBatch>> {
+        let reader = self.reader;
+        reader.again(|seen| {
+            let given = self.read(seen);
+            if given.is_err() {
+                (self.at, self.chunk) = (None, Bytes::new());
+            }
+            given
+        })
+    }
+
+    fn read(&mut self, seen: &Seen) -> Result<Option<RecordBatch>> {
+        let (start, end) = (seen.start, seen.end());
+        if self.next < start || self.next > end {
+            return Err(LogError::OffsetOutOfRange { requested: self.next, start, end });
+        }
+        while self.next < end {
+            let (part, successor) = seen.part_of(self.next);
+            let at = self.at.filter(|(id, _)| *id == part.id).map(|(_, position)| position);
+            let at = match at {
+                Some(at) => Some(at),
+                None => {
+                    self.chunk = Bytes::new();
+                    part.segment.locate(self.next)?.map(|batch| batch.position)
+                }
+            };
+            if let Some(at) = at.filter(|at| *at < part.segment.len()) {
+                return self.take(part, at).map(Some);
+            }
+            // Nothing more in this one: the next one begins here, or compaction has emptied its end.
+            let Some(base) = successor.filter(|base| *base == self.next || self.reader.gaps) else {
+                return Err(self.hole(part, successor));
+            };
+            (self.next, self.at, self.chunk) = (base.max(self.next), None, Bytes::new());
+        }
+        Ok(None)
+    }
+
+    /// The batch at a position, which lies below what may be read.
+    fn take(&mut self, part: &Part, at: Position) -> Result<RecordBatch> {
+        let segment = &part.segment;
+        let rest = segment.len().to_usize() - at.to_usize();
+        let whole = |chunk: &Bytes| {
+            batch_len(&chunk[..LENGTH_OVERHEAD.min(chunk.len())]).filter(|len| *len <= chunk.len())
+        };
+        let corrupt = |reason| LogError::Corrupt { path: segment.path(), position: at, reason };
+        if whole(&self.chunk).is_none() {
+            self.chunk = segment.bytes(at, rest.min(CHUNK))?;
+        }
+        if let Some(len) = batch_len(&self.chunk).filter(|len| *len > self.chunk.len() && *len <= rest) {
+            self.chunk = segment.bytes(at, len)?;
+        }
+        let len = whole(&self.chunk).unwrap_or(self.chunk.len());
+        let bytes = self.chunk.split_to(len);
+        let view = BatchView::parse(&bytes).map_err(corrupt)?;
+        view.check_crc().map_err(corrupt)?;
+        let holds = view.base_offset() <= self.next && self.next <= view.last_offset();
+        if !holds && !(self.reader.gaps && view.base_offset() > self.next) {
+            let (expected, found) = (self.next, view.base_offset().get());
+            return Err(corrupt(CorruptReason::OffsetOrder { expected, found }));
+        }
+        self.next = view.next_offset();
+        self.at = at.checked_add(len).map(|at| (part.id, at));
+        Ok(RecordBatch::new(bytes, Origin::default(), self.reader.cap, part.base(), at))
+    }
+
+    /// The error for offsets that should lie in a complete segment and do not.
+    fn hole(&self, part: &Part, successor: Option<Offset>) -> LogError {
+        let cause = Box::new(CorruptReason::Structure("the segment ends early".to_owned()));
+        let (from, to) = (self.next, successor.unwrap_or(part.next));
+        let reason = CorruptReason::Hole { from, to, bytes: 0, cause };
+        LogError::Corrupt { path: part.segment.path(), position: part.segment.len(), reason }
+    }
+}
+
+impl Iterator for ReaderBatches<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        let found = self.advance().transpose();
+        self.failed = matches!(found, Some(Err(_)));
+        found
+    }
+}
