@@ -175,7 +175,7 @@ fn damage_is_named_and_repaired_when_told_to() {
     assert_eq!((code, err.as_str()), (1, ""));
     let lines: Vec<&str> = out.lines().collect();
     let found =
-        "damage: g-plain-0/00000000000000000072.log: bytes [668, 837), offsets [84, 87): crc32c stored ";
+        "damage: g-plain-0/00000000000000000072.log: bytes [678, 831), offsets [84, 87): crc32c stored ";
     assert!(lines[0].starts_with(found), "{out}");
     assert_eq!(
         lines[1..],
@@ -187,7 +187,7 @@ fn damage_is_named_and_repaired_when_told_to() {
     let (code, out, _) = run(&["repair", "g-plain-0"], dir);
     assert_eq!(code, 1);
     let plan = format!(
-        "copy bytes [668, 837) of {log} to {log}.668.damaged\n\
+        "copy bytes [678, 831) of {log} to {log}.678.damaged\n\
                         put an empty batch for the lost offsets [84, 87) into {log}\n"
     );
     assert_eq!(out, format!("{plan}2 steps; nothing was written: say --apply to do them\n"));
@@ -196,8 +196,8 @@ fn damage_is_named_and_repaired_when_told_to() {
     assert_eq!((code, out, err.as_str()), (0, format!("{plan}2 steps done\n"), ""));
     assert_eq!(run(&["verify", "g-plain-0"], dir).0, 0);
     assert_eq!(run(&["repair", "--apply", "g-plain-0"], dir).1, "nothing to repair\n");
-    let aside = fs::read(dir.join(format!("{log}.668.damaged"))).unwrap();
-    assert_eq!(aside, before[&dir.join(log)][668..837]);
+    let aside = fs::read(dir.join(format!("{log}.678.damaged"))).unwrap();
+    assert_eq!(aside, before[&dir.join(log)][678..831]);
 }
 
 #[test]
