@@ -6,7 +6,7 @@ use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
 use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
-use super::{Log, View, epochs, files};
+use super::{Log, OpenFiles, View, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -15,8 +15,8 @@ use crate::types::{Offset, Timestamp};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, OnceLock};
 
 /// How a log is opened; see [`Log::builder`].
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub struct LogBuilder {
     recovery_point: Option<Offset>,
     start_offset: Option<Offset>,
     lock: bool,
+    files: Option<Arc<OpenFiles>>,
 }
 
 impl LogBuilder {
@@ -42,6 +43,7 @@ impl LogBuilder {
             recovery_point: None,
             start_offset: None,
             lock: true,
+            files: None,
         }
     }
 
@@ -95,6 +97,12 @@ impl LogBuilder {
         self
     }
 
+    /// Shares a bound on open files with other logs.
+    pub(crate) fn files(mut self, files: &Arc<OpenFiles>) -> Self {
+        self.files = Some(Arc::clone(files));
+        self
+    }
+
     /// Opens the log, or makes an empty one.
     ///
     /// # Errors
@@ -104,7 +112,7 @@ impl LogBuilder {
         self.config.check()?;
         let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
-        files::make_dir(&*storage, &self.dir)?;
+        let made = files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
         let now = clock.now();
         let recovered = recover(&Request {
@@ -114,14 +122,18 @@ impl LogBuilder {
             recovery_point: self.recovery_point,
             start_offset: self.start_offset,
             gaps: self.config.cleanup_policy.compact,
+            made,
             now,
         })?;
-        if recovered.mark.is_none() {
+        if recovered.mark.is_none() && !made {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
             files::sync_name(&*storage, &self.dir, self.lock)?;
         }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
+        if let Some(files) = &self.files {
+            segments.iter().for_each(|segment| segment.count_in(files.count()));
+        }
         let epochs = epochs::settle(
             &recovered.epochs,
             &segments,
@@ -138,7 +150,9 @@ impl LogBuilder {
         }
         let recovered = Recovered { epochs, ..recovered };
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
-        Ok(Arc::new(log))
+        let log = Arc::new(log);
+        let _ = log.this.set(Arc::downgrade(&log));
+        Ok(log)
     }
 
     fn assemble(
@@ -167,6 +181,8 @@ impl LogBuilder {
         if known.is_none() {
             marking.write(&*storage, mark, clock.monotonic())?;
         }
+        let looked = recovered.report.scanned_bytes > 0 || recovered.report.leftovers > 0;
+        let left_in_order = known.filter(|_| self.clean && !looked);
         let open_txn = recovered.producers.first_open();
         let writer = Writer::new(active, last, recovered.producers, mark.truncations);
         Ok(Log {
@@ -190,6 +206,10 @@ impl LogBuilder {
             lock: Mutex::new(lock),
             report: recovered.report,
             counters: Counters::default(),
+            files: self.files,
+            in_ring: AtomicBool::new(false),
+            this: OnceLock::new(),
+            left_in_order,
             examining: Mutex::default(),
         })
     }
@@ -219,8 +239,11 @@ fn open_segments(
     let fresh = recovered.roll || segments.is_empty();
     if fresh {
         let segment = Segment::create(Arc::clone(storage), dir, recovered.end, options, now)?;
-        segment.sync()?;
-        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        if !segments.is_empty() || recovered.mark.is_some() {
+            segment.sync()?;
+            storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        }
+        // Else the log is new: an empty file has nothing to sync, and its name is synced with that of its first mark.
         segments.push(segment);
     } else if let Some(last) = segments.last() {
         last.activate(options, now);

@@ -80,6 +80,7 @@ impl Log {
         let read =
             self.with_view_since(log_end, |view, log_end| self.read_view(view, log_end, from, limits))?;
         self.counters.note_read(read.len());
+        self.settle_files();
         Ok(read)
     }
 
@@ -106,6 +107,7 @@ impl Log {
                     }
                     log_end = self.end.get();
                 }
+                Err(error) if error.is_too_many_files() && self.free_synced_files() => {}
                 looked => return looked,
             }
         }

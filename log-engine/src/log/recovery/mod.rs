@@ -53,6 +53,8 @@ pub(crate) struct Request {
     pub(crate) start_offset: Option<Offset>,
     /// Whether compaction may have left gaps between batches.
     pub(crate) gaps: bool,
+    /// The directory was made just now.
+    pub(crate) made: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -103,7 +105,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
+    let report =
+        apply::apply(request, &listing, &decision, request.made || names_last(&listing, mark.as_ref()))?;
     let epochs = epochs.unwrap_or_default();
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
