@@ -29,6 +29,7 @@ mod epochs;
 pub(crate) mod files;
 mod follow;
 mod group;
+pub mod inspect;
 mod mark;
 mod open_files;
 mod producer_file;
@@ -37,6 +38,7 @@ mod read;
 mod reader;
 mod records;
 mod recovery;
+pub mod repair;
 mod retention;
 mod scan;
 mod snapshot;
@@ -77,7 +79,7 @@ use crate::io::{Clock, DirLock, Storage};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use end::PublishedOffset;
 use epochs::Epochs;
 use mark::Mark;
@@ -132,7 +134,8 @@ pub struct Log {
     turns: SyncTurns,
     marking: Mutex<Marking>,
     pending: Mutex<Vec<Pending>>,
-    poison: ArcSwapOption<String>,
+    /// The first failure; set once.
+    poison: OnceLock<String>,
     closed: AtomicBool,
     /// It was closed and everything is on the disk.
     in_order: AtomicBool,
@@ -267,7 +270,7 @@ impl Log {
     /// Whether an earlier failure keeps the log from being appended to.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.load().is_some()
+        self.poison.get().is_some()
     }
 
     /// Whether it was closed.
@@ -350,8 +353,8 @@ impl Log {
     }
 
     fn check_not_poisoned(&self) -> Result<()> {
-        match &*self.poison.load() {
-            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.to_string() }),
+        match self.poison.get() {
+            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.clone() }),
             None => Ok(()),
         }
     }
@@ -362,7 +365,7 @@ impl Log {
             Some(source) => format!("{cause}: {source}"),
             None => cause.to_string(),
         };
-        self.poison.compare_and_swap(&None::<Arc<String>>, Some(Arc::new(text)));
+        let _ = self.poison.set(text);
         self.wake_everybody();
     }
 
