@@ -52,7 +52,7 @@ use crate::types::Offset;
 use builder::open_log;
 use dir::DataDir;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -267,8 +267,9 @@ impl LogStore {
     /// As [`LogStore::create`], also for a name that is there twice; the first of several.
     pub fn create_many(&self, names: &[LogName], config: &LogConfig) -> Result<Vec<Arc<Log>>> {
         let _changing = self.changing.lock();
-        if let Some(twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name)) {
-            return Err(named(twice.1, "is asked for twice"));
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(named(twice, "is asked for twice"));
         }
         let places = names.iter().enumerate().map(|(at, name)| {
             // The emptiest is the same for all of them: the rest go round from there.
