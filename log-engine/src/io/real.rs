@@ -192,6 +192,11 @@ impl Storage for RealStorage {
         Ok(Space { total: bytes(stat.f_blocks), available: bytes(stat.f_bavail) })
     }
 
+    fn max_open_files(&self) -> Option<usize> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+        Some(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         lock::lock(dir)
     }

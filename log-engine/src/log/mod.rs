@@ -30,8 +30,10 @@ mod end;
 mod epochs;
 pub(crate) mod files;
 mod follow;
+mod group;
 pub mod inspect;
 mod mark;
+mod open_files;
 mod producer_file;
 pub mod producers;
 mod read;
@@ -53,6 +55,9 @@ mod verify;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use group::{each, sync_together};
+pub(crate) use open_files::OpenFiles;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
@@ -82,12 +87,13 @@ use arc_swap::ArcSwap;
 use compact::Compaction;
 use end::PublishedOffset;
 use epochs::Epochs;
+use mark::Mark;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
 use stats::Counters;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use sync::{Marking, SyncTurns};
 
 /// One log. Share it as `Arc<Log>`; every method takes `&self`.
@@ -142,6 +148,13 @@ pub struct Log {
     lock: Mutex<Option<Box<dyn DirLock>>>,
     report: RecoveryReport,
     counters: Counters,
+    /// The bound on open files that it shares with the other logs of its store, and whether it is among those who hold some.
+    files: Option<Arc<OpenFiles>>,
+    in_ring: AtomicBool,
+    this: OnceLock<Weak<Self>>,
+    /// The mark of a log that was left in order: as long as it is the last one and nothing was appended, closing has nothing
+    /// to write.
+    left_in_order: Option<Mark>,
     /// Held by whoever looks through a segment for damage: nobody does it twice.
     examining: Mutex<()>,
 }

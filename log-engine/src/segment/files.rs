@@ -238,19 +238,27 @@ impl Segment {
     }
 
     /// Closes the file, lets go of the map and, if it is sealed, forgets the indexes: all come back when they are needed.
-    /// Does nothing and answers `false` while there are bytes that were not synced.
+    /// Does nothing and answers `false` while there are bytes that were not synced, or while
+    /// somebody uses it.
     pub fn release(&self) -> bool {
-        let mut role = self.role.lock();
+        // Nobody is waited for: what is in use is not idle, and whoever uses it may wait for a file to be closed.
+        let Some(mut role) = self.role.try_lock() else { return false };
         let writer = role.writer();
         let end = writer.as_ref().map_or_else(|| self.len(), |writer| writer.end());
         if self.synced.load(Ordering::Acquire) < end.get() {
             return false;
         }
+        let Some(mut open) = self.open.try_write() else { return false };
         let written = writer.map(Writer::let_go_of_file).is_some();
-        *self.open.write() = Opened::default();
+        *open = Opened::default();
+        drop(open);
         if !written {
-            *self.indexes.write() = None;
-            *self.txns.write() = None;
+            if let Some(mut indexes) = self.indexes.try_write() {
+                *indexes = None;
+            }
+            if let Some(mut txns) = self.txns.try_write() {
+                *txns = None;
+            }
         }
         true
     }
@@ -259,7 +267,7 @@ impl Segment {
     /// it did.
     pub fn release_if_idle(&self) -> bool {
         let used = self.used.swap(false, Ordering::Relaxed);
-        !used && self.open.read().file.is_some() && self.release()
+        !used && self.open.try_read().is_some_and(|open| open.file.is_some()) && self.release()
     }
 
     /// Copies the first `to` bytes, whole batches, to a new file and syncs it: how a log is cut without shortening a file
@@ -308,6 +316,9 @@ impl Segment {
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
         cut.trust_from(self.trusted_from().min(front.len));
         cut.activate(options, now);
+        if let Some(count) = self.counted.get() {
+            cut.count_in(count);
+        }
         Ok(cut)
     }
 

@@ -130,6 +130,7 @@ impl CheckOptions<'_> {
             recovery_point: self.recovery_point,
             start_offset: self.start_offset,
             gaps: self.compacted,
+            made: false,
             now: self.now,
         }
     }

@@ -55,6 +55,8 @@ pub(crate) struct Request {
     pub(crate) start_offset: Option<Offset>,
     /// Whether compaction may have left gaps between batches.
     pub(crate) gaps: bool,
+    /// The directory was made just now.
+    pub(crate) made: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -109,7 +111,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
+    let names_durable = request.made || names_last(&listing, mark.as_ref());
+    let report = apply(request, &listing, &decision, names_durable)?;
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
