@@ -33,7 +33,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const MOST: u64 = 1 << 30;
 
 /// Bytes of all windows of this process.
-static WINDOWED: AtomicU64 = AtomicU64::new(0);
+static WINDOWED: Budget = Budget(AtomicU64::new(0));
 
 /// The file systems on which `fallocate` reserves for real, by `statfs`: ext4 (ext2 and ext3 have the same number, and
 /// refuse the call) and tmpfs. Not xfs: where blocks can be shared between files (`reflink`), a store to a shared one takes a
@@ -52,8 +52,7 @@ pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box
     if MAPS.load(Ordering::Relaxed) >= file.max_maps || !reserves(&file.file)? {
         return Ok(None);
     }
-    if WINDOWED.fetch_add(len, Ordering::Relaxed) + len > MOST {
-        WINDOWED.fetch_sub(len, Ordering::Relaxed);
+    if !WINDOWED.take(len, MOST) {
         return Ok(None);
     }
     let map = take_blocks(&file.file, pos, len).and_then(|taken| {
@@ -72,7 +71,7 @@ pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box
         MAPS.fetch_add(1, Ordering::Relaxed);
         return Ok(Some(Box::new(RealWindow { map, pos, len })));
     }
-    WINDOWED.fetch_sub(len, Ordering::Relaxed);
+    WINDOWED.give_back(len);
     map.map(|_| None)
 }
 
@@ -111,6 +110,35 @@ impl Window for RealWindow {
 impl Drop for RealWindow {
     fn drop(&mut self) {
         MAPS.fetch_sub(1, Ordering::Relaxed);
-        WINDOWED.fetch_sub(self.len, Ordering::Relaxed);
+        WINDOWED.give_back(self.len);
+    }
+}
+
+/// So many bytes are in use.
+#[derive(Debug)]
+struct Budget(AtomicU64);
+
+impl Budget {
+    fn take(&self, bytes: u64, most: u64) -> bool {
+        let add = |used: u64| used.checked_add(bytes).filter(|all| *all <= most);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_taken_than_there_is_and_what_is_given_back_is_there_again() {
+        let budget = Budget(AtomicU64::new(0));
+        assert!(budget.take(60, 100) && !budget.take(41, 100) && budget.take(40, 100));
+        assert!(!budget.take(1, 100) && !budget.take(u64::MAX, 100));
+        budget.give_back(60);
+        assert!(budget.take(60, 100));
     }
 }
