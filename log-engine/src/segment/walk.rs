@@ -1,12 +1,10 @@
 //! From batch to batch by their headers, without touching records.
 
-use super::Segment;
+use super::{Piece, Segment};
 use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::format::batch::{self, BatchView, HEADER_LEN};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
-use bytes::Bytes;
-use std::sync::Arc;
 
 /// Read at once: an index interval and some, so that most lookups read once.
 const WINDOW: usize = 8 * 1024;
@@ -52,7 +50,7 @@ pub struct Walk<'a> {
     end: Position,
     /// The lowest base offset that may come next.
     next_offset: Offset,
-    window: Bytes,
+    window: Piece,
     window_at: Position,
 }
 
@@ -67,7 +65,14 @@ impl Segment {
     #[must_use]
     pub fn walk_to(&self, from: Position, end: Position) -> Walk<'_> {
         let end = end.min(self.len());
-        Walk { segment: self, at: from, end, next_offset: self.base, window: Bytes::new(), window_at: from }
+        Walk {
+            segment: self,
+            at: from,
+            end,
+            next_offset: self.base,
+            window: Piece::default(),
+            window_at: from,
+        }
     }
 }
 
@@ -79,6 +84,18 @@ impl Walk<'_> {
     }
 
     fn read(&mut self) -> Result<BatchAt> {
+        let found = self.read_once();
+        if self.window.is_intact() {
+            return found;
+        }
+        // What the map could not give is read: it is there, or the system says what is wrong.
+        let left = self.end.to_usize() - self.at.to_usize();
+        self.window = self.segment.copied(self.at, left.min(WINDOW))?;
+        self.window_at = self.at;
+        self.read_once()
+    }
+
+    fn read_once(&mut self) -> Result<BatchAt> {
         let left = self.end.to_usize() - self.at.to_usize();
         let torn = |needed: usize| CorruptReason::Torn { needed: needed as u64, available: left as u64 };
         if left < HEADER_LEN {
@@ -99,12 +116,12 @@ impl Walk<'_> {
     /// The header at the present position, of `left` bytes to the end.
     fn header(&mut self, left: usize) -> Result<&[u8; HEADER_LEN]> {
         let inside = self.at.to_usize() - self.window_at.to_usize();
-        if inside + HEADER_LEN > self.window.len() {
-            self.window = self.segment.bytes(self.at, left.min(WINDOW))?;
+        if inside + HEADER_LEN > self.window.bytes().len() {
+            self.window = self.segment.piece(self.at, left.min(WINDOW))?;
             self.window_at = self.at;
         }
         let inside = self.at.to_usize() - self.window_at.to_usize();
-        Ok(self.window[inside..].first_chunk().expect("the window holds a header"))
+        Ok(self.window.bytes()[inside..].first_chunk().expect("the window holds a header"))
     }
 }
 
@@ -155,15 +172,23 @@ const EMPTY_LENGTH: i32 = 49;
 const _: () = assert!(EMPTY_LENGTH as usize + batch::LENGTH_OVERHEAD == HEADER_LEN);
 
 impl Segment {
-    /// One whole batch's bytes, checked in structure and by its checksum.
+    /// Looks at one whole batch's bytes, which were checked in structure and by their checksum. If some were lost meanwhile
+    /// it looks again, at what the file really holds.
     ///
     /// # Errors
     ///
-    /// [`crate::error::LogError::Corrupt`], or what the reading gives.
-    pub fn batch_bytes(self: &Arc<Self>, at: &BatchAt) -> Result<Bytes> {
-        let bytes = self.bytes(at.position, at.len as usize)?;
-        let checked = BatchView::parse(&bytes).and_then(|view| view.check_crc());
-        checked.map_err(|reason| self.corrupt(at.position, reason))?;
-        Ok(bytes)
+    /// [`crate::error::LogError::Corrupt`], or what the reading or the look gives.
+    pub(crate) fn with_batch<T>(&self, at: &BatchAt, look: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        let checked = |piece: &Piece| {
+            let checked = BatchView::parse(piece.bytes()).and_then(|view| view.check_crc());
+            checked.map_err(|reason| self.corrupt(at.position, reason))?;
+            look(piece.bytes())
+        };
+        let piece = self.piece(at.position, at.len as usize)?;
+        let found = checked(&piece);
+        if piece.is_intact() {
+            return found;
+        }
+        checked(&self.copied(at.position, at.len as usize)?)
     }
 }

@@ -1,5 +1,6 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
+use super::piece::Origin;
 use super::tail::Tail;
 use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
@@ -125,8 +126,7 @@ impl Segment {
             open.file = Some(file);
             open.writable = true;
         }
-        *self.indexes.write() =
-            Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
+        *self.indexes.write() = Some(Indexes::empty(self.base));
         *self.modified.lock() = Some(now);
         *self.role.lock() = Role::Writing(Box::new(Writer::new(options, Position::ZERO, now)));
     }
@@ -573,6 +573,21 @@ impl Indexes {
         (self.offsets.len(), self.times.len())
     }
 
+    pub(super) fn empty(base: Offset) -> Self {
+        Self {
+            offsets: OffsetIndex::new(base),
+            times: TimeIndex::new(base),
+            loaded_last_time: None,
+            end_early: false,
+            origins: Default::default(),
+        }
+    }
+
+    /// Whether all that was looked up in them so far is what their files hold.
+    pub(super) fn is_intact(&self) -> bool {
+        self.origins.iter().all(Origin::is_intact)
+    }
+
     pub(super) fn push_time(&mut self, max: Option<(Timestamp, Offset)>) {
         if let Some((time, offset)) = max {
             self.times.push(time, offset);
@@ -580,6 +595,9 @@ impl Indexes {
     }
 
     pub(super) fn last_time(&self, base: Offset) -> Option<(Timestamp, Offset)> {
+        if self.loaded_last_time.is_some() {
+            return self.loaded_last_time;
+        }
         let last = self.times.last()?;
         Some((last.timestamp, last.offset.from_base(base)?))
     }
