@@ -34,6 +34,8 @@ mod lock;
 #[cfg(target_os = "linux")]
 mod window;
 
+/// So many parts cost no allocation: an append has two.
+const FEW_PARTS: usize = 8;
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
 /// Ranges longer than this are looked at at both ends.
@@ -252,8 +254,14 @@ impl StorageFile for RealFile {
 
     fn write_all_at(&self, parts: &[&[u8]], mut pos: u64) -> io::Result<()> {
         for parts in parts.chunks(MAX_PARTS) {
-            let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            let mut rest = &mut slices[..];
+            let (mut few, mut many) = ([IoSlice::new(&[]); FEW_PARTS], Vec::new());
+            let mut rest = if let Some(few) = few.get_mut(..parts.len()) {
+                few.iter_mut().zip(parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
+                few
+            } else {
+                many.extend(parts.iter().map(|part| IoSlice::new(part)));
+                &mut many[..]
+            };
             // Empty parts in front would make a write of nothing look like a full disk.
             IoSlice::advance_slices(&mut rest, 0);
             while !rest.is_empty() {
