@@ -3,7 +3,8 @@
 //! Before the lock: size, checksum, the walk over the records. Under it: producer state, roll, one write of a patched
 //! header and the untouched body, index, producer state, epoch, publication. After it: waiters, sync.
 
-use super::mark::LastBatch;
+use super::files::moved_away;
+use super::mark::{LastBatch, Mark};
 use super::producers::{Closed, Incoming, Producers, Remembered, Verdict};
 use super::recovery::incoming_of;
 use super::{Log, View, producer_file};
@@ -14,9 +15,11 @@ use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
 use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
+use crate::io::OpenMode;
 use crate::segment::{AppendedBatch, Placed, Segment};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -228,10 +231,7 @@ impl Log {
         }
         let epoch = self.assign_epoch(base)?;
         let head = batch.head(base, epoch);
-        let placed = match writer.active.append(&[&head, batch.view.body()], &meta, now) {
-            Ok(placed) => placed,
-            Err(error) => return Err(self.write_failed(error)),
-        };
+        let placed = self.place(&mut writer, &[&head, batch.view.body()], &meta, now)?;
         self.account(&mut writer, batch, &head, placed, base);
         writer.active.publish(placed.end);
         self.end.publish(next);
@@ -253,6 +253,24 @@ impl Log {
             duplicate: false,
             log_start,
         })
+    }
+
+    /// Writes a batch to the active segment, or to a new one if its file has got a second name.
+    fn place(
+        &self,
+        writer: &mut Writer,
+        parts: &[&[u8]],
+        meta: &AppendedBatch,
+        now: Timestamp,
+    ) -> Result<Placed> {
+        let placed = match writer.active.append(parts, meta, now) {
+            Err(_) if writer.active.is_shared() => {
+                self.roll(writer, self.end.get(), now)?;
+                writer.active.append(parts, meta, now)
+            }
+            placed => placed,
+        };
+        placed.map_err(|error| self.write_failed(error))
     }
 
     fn duplicate(&self, original: &Remembered) -> Appended {
@@ -322,6 +340,7 @@ impl Log {
 
     /// Goes on in a new segment that begins at `base`.
     pub(super) fn roll(&self, writer: &mut Writer, base: Offset, now: Timestamp) -> Result<()> {
+        self.check_home(&writer.active)?;
         let dir = self.dir();
         let options = self.options();
         let create = || Segment::create(Arc::clone(&self.storage), &dir, base, &options, now);
@@ -335,7 +354,8 @@ impl Log {
         };
         let fresh = fresh.map_err(LogError::into_no_space)?;
         writer.dir_changed = true;
-        if let Err(error) = writer.active.seal() {
+        let replaced = writer.active.base_offset() == base;
+        if !replaced && let Err(error) = writer.active.seal() {
             // An empty segment with this name would be in the way of the next try.
             let removed = fresh.remove_files();
             let error = error.into_no_space();
@@ -347,11 +367,41 @@ impl Log {
         let _ = producer_file::store_snapshot(&*self.storage, &dir, base, &writer.producers);
         let view = self.view.load();
         let mut segments = view.segments.clone();
+        if replaced {
+            // It was empty, and its file has a second name: the new one has taken the first.
+            segments.pop();
+            self.mark_replaced(&dir, &fresh)?;
+        }
         segments.push(Arc::clone(&fresh));
         self.view.store(Arc::new(View { segments, damage: view.damage.clone() }));
         writer.active = fresh;
         writer.last = None;
         writer.must_roll = false;
+        Ok(())
+    }
+
+    /// Fails if the active segment is not where it was: the directory was moved, removed, or another stands in its place,
+    /// in which this log must not go on.
+    fn check_home(&self, active: &Segment) -> Result<()> {
+        let path = active.path();
+        let found = match self.storage.open(&path, OpenMode::Read) {
+            Ok(file) => Some(file.id().map_err(LogError::io("look at", &path))?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(LogError::io("open", &path)(error)),
+        };
+        if found == Some(active.file_id()?) { Ok(()) } else { Err(LogError::io("find", path)(moved_away())) }
+    }
+
+    /// Makes the mark speak of the file that has taken the place of an empty one. If this is interrupted the mark is not
+    /// believed, and everything is looked at.
+    fn mark_replaced(&self, dir: &Path, fresh: &Segment) -> Result<()> {
+        self.storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        let mut marking = self.marking.lock();
+        let mark = *marking.last();
+        if mark.segment == fresh.base_offset() {
+            let mark = Mark { file: fresh.file_id()?, heir: None, ..mark };
+            marking.write(&*self.storage, mark, self.clock.monotonic())?;
+        }
         Ok(())
     }
 

@@ -3,12 +3,15 @@
 mod appending;
 mod crashes;
 mod faults;
+mod missing;
 mod model;
+mod mutations;
 mod opening;
 mod power_cuts;
 mod races;
 mod reading;
 mod retention;
+mod shared;
 mod shortened;
 mod syncing;
 mod transactions;

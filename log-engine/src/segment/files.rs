@@ -125,8 +125,21 @@ impl Segment {
             Err(e) if e.kind() == ErrorKind::NotFound => self.storage.open(&path, OpenMode::CreateNew),
             other => other,
         };
-        let write = || open()?.write_all_at(&[bytes], at);
-        write().map_err(LogError::io("write", &path))
+        let write = || {
+            let file = open()?;
+            if file.links()? > 1 {
+                // Somebody else's too: it stays as it is, and a file of our own takes its name.
+                let mut whole = vec![0; usize::try_from(at).map_err(|_| ErrorKind::FileTooLarge)?];
+                file.read_exact_at(&mut whole, 0)?;
+                whole.extend_from_slice(bytes);
+                return Ok(Some(whole));
+            }
+            file.write_all_at(&[bytes], at).map(|()| None)
+        };
+        match write().map_err(LogError::io("write", &path))? {
+            Some(whole) => self.replace_derived(kind, &whole, true),
+            None => Ok(()),
+        }
     }
 
     /// Replaces a derived file as a whole: another reader's map of the old one stays as it is. `sync` makes the content

@@ -385,7 +385,11 @@ impl Segment {
         }
         // First: the blocks that were reserved may be all the room that is left for the indexes.
         if writer.appended || self.file_len()? != writer.end.to_u64() {
-            self.cut_at(writer)?;
+            match self.cut_at(writer) {
+                // It stays as it is: zeros behind its end are a clean end.
+                Err(_) if self.is_shared() => {}
+                cut => cut?,
+            }
         }
         self.flush_or_remove(writer)?;
         *role = Role::Sealed;

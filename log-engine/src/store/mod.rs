@@ -249,6 +249,7 @@ impl LogStore {
     pub fn create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         let _changing = self.changing.lock();
         let dir = self.place_for(name)?;
+        self.dirs[dir].check_home(&*self.storage)?;
         let path = self.dirs[dir].path.join(name.to_string());
         if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
             return Err(named(name, "is the name of something else in the directory"));

@@ -97,13 +97,14 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let storage = &*request.storage;
     let dir = &request.dir;
     let listing = listing::list(storage, dir)?;
-    let (mark_file, mark) = MarkFile::read(storage, dir)?;
+    let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
     let epochs = Epochs::load(storage, dir);
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
+    let marked = mark.map(|mark| (&mut mark_file, mark));
+    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()), marked)?;
     let epochs = epochs.unwrap_or_default();
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
