@@ -73,6 +73,14 @@ fn unless_missing(result: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
+/// Whether something else than a file has the name: a directory or a link, which is somebody's and stays. What is derived
+/// is made anew on the heap then.
+fn is_no_file(error: &std::io::Error) -> bool {
+    const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::IsADirectory)
+        || error.raw_os_error() == Some(LOOP)
+}
+
 impl Segment {
     /// Opens the `.log` file; the name cannot change meanwhile.
     pub(super) fn open_file(&self, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
@@ -88,7 +96,7 @@ impl Segment {
         let path = self.names.lock().path(kind);
         let file = match self.storage.open(&path, OpenMode::Read) {
             Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::NotFound || is_no_file(&e) => return Ok(None),
             Err(e) => return Err(LogError::io("open", &path)(e)),
         };
         let read = || {
