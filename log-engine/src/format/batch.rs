@@ -351,6 +351,14 @@ impl<'a> BatchView<'a> {
         })
     }
 
+    /// Producer id, epoch and base sequence as they stand in the header, whether they make sense together or not: -1 is
+    /// none. For whoever shows the bytes; [`BatchView::producer`] says what they mean.
+    #[must_use]
+    pub fn raw_producer(&self) -> (i64, i16, i32) {
+        let epoch = i16::from_be_bytes(array(self.bytes, PRODUCER_EPOCH_AT));
+        (read_i64(self.bytes, PRODUCER_ID_AT), epoch, read_i32(self.bytes, BASE_SEQUENCE_AT))
+    }
+
     /// How many records it holds; fewer than its offsets after compaction, possibly none.
     #[must_use]
     pub fn record_count(&self) -> u32 {

@@ -67,6 +67,11 @@ impl<E: Entry> Table<E> {
 
     /// The last entry of those in front for which `holds`.
     pub(super) fn last_where(&self, holds: impl Fn(E) -> bool) -> Option<E> {
+        self.last_two_where(holds)[0]
+    }
+
+    /// The same and the one before it.
+    pub(super) fn last_two_where(&self, holds: impl Fn(E) -> bool) -> [Option<E>; 2] {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -76,7 +81,7 @@ impl<E: Entry> Table<E> {
                 high = middle;
             }
         }
-        self.get(low.checked_sub(1)?)
+        [1, 2].map(|back| self.get(low.checked_sub(back)?))
     }
 
     /// Appends an entry that the caller knows may follow.

@@ -36,7 +36,7 @@ mod crash;
 mod fault;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
-mod readonly;
+mod read_only;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
 #[expect(unsafe_code, reason = "a signal handler and the memory that it looks at")]
@@ -53,7 +53,7 @@ pub use crash::{CrashStorage, Survivors};
 pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
-pub use readonly::ReadOnlyStorage;
+pub use read_only::ReadOnlyStorage;
 pub use real::RealStorage;
 pub use sigbus::install_sigbus_handler;
 

@@ -1,6 +1,6 @@
 //! Finding offsets and times, and making indexes anew when they do not hold.
 
-use super::{BatchAt, Indexes, Piece, Segment};
+use super::{BatchAt, Indexes, Piece, Segment, Walk};
 use crate::error::{LogError, Result};
 use crate::format::batch::BatchView;
 use crate::format::names::FileKind;
@@ -53,26 +53,54 @@ impl Segment {
 
     fn locate_by_index(&self, offset: Offset) -> Result<Scan> {
         let entry = self.with_indexes(|indexes| indexes.offsets.lookup(offset))?;
-        let Some(entry) = entry else { return self.scan(Position::ZERO, offset) };
+        let Some(entry) = entry else { return Self::scan(self.walk(Position::ZERO), offset) };
         let promised = entry.offset.from_base(self.base);
-        // The entry of a batch that is not published yet leads nowhere, and nothing was promised.
-        match self.walk(entry.position).next() {
-            Some(Ok(first)) if promised.is_some_and(|promised| first.base_offset <= promised) => {}
-            None => {}
+        let mut walk = self.walk(entry.position);
+        match walk.next() {
+            Some(Ok(first)) if promised.is_some_and(|promised| first.base_offset <= promised) => {
+                if first.last_offset >= offset {
+                    return Ok(Scan::Found(first));
+                }
+            }
+            // The entry of a batch that is not published yet leads nowhere, and nothing was promised.
+            None => return Ok(Scan::Nothing),
             Some(Ok(_) | Err(LogError::Corrupt { .. })) => return Ok(Scan::Misled),
             Some(Err(other)) => return Err(other),
         }
-        self.scan(entry.position, offset)
+        Self::scan(walk, offset)
     }
 
-    fn scan(&self, from: Position, offset: Offset) -> Result<Scan> {
-        for batch in self.walk(from) {
+    fn scan(walk: Walk<'_>, offset: Offset) -> Result<Scan> {
+        for batch in walk {
             let batch = batch?;
             if batch.last_offset >= offset {
                 return Ok(Scan::Found(batch));
             }
         }
         Ok(Scan::Nothing)
+    }
+
+    /// A batch that an index entry names and that begins in `[after, before)` and holds offsets below `below`, as near to
+    /// the end of them as the index knows one; `None` if there is none, or if what is there is not what the entry says.
+    pub(crate) fn batch_before(
+        &self,
+        after: Position,
+        before: Position,
+        below: Offset,
+        fits: impl Fn(&BatchAt) -> bool,
+    ) -> Option<BatchAt> {
+        // Two: the last one may be cut off by the end.
+        let entries = self.with_indexes(|indexes| indexes.offsets.last_before(before, below)).ok()?;
+        for entry in entries.into_iter().flatten().filter(|entry| entry.position > after) {
+            let batch = self.walk(entry.position).next()?.ok()?;
+            if Some(batch.last_offset) != entry.offset.from_base(self.base) {
+                return None;
+            }
+            if fits(&batch) {
+                return Some(batch);
+            }
+        }
+        None
     }
 
     /// The last batch; `None` without one.

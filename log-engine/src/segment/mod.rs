@@ -281,8 +281,9 @@ impl Segment {
     }
 
     /// An error of this segment's `.log` file.
-    fn io(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::LogError + use<> {
-        crate::error::LogError::io(op, self.path())
+    fn io(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::LogError + use<'_> {
+        // Not before there is an error: making the name is a good part of a small read.
+        move |source| crate::error::LogError::io(op, self.path())(source)
     }
 
     fn corrupt(&self, position: Position, reason: crate::format::CorruptReason) -> crate::error::LogError {
