@@ -143,6 +143,10 @@ impl DataDir {
     /// Fails if the directory is not where it was when its lock was taken: it was moved, removed, or something was put in
     /// its place. Nothing is made there then, least of all an empty log where there was one.
     pub(super) fn check_home(&self, storage: &dyn Storage) -> Result<()> {
+        if self.lock.lock().is_none() {
+            // A copy that is being made, or a store that was closed.
+            return Ok(());
+        }
         let lock = self.path.join(".lock");
         match storage.exists(&lock) {
             Ok(true) => Ok(()),
