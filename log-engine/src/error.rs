@@ -186,6 +186,18 @@ impl LogError {
         }
     }
 
+    /// Says of a directory on a file system that takes no writes what can be done about it.
+    pub(crate) fn name_read_only(self, dir: &Path) -> Self {
+        match self {
+            Self::Io { ref source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
+                let problem = "lies on a file system that is mounted read-only: mount it for writing, or only read \
+                               the log (LogReader)";
+                Self::Directory { path: dir.to_owned(), problem: problem.to_owned() }
+            }
+            other => other,
+        }
+    }
+
     /// Turns an operating system's answer into an error that says what was tried on which file.
     pub fn io(op: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { op, path: path.as_ref().to_owned(), source }

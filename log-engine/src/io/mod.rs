@@ -66,7 +66,7 @@ pub enum OpenMode {
     ReadWrite,
     /// Must not exist; is created; reads and writes.
     CreateNew,
-    /// Is created or cut to nothing; only for files of ours that are never mapped (checkpoints, temporary files).
+    /// Is created or cut to nothing, or replaced by a new file if it has a second name; only for files of ours that are never mapped (checkpoints, temporary files).
     Truncate,
 }
 

@@ -85,12 +85,21 @@ impl RealStorage {
         match mode {
             OpenMode::Read | OpenMode::ReadWrite => {}
             OpenMode::CreateNew => drop(options.create_new(true)),
-            OpenMode::Truncate => drop(options.create(true).truncate(true)),
+            OpenMode::Truncate => drop(options.create(true)),
         }
         // O_NONBLOCK has no meaning for files, and keeps a FIFO of that name from holding us up.
         let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-        if !file.metadata()?.is_file() {
+        let meta = file.metadata()?;
+        if !meta.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+        }
+        if mode == OpenMode::Truncate {
+            if meta.nlink() > 1 {
+                // Somebody else's too: it keeps its content, and the name becomes a new file's.
+                fs::remove_file(path)?;
+                return self.open_real(path, OpenMode::CreateNew);
+            }
+            file.set_len(0)?;
         }
         Ok(RealFile { file, max_maps: self.max_maps })
     }

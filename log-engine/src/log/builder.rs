@@ -119,6 +119,11 @@ impl LogBuilder {
     ///
     /// As [`Log::open`].
     pub fn open(self) -> Result<Arc<Log>> {
+        let dir = self.dir.clone();
+        self.open_writable().map_err(|error| error.name_read_only(&dir))
+    }
+
+    fn open_writable(self) -> Result<Arc<Log>> {
         self.config.check()?;
         let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));

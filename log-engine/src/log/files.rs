@@ -2,6 +2,7 @@
 
 use crate::error::{LogError, Result};
 use crate::io::{OpenMode, Storage, StorageFile};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
@@ -40,6 +41,11 @@ fn write_fresh(storage: &dyn Storage, path: &Path, bytes: &[u8], durable: bool) 
     let file = storage.open(path, OpenMode::Truncate).map_err(LogError::io("create", path))?;
     file.write_all_at(&[bytes], 0).map_err(LogError::io("write", path))?;
     if durable { file.sync_data().map_err(LogError::io("sync", path)) } else { Ok(()) }
+}
+
+/// The answer where a directory that was opened is not where it was.
+pub(crate) fn moved_away() -> std::io::Error {
+    std::io::Error::new(ErrorKind::NotFound, "the directory was moved, removed or replaced while it was open")
 }
 
 /// Makes a directory and its missing parents, all of them with durable names; false if it was there.

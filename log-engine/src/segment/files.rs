@@ -88,6 +88,14 @@ fn unless_missing(result: std::io::Result<()>) -> std::io::Result<()> {
     }
 }
 
+/// Whether something else than a file has the name: a directory or a link, which is somebody's and stays. What is derived
+/// is made anew on the heap then.
+fn is_no_file(error: &std::io::Error) -> bool {
+    const LOOP: i32 = rustix::io::Errno::LOOP.raw_os_error();
+    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::IsADirectory)
+        || error.raw_os_error() == Some(LOOP)
+}
+
 impl Segment {
     /// Opens the `.log` file; the name cannot change meanwhile.
     pub(super) fn open_file(&self, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
@@ -103,7 +111,7 @@ impl Segment {
         let path = self.names.lock().path(kind);
         let file = match self.storage.open(&path, OpenMode::Read) {
             Ok(file) => file,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(e) if e.kind() == ErrorKind::NotFound || is_no_file(&e) => return Ok(None),
             Err(e) => return Err(LogError::io("open", &path)(e)),
         };
         let read = || {
@@ -140,8 +148,21 @@ impl Segment {
             Err(e) if e.kind() == ErrorKind::NotFound => self.storage.open(&path, OpenMode::CreateNew),
             other => other,
         };
-        let write = || open()?.write_all_at(&[bytes], at);
-        write().map_err(LogError::io("write", &path))
+        let write = || {
+            let file = open()?;
+            if file.links()? > 1 {
+                // Somebody else's too: it stays as it is, and a file of our own takes its name.
+                let mut whole = vec![0; usize::try_from(at).map_err(|_| ErrorKind::FileTooLarge)?];
+                file.read_exact_at(&mut whole, 0)?;
+                whole.extend_from_slice(bytes);
+                return Ok(Some(whole));
+            }
+            file.write_all_at(&[bytes], at).map(|()| None)
+        };
+        match write().map_err(LogError::io("write", &path))? {
+            Some(whole) => self.replace_derived(kind, &whole, true),
+            None => Ok(()),
+        }
     }
 
     /// Replaces a derived file as a whole: another reader's map of the old one stays as it is. `sync` makes the content

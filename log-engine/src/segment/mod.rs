@@ -20,6 +20,8 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * A file with a second name (`cp -al`, a snapshot) is somebody else's too, and is never written: that is looked at whenever
+//!   a file is opened to be written. Appends fail then, and the log goes on in a new segment ([`Segment::is_shared`]).
 //! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
 //!   they are read again with `pread`, which tells what is wrong.
 //! * The length of the file of an active segment says nothing: `end` does, and behind it are zeros. Sealing cuts them off,
@@ -91,6 +93,8 @@ pub struct Segment {
     /// The file of aborted transactions has entries that were not synced.
     txns_dirty: AtomicBool,
     role: Mutex<Role>,
+    /// Its file was found to have another name when it was to be written.
+    shared: AtomicBool,
     /// When the file last changed, as far as it was told: the time given to `open`, then that of appends.
     modified: Mutex<Option<Timestamp>>,
 }
@@ -247,6 +251,7 @@ impl Segment {
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             role: Mutex::default(),
             modified: Mutex::new(modified),
         }

@@ -291,6 +291,12 @@ impl Segment {
         Ok(file)
     }
 
+    /// Whether its file was found to have a second name when it was to be written: nothing was, and nothing can be.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
     /// The open file, opened for writing if it is not.
     pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
         self.note_use();
@@ -303,6 +309,12 @@ impl Segment {
         // Nobody else opens it for writing: that is the writer's alone.
         let mut open = self.open.write();
         let file = self.open_whole(OpenMode::ReadWrite)?;
+        if file.links().map_err(self.io("look at"))? > 1 {
+            self.shared.store(true, Ordering::Relaxed);
+            return Err(self.io("write")(io::Error::other(
+                "the file has a second name: it is somebody else's too",
+            )));
+        }
         self.hold(&mut open, &file);
         open.writable = true;
         Ok(file)

@@ -474,7 +474,11 @@ impl Segment {
         if writer.tail.is_cut_at(end) || !writer.appended && self.file_len()? == end {
             return Ok(());
         }
-        self.cut_at(writer)
+        match self.cut_at(writer) {
+            // A file with a second name stays as it is: zeros behind its end are a clean end.
+            Err(_) if self.is_shared() => Ok(()),
+            cut => cut,
+        }
     }
 
     /// Also gives back the blocks that were reserved behind the end.

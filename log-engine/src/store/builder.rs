@@ -141,7 +141,11 @@ impl StoreBuilder {
         }
         let storage = self.storage.unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
-        let dirs = self.dirs.iter().map(|dir| DataDir::lock(&*storage, dir)).collect::<Result<Vec<_>>>()?;
+        let dirs = self
+            .dirs
+            .iter()
+            .map(|dir| DataDir::lock(&*storage, dir).map_err(|error| error.name_read_only(dir)));
+        let dirs = dirs.collect::<Result<Vec<_>>>()?;
         let contents = dirs.iter().map(|dir| dir.look(&*storage)).collect::<Result<Vec<_>>>()?;
         check_no_twins(&dirs, &contents)?;
         if let Some(check) = self.check {

@@ -298,6 +298,7 @@ impl LogStore {
     }
 
     fn make(&self, dir: usize, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
+        self.dirs[dir].check_home(&*self.storage)?;
         let path = self.dirs[dir].path.join(name.to_string());
         if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
             return Err(named(name, "is the name of something else in the directory"));

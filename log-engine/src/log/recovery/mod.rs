@@ -103,7 +103,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let storage = &*request.storage;
     let dir = &request.dir;
     let listing = listing::list(storage, dir)?;
-    let (mark_file, mark) = MarkFile::read(storage, dir)?;
+    let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
     let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
     let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
     let epochs = Epochs::load(storage, dir);
@@ -112,7 +112,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let names_durable = request.made || names_last(&listing, mark.as_ref());
-    let report = apply(request, &listing, &decision, names_durable)?;
+    let marked = mark.map(|mark| (&mut mark_file, mark));
+    let report = apply(request, &listing, &decision, names_durable, marked)?;
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
