@@ -118,7 +118,7 @@ fn who_waits_for_a_sync_is_woken_by_whoever_syncs() {
     );
     append(&log, 1);
     assert!(log.poll_synced(offset(2), &mut cx, &mut slot).is_pending());
-    log.close().unwrap();
+    log.abandon();
     assert!(matches!(log.poll_synced(offset(2), &mut cx, &mut slot), Poll::Ready(Err(LogError::Closed))));
 }
 
