@@ -1,6 +1,7 @@
 //! Opening a log: settings, storage, and what the store knows about it.
 
 use super::append::Writer;
+use super::compact::{self, Compaction};
 use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
@@ -28,6 +29,7 @@ pub struct LogBuilder {
     clean: bool,
     recovery_point: Option<Offset>,
     start_offset: Option<Offset>,
+    compaction_point: Option<Offset>,
     lock: bool,
 }
 
@@ -41,6 +43,7 @@ impl LogBuilder {
             clean: false,
             recovery_point: None,
             start_offset: None,
+            compaction_point: None,
             lock: true,
         }
     }
@@ -88,6 +91,13 @@ impl LogBuilder {
         self
     }
 
+    /// What a checkpoint says the log is compacted to: counts if the log itself has no word of it.
+    #[must_use]
+    pub fn compaction_point(mut self, point: Option<Offset>) -> Self {
+        self.compaction_point = point;
+        self
+    }
+
     /// Whether to take the lock of the log's directory. Default yes; a store has its own.
     #[must_use]
     pub fn lock(mut self, lock: bool) -> Self {
@@ -113,9 +123,17 @@ impl LogBuilder {
             clean: self.clean,
             recovery_point: self.recovery_point,
             start_offset: self.start_offset,
-            gaps: self.config.cleanup_policy.compact,
+            gaps: self.config.cleanup_policy.compact || self.compaction_point.is_some(),
             now,
         })?;
+        let point = recovered.compaction_point.or(self.compaction_point);
+        // Whatever ended lower than it did was compacted no further.
+        let point = point.map(|point| point.min(recovered.end));
+        if point != recovered.compaction_point
+            && let Some(point) = point
+        {
+            compact::point::store(&*storage, &self.dir, point)?;
+        }
         if recovered.mark.is_none() {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
             files::sync_name(&*storage, &self.dir, self.lock)?;
@@ -137,6 +155,7 @@ impl LogBuilder {
             segment.release();
         }
         let recovered = Recovered { epochs, ..recovered };
+        let recovered = Recovered { compaction_point: point, ..recovered };
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
         Ok(Arc::new(log))
     }
@@ -184,6 +203,7 @@ impl LogBuilder {
             turns: SyncTurns::default(),
             marking: Mutex::new(marking),
             pending: Mutex::default(),
+            compaction: Compaction::new(recovered.compaction_point),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             in_order: AtomicBool::new(false),

@@ -18,10 +18,12 @@
 //! # Not here
 //!
 //! Names of logs and many of them (`store`), files and indexes of one segment (`segment`), threads: whoever embeds the
-//! log calls [`Log::sync_if_due`], [`Log::apply_retention`] and [`Log::remove_deleted`], or lets a store do it.
+//! log calls [`Log::sync_if_due`], [`Log::apply_retention`], [`Log::compact`] and [`Log::remove_deleted`], or lets a store
+//! do it.
 
 mod append;
 mod builder;
+mod compact;
 mod cursor;
 mod damage;
 mod end;
@@ -54,6 +56,8 @@ mod tests;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
+pub use compact::CompactionReport;
+pub(crate) use compact::Step;
 pub use cursor::Cursor;
 pub use damage::Damage;
 pub use end::WaitSlot;
@@ -75,6 +79,7 @@ use crate::segment::{Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
 use arc_swap::ArcSwap;
+use compact::Compaction;
 use end::PublishedOffset;
 use epochs::Epochs;
 use parking_lot::{Mutex, RwLock};
@@ -129,6 +134,7 @@ pub struct Log {
     turns: SyncTurns,
     marking: Mutex<Marking>,
     pending: Mutex<Vec<Pending>>,
+    compaction: Compaction,
     /// The first failure; set once.
     poison: OnceLock<String>,
     closed: AtomicBool,
@@ -310,6 +316,7 @@ impl Log {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        drop(self.compaction.stop());
         let outcome = self.flush_for_close();
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
         self.wake_everybody();
@@ -320,6 +327,7 @@ impl Log {
     /// Closes without writing anything: for a log whose directory is being deleted.
     pub fn abandon(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        drop(self.compaction.stop());
         // Whoever appends or syncs has the lock or the turn; afterwards nobody does.
         drop(self.writer.lock());
         drop(self.turns.take());
@@ -364,6 +372,6 @@ impl Log {
 
     /// Whether compaction may have left gaps between batches.
     fn has_gaps(&self) -> bool {
-        self.config.load().cleanup_policy.compact
+        self.config.load().cleanup_policy.compact || self.compaction.known_point().is_some()
     }
 }

@@ -19,6 +19,8 @@ const OFFSET_INDEXES: [FileKind; 2] = [FileKind::OffsetIndex, FileKind::TimeInde
 const DERIVED: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex];
 /// Read to the heap up to this size, mapped above: a map costs more than copying a few pages.
 const MAP_FROM: u64 = 16 * 1024;
+/// Ends the name of an index that is being written anew; whoever starts removes it.
+pub(crate) const TEMPORARY: &str = ".tmp";
 /// Copied at once when a front is copied.
 const COPY: usize = 1 << 20;
 
@@ -39,9 +41,22 @@ impl Names {
         self.dir.join(SegmentFile::live(self.base, kind).at(self.stage).name())
     }
 
-    /// The name under which a file is written that will take the place of `kind`; whoever starts removes it.
-    fn unfinished(&self, kind: FileKind) -> PathBuf {
-        self.dir.join(SegmentFile::live(self.base, kind).at(Stage::Cleaned).name())
+    /// The name under which a copy of a front is written; whoever starts removes it.
+    fn unfinished(&self) -> PathBuf {
+        self.dir.join(SegmentFile::live(self.base, FileKind::Log).at(Stage::Cleaned).name())
+    }
+
+    /// The name under which an index is written anew. Not `.cleaned`: a start would take that for a compaction that did
+    /// not finish, and the finished one beside it for a part of it.
+    fn temporary(&self, kind: FileKind) -> PathBuf {
+        let mut name = SegmentFile::live(self.base, kind).at(self.stage).name();
+        name.push_str(TEMPORARY);
+        self.dir.join(name)
+    }
+
+    /// The same files at another stage.
+    pub(super) fn at(self, stage: Stage) -> Self {
+        Self { stage, ..self }
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -133,7 +148,7 @@ impl Segment {
     /// durable before it gets the name.
     pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8], sync: bool) -> Result<()> {
         let path = self.names.lock().path(kind);
-        let fresh = self.names.lock().unfinished(kind);
+        let fresh = self.names.lock().temporary(kind);
         let write = || {
             let file = self.storage.open(&fresh, OpenMode::Truncate)?;
             file.write_all_at(&[bytes], 0)?;
@@ -186,6 +201,26 @@ impl Segment {
         Ok(())
     }
 
+    /// Takes all files to another stage, durably, the batches last: they are never there without what belongs to them.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; some files may have been renamed, and nobody knows what the disk holds.
+    pub(crate) fn advance(&self, to: Stage) -> Result<()> {
+        let mut names = self.names.lock();
+        let target = names.clone().at(to);
+        let sync = || self.storage.sync_dir(&target.dir).map_err(LogError::io("sync", &target.dir));
+        for kind in DERIVED {
+            let (from, to) = (names.path(kind), target.path(kind));
+            unless_missing(self.storage.rename(&from, &to)).map_err(LogError::io("rename", &from))?;
+        }
+        sync()?;
+        let (from, to) = (names.log(), target.log());
+        self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
+        *names = target.clone();
+        sync()
+    }
+
     /// Removes all files of the segment, under their present names. Readers that hold slices keep the content.
     ///
     /// # Errors
@@ -235,7 +270,7 @@ impl Segment {
     /// [`LogError::Io`]; whoever starts next removes the copy.
     pub fn copy_front(&self, to: Position) -> Result<Front> {
         assert!(to <= self.len(), "only published bytes can be kept");
-        let path = self.names.lock().unfinished(FileKind::Log);
+        let path = self.names.lock().unfinished();
         let file = self.storage.open(&path, OpenMode::Truncate).map_err(LogError::io("create", &path))?;
         let mut at = Position::ZERO;
         // Read, not mapped: what cannot be read must not become zeros in the copy.

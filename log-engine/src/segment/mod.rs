@@ -44,6 +44,7 @@ mod golden_tests;
 mod tests;
 
 pub use files::Front;
+pub(crate) use files::TEMPORARY;
 pub(crate) use piece::{Origin, Piece};
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
@@ -149,6 +150,27 @@ impl Segment {
     ) -> Result<Arc<Self>> {
         let segment = Self::new(storage, dir, base, Position::ZERO, None);
         segment.remove_derived()?;
+        let file = segment.open_file(OpenMode::CreateNew)?;
+        segment.start_empty(file, options, now);
+        Ok(Arc::new(segment))
+    }
+
+    /// Makes an empty segment that will take the place of others: its files are `.cleaned` until it
+    /// [advances](Segment::advance). Leftovers of an earlier try are removed.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::LogError::Io`].
+    pub(crate) fn create_cleaned(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base: Offset,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> Result<Arc<Self>> {
+        let mut segment = Self::new(storage, dir, base, Position::ZERO, None);
+        segment.names = Mutex::new(Names::new(dir, base).at(Stage::Cleaned));
+        segment.remove_files()?;
         let file = segment.open_file(OpenMode::CreateNew)?;
         segment.start_empty(file, options, now);
         Ok(Arc::new(segment))

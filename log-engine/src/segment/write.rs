@@ -35,10 +35,15 @@ impl From<&LogConfig> for SegmentOptions {
             segment_bytes: config.segment_bytes,
             index_interval_bytes: config.index_interval_bytes,
             segment_index_bytes: config.segment_index_bytes,
-            segment_ms: millis(config.segment_ms),
+            segment_ms: millis(config.segment_ms.min(longest_wait(config))),
             segment_jitter_ms: millis(config.segment_jitter_ms),
         }
     }
+}
+
+/// A record must not wait for its compaction in the active segment.
+fn longest_wait(config: &LogConfig) -> u64 {
+    config.max_compaction_lag_ms.filter(|_| config.cleanup_policy.compact).unwrap_or(u64::MAX)
 }
 
 /// What a segment needs to know of a batch that is appended.

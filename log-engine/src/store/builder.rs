@@ -85,6 +85,13 @@ impl StoreBuilder {
         self
     }
 
+    /// How often it is looked for logs to compact, while there are none; `None` for never. Default 15 s.
+    #[must_use]
+    pub fn compaction_interval(mut self, interval: Option<Duration>) -> Self {
+        self.schedule.compaction = interval;
+        self
+    }
+
     /// How often recovery points and log starts are written down. Default 60 s.
     #[must_use]
     pub fn recovery_point_interval(mut self, interval: Duration) -> Self {
@@ -150,6 +157,7 @@ impl StoreBuilder {
             checkpoints: Mutex::default(),
             schedule: self.schedule,
             done: Mutex::new(super::maintain::Done::at(now)),
+            compacting: Mutex::default(),
             report,
         }))
     }
@@ -206,6 +214,7 @@ impl Opener<'_> {
             .clean(notes.clean)
             .recovery_point(notes.recovery_points.get(name).copied())
             .start_offset(notes.log_starts.get(name).copied())
+            .compaction_point(notes.compacted.get(name).copied())
             .open()
     }
 }
@@ -263,7 +272,8 @@ fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (S
             Err(error) => {
                 let recovery_point = notes[dir].recovery_points.get(&name).copied();
                 let log_start = notes[dir].log_starts.get(&name).copied();
-                state.failed.insert(name.clone(), Failed { dir, recovery_point, log_start });
+                let compacted = notes[dir].compacted.get(&name).copied();
+                state.failed.insert(name.clone(), Failed { dir, recovery_point, log_start, compacted });
                 report.failed.push((name, error));
             }
         }

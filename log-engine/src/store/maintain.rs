@@ -19,6 +19,7 @@ const UNSYNCED_MAX: u64 = 512 * 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     pub(super) retention: Duration,
+    pub(super) compaction: Option<Duration>,
     pub(super) recovery_points: Duration,
     pub(super) high_watermarks: Duration,
 }
@@ -27,6 +28,7 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             retention: Duration::from_secs(300),
+            compaction: Some(Duration::from_secs(15)),
             recovery_points: Duration::from_secs(60),
             high_watermarks: Duration::from_secs(5),
         }
@@ -57,6 +59,10 @@ pub struct MaintenanceReport {
     pub segments_deleted: usize,
     /// Bytes in them.
     pub bytes_deleted: u64,
+    /// Logs whose compaction came to its end.
+    pub compacted: usize,
+    /// By how many bytes they are smaller now; some of these may have been gone before this round.
+    pub bytes_compacted_away: u64,
     /// Segments and whole logs whose files were removed after their delay.
     pub removed: usize,
     /// What went wrong, and on which log; the rest was done all the same.
@@ -72,7 +78,8 @@ struct Due {
 }
 
 impl LogStore {
-    /// Does what is due: background syncs, retention at the time `now`, the removal of what was deleted, checkpoints. To be
+    /// Does what is due: background syncs, retention and compaction at the time `now`, the removal of what was deleted,
+    /// checkpoints. Of compaction there is so much in a round that it is no longer than others. To be
     /// called about once a second, by one thread at a time or [`LogStore::spawn_maintenance`].
     ///
     /// Errors are reported and do not keep the rest from being done; a log that cannot sync is poisoned.
@@ -86,6 +93,7 @@ impl LogStore {
                 report.note(Some(name.clone()), error);
             }
         }
+        self.compact_some(&logs, now, &mut report);
         self.remove_doomed(&mut report);
         if due.recovery_points {
             for (_, log) in &logs {
@@ -192,7 +200,8 @@ impl LogStore {
             }
             for (name, failed) in &state.failed {
                 let (synced, start) = (failed.recovery_point, failed.log_start);
-                let known = Checkpointed { name: name.clone(), synced, end: None, start };
+                let compacted = failed.compacted;
+                let known = Checkpointed { name: name.clone(), synced, end: None, start, compacted };
                 by_dir.entry(failed.dir).or_default().push(known);
             }
         }
@@ -247,11 +256,12 @@ fn numbers_of(name: &LogName, log: &Log) -> Checkpointed {
         synced: Some(synced),
         end: Some(log.end_offset()),
         start: (start > first).then_some(start),
+        compacted: log.compaction_point(),
     }
 }
 
 impl MaintenanceReport {
-    fn note(&mut self, name: Option<LogName>, error: LogError) {
+    pub(super) fn note(&mut self, name: Option<LogName>, error: LogError) {
         // Closed meanwhile: that is no failure of maintenance.
         if !matches!(error, LogError::Closed) {
             self.errors.push((name, error));

@@ -7,6 +7,7 @@
 //!          recovery-point-offset-checkpoint     text, one line a log: synced to here
 //!          replication-offset-checkpoint        ends here
 //!          log-start-offset-checkpoint          begins here, if its first segment begins below
+//!          cleaner-offset-checkpoint            compacted to here, if it ever was
 //!          <topic>-<partition>/                 a log; partition.metadata in it has the topic's id, for tools of Kafka
 //!          <topic>-<partition>.<32 hex>-delete/ a deleted log, removed after file.delete.delay.ms or at the next start
 //! ```
@@ -26,6 +27,7 @@
 //! go on, one commit for many logs.
 
 mod builder;
+mod compact;
 mod dir;
 mod maintain;
 mod name;
@@ -104,6 +106,7 @@ pub struct LogStore {
     checkpoints: Mutex<Checkpoints>,
     schedule: maintain::Schedule,
     done: Mutex<maintain::Done>,
+    compacting: Mutex<compact::Compacting>,
     report: OpenReport,
 }
 
@@ -139,6 +142,7 @@ struct Failed {
     dir: usize,
     recovery_point: Option<Offset>,
     log_start: Option<Offset>,
+    compacted: Option<Offset>,
 }
 
 /// A deleted log's directory.

@@ -1,5 +1,7 @@
 //! Opening, closing, crashing, refusing, deleting and maintaining many logs.
 
+mod compacting;
+
 use super::*;
 use crate::format::build::{BatchBuilder, NewRecord};
 use crate::io::{

@@ -29,6 +29,7 @@ pub(crate) use state::{incoming_of, marker_of, sound_bytes};
 
 use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
+use super::compact::point;
 use super::damage::Damage;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
@@ -77,6 +78,8 @@ pub(crate) struct Recovered {
     pub(crate) segments: Vec<Kept>,
     pub(crate) start: Offset,
     pub(crate) end: Offset,
+    /// What the log says it is compacted to.
+    pub(crate) compaction_point: Option<Offset>,
     /// The batch that ends the last segment.
     pub(crate) last: Option<LastBatch>,
     pub(crate) damage: Vec<Damage>,
@@ -99,6 +102,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let dir = &request.dir;
     let listing = listing::list(storage, dir)?;
     let (mark_file, mark) = MarkFile::read(storage, dir)?;
+    let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
+    let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
     let epochs = Epochs::load(storage, dir);
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
@@ -113,6 +118,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     Ok(Recovered {
         start,
         end: decision.end,
+        compaction_point,
         last,
         damage: decision.damage,
         roll: decision.roll,
@@ -143,6 +149,7 @@ pub(crate) struct Looked {
 /// What opening would find if it believed nothing, from segment number `first` on. Writes nothing.
 pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) -> Result<Looked> {
     let storage = &*request.storage;
+    let request = &Request { gaps: request.gaps || listing.compacted, ..request.clone() };
     let (_, mark) = MarkFile::read(storage, &request.dir)?;
     let epochs = Epochs::load(storage, &request.dir);
     let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
@@ -213,12 +220,14 @@ fn marked_epoch(request: &Request, segment: &FoundSegment, mark: &Mark) -> Resul
     if segment.len < mark.position.to_u64() {
         return Ok(None);
     }
-    let Some(last) = mark.last_batch else { return Ok((mark.next_offset == segment.base).then_some(-1)) };
+    // A log that was compacted and then cut may end in a gap.
+    let follows = |end: Offset| end == mark.next_offset || end < mark.next_offset && request.gaps;
+    let Some(last) = mark.last_batch else { return Ok(follows(segment.base).then_some(-1)) };
     let mut scanner = Scanner::open(&*request.storage, &request.dir.join(&segment.name))?;
     let at = last.position.to_u64();
     let Some(batch) = scanner.intact(at)? else { return Ok(None) };
     let ends = at + batch.len() as u64 == mark.position.to_u64();
-    let same = ends && batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
+    let same = ends && batch.stored_crc() == last.crc && follows(batch.next_offset());
     Ok(same.then(|| batch.leader_epoch().map_or(-1, LeaderEpoch::get)))
 }
 
