@@ -96,10 +96,11 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use sync::{Marking, SyncTurns};
 
-/// One log. Share it as `Arc<Log>`; every method takes `&self`.
+/// One log. Share it as `Arc<Log>`, between any threads; every method takes `&self`.
 ///
-/// Dropping it is like the process being killed: everything accepted is there when it is opened again, after a scan of
-/// what was not synced. [`Log::close`] spares the scan.
+/// Dropping the last `Arc` (followers and streams hold one) is like the process being killed: nothing is written, the lock
+/// of the directory is free, and everything accepted is there when it is opened again, after a scan of what was not
+/// synced. [`Log::close`] spares the scan.
 ///
 /// ```
 /// use log_engine::{Log, LogConfig, NewRecord};
@@ -318,7 +319,8 @@ impl Log {
     }
 
     /// Syncs everything, writes indexes, producer state and mark, and gives back what was reserved. Wakes everybody who
-    /// waits. Appends are refused from now on, reads go on. A second call does nothing.
+    /// waits: followers read what is left and end, who waits for a sync is answered. Appends are refused from now on, reads
+    /// go on. A second call does nothing.
     ///
     /// # Errors
     ///
