@@ -104,16 +104,16 @@ impl From<CatalogError> for StartError {
 #[derive(Debug)]
 pub struct BrokerBuilder {
     config: Result<BrokerConfig, ConfigError>,
-    storage: Arc<dyn Storage>,
+    storage: Option<Arc<dyn Storage>>,
     clock: Arc<dyn Clock>,
     temporary: Option<TemporaryDir>,
 }
 
 impl BrokerBuilder {
-    /// Keeps the data there. The default is the file system.
+    /// Keeps the data there. The default is the file system, read as `log.read.mode` says.
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
-        self.storage = storage;
+        self.storage = Some(storage);
         self
     }
 
@@ -132,8 +132,9 @@ impl BrokerBuilder {
     pub async fn start(self) -> Result<Broker, StartError> {
         let config = Arc::new(self.config?);
         let limits = limits(&config);
+        guard_maps();
         // Blocking work off the runtime's threads: a start may have to read a lot of log.
-        let storage = Arc::clone(&self.storage);
+        let storage = self.storage.unwrap_or_else(|| real_storage(&config));
         let known = inspect_directories(&*storage, &config)?;
         let listeners = Listeners::bind(&listen_addresses(&config.listeners.bind)?, &limits)?;
         let addresses = listeners.addresses().into_iter().map(|(_, address)| address).collect();
@@ -200,7 +201,7 @@ impl Broker {
     pub fn builder(config: BrokerConfig) -> BrokerBuilder {
         BrokerBuilder {
             config: Ok(config),
-            storage: Arc::new(RealStorage::new()),
+            storage: None,
             clock: Arc::new(SystemClock::default()),
             temporary: None,
         }
@@ -222,7 +223,7 @@ impl Broker {
         let builder = settings.iter().fold(builder, |b, (key, value)| b.set(*key, *value));
         BrokerBuilder {
             config: builder.build(),
-            storage: Arc::new(RealStorage::new()),
+            storage: None,
             clock: Arc::new(SystemClock::default()),
             temporary: Some(dir),
         }
@@ -328,6 +329,22 @@ impl Drop for BlockingBroker {
         if let Err(error) = self.stop() {
             tracing::warn!(error = %Chain(&error), "a broker was not stopped cleanly");
         }
+    }
+}
+
+/// The file system, with or without maps.
+fn real_storage(config: &BrokerConfig) -> Arc<dyn Storage> {
+    Arc::new(if config.storage.read_by_map { RealStorage::new() } else { RealStorage::without_maps() })
+}
+
+/// Asks for the signal that a read through a map ends in when somebody shortens a segment file or the disk fails: one
+/// partition, or one connection, fails then, and not the process.
+fn guard_maps() {
+    match log_engine::io::install_sigbus_handler() {
+        Err(error) if error.kind() != io::ErrorKind::Unsupported => {
+            tracing::warn!(%error, "an error of the disk may end the process; log.read.mode=pread helps");
+        }
+        _ => {}
     }
 }
 

@@ -1,4 +1,4 @@
-//! What an append costs: `cargo run --release -p log-engine --example append_cost -- DIR [raw|log]`.
+//! What an append costs: `cargo run --release -p log-engine --example append_cost -- DIR [raw|log [SIZE]]`.
 //!
 //! `log`: nanoseconds of [`Log::append`] and [`Log::append_batch`] by size of the batch, in the page cache, beside a raw write
 //! of the same bytes with one checksum. `raw`: the median of a write and its sync, by the kind of block that is written to. Every
@@ -16,13 +16,13 @@ type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
     let mut args = std::env::args().skip(1);
-    let dir = args.next().ok_or("usage: append_cost DIR [raw|log]")?;
+    let dir = args.next().ok_or("usage: append_cost DIR [raw|log [SIZE]]")?;
     let what = args.next();
     if what.as_deref() != Some("log") {
         raw(Path::new(&dir))?;
     }
     if what.as_deref() != Some("raw") {
-        log(Path::new(&dir))?;
+        log(Path::new(&dir), &args.next().unwrap_or_default())?;
     }
     Ok(())
 }
@@ -39,18 +39,22 @@ fn noise(len: usize) -> Vec<u8> {
     std::iter::repeat_with(next).take(len).collect()
 }
 
-fn log(dir: &Path) -> Outcome {
+/// All sizes whose name has `only` in it.
+fn log(dir: &Path, only: &str) -> Outcome {
     for (name, count, size, rounds) in [
-        ("1 x 100 B", 1, 100, 2_000_000_u32),
-        ("100 x 100 B", 100, 100, 100_000),
-        ("1 x 1 KiB", 1, 1024, 500_000),
-        ("1 x 2 KiB", 1, 2048, 300_000),
-        ("1 x 4 KiB", 1, 4096, 200_000),
-        ("1 x 8 KiB", 1, 8192, 100_000),
-        ("16 x 1 KiB", 16, 1024, 60_000),
-        ("1 x 64 KiB", 1, 64 << 10, 15_000),
-        ("1 x 1 MB", 1, 1_000_000, 1_000),
+        ("1 x 100 B", 1, 100, 1_000_000_u32),
+        ("100 x 100 B", 100, 100, 50_000),
+        ("1 x 1 KiB", 1, 1024, 200_000),
+        ("1 x 2 KiB", 1, 2048, 100_000),
+        ("1 x 4 KiB", 1, 4096, 50_000),
+        ("1 x 8 KiB", 1, 8192, 25_000),
+        ("16 x 1 KiB", 16, 1024, 15_000),
+        ("1 x 64 KiB", 1, 64 << 10, 4_000),
+        ("1 x 1 MB", 1, 1_000_000, 300),
     ] {
+        if !name.contains(only) {
+            continue;
+        }
         let value = noise(size);
         let records = vec![NewRecord::value(&value); count];
         let mut builder = BatchBuilder::new();
@@ -59,8 +63,8 @@ fn log(dir: &Path) -> Outcome {
         }
         let batch = builder.finish()?;
         let payload = (count * size) as f64;
-        let records_cost = median(dir, rounds, |log| log.append(&records).map(drop))?;
-        let ready_cost = median(dir, rounds, |log| log.append_batch(&batch, Origin::Client).map(drop))?;
+        let records_cost = best(dir, rounds, |log| log.append(&records).map(drop))?;
+        let ready_cost = best(dir, rounds, |log| log.append_batch(&batch, Origin::Client).map(drop))?;
         let raw_cost = raw_write(dir, &batch, rounds)?;
         let rate = |ns: f64| payload * 1000.0 / ns;
         println!(
@@ -73,39 +77,46 @@ fn log(dir: &Path) -> Outcome {
     Ok(())
 }
 
-/// The mean of a call, of the median of three rounds on a fresh log.
-fn median(
+/// Nanoseconds that this thread has run: what other processes take is not counted.
+fn run_time() -> f64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    stat.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+/// The mean time of a call on a fresh log, of the best of five rounds.
+fn best(
     dir: &Path,
     rounds: u32,
     call: impl Fn(&Log) -> log_engine::Result<()>,
 ) -> Result<f64, Box<dyn Error>> {
-    let mut found = Vec::new();
-    for _ in 0..3 {
+    let mut best = f64::MAX;
+    for _ in 0..5 {
         let dir = dir.join("cost-0");
         let config = LogConfig { segment_bytes: 256 << 20, ..LogConfig::default() };
         let log = Log::open(&dir, config)?;
-        let started = Instant::now();
+        call(&log)?;
+        let started = run_time();
         for _ in 0..rounds {
             call(&log)?;
         }
-        found.push(started.elapsed().as_nanos() as f64 / f64::from(rounds));
+        best = best.min((run_time() - started) / f64::from(rounds));
         log.abandon();
+        drop(log);
         std::fs::remove_dir_all(dir)?;
     }
-    found.sort_by(f64::total_cmp);
-    Ok(found[1])
+    Ok(best)
 }
 
 /// The same bytes by one write each, into blocks that were reserved, after one checksum.
 fn raw_write(dir: &Path, bytes: &[u8], rounds: u32) -> Result<f64, Box<dyn Error>> {
-    let mut found = Vec::new();
-    for _ in 0..3 {
+    let mut best = f64::MAX;
+    for _ in 0..5 {
         let path = dir.join("raw");
-        let started = Instant::now();
+        let started = run_time();
         let (mut file, mut at, mut sums) = (fresh(&path)?, 0, 0_u64);
         for _ in 0..rounds {
             if at + bytes.len() as u64 > 256 << 20 {
-                std::fs::remove_file(&path)?;
+                std::fs::rename(&path, dir.join("old"))?;
                 (file, at) = (fresh(&path)?, 0);
             }
             if at % (16 << 20) + bytes.len() as u64 > 16 << 20 || at == 0 {
@@ -116,57 +127,71 @@ fn raw_write(dir: &Path, bytes: &[u8], rounds: u32) -> Result<f64, Box<dyn Error
             at += bytes.len() as u64;
         }
         std::hint::black_box(sums);
-        found.push(started.elapsed().as_nanos() as f64 / f64::from(rounds));
+        best = best.min((run_time() - started) / f64::from(rounds));
         std::fs::remove_file(&path)?;
+        let _ = std::fs::remove_file(dir.join("old"));
     }
-    found.sort_by(f64::total_cmp);
-    Ok(found[1])
+    Ok(best)
 }
 
 fn fresh(path: &Path) -> std::io::Result<Arc<dyn StorageFile>> {
     RealStorage::new().open(path, OpenMode::CreateNew)
 }
 
-const KINDS: [&str; 3] = ["growing", "reserved", "zero-filled"];
+/// Kinds of blocks that are written to and synced.
+const KINDS: [&str; 4] = ["growing", "reserved", "zero-filled", "stored"];
 
 fn raw(dir: &Path) -> Outcome {
-    println!("median of a write and its sync, in microseconds (p99)");
+    println!("a write and its sync, in microseconds: median (p25, p99); kinds of blocks in turn");
     for size in [4 << 10, 16 << 10, 64 << 10, 256 << 10] {
         let bytes = noise(size);
-        print!("{:>8} B", size);
-        for kind in KINDS {
-            let mut found = synced(dir, kind, &bytes, 300)?;
-            found.sort_by(f64::total_cmp);
-            print!("   {kind} {:>5.0} ({:>5.0})", found[150], found[297]);
+        let mut found = synced(dir, &bytes, 400)?;
+        print!("{size:>8} B");
+        for (kind, times) in KINDS.iter().zip(&mut found) {
+            times.sort_by(f64::total_cmp);
+            print!("   {kind} {:>5.0} ({:>5.0}, {:>5.0})", times[200], times[100], times[396]);
         }
         println!();
     }
     Ok(())
 }
 
-/// Microseconds of each of `count` writes with their syncs.
-fn synced(dir: &Path, kind: &str, bytes: &[u8], count: usize) -> Result<Vec<f64>, Box<dyn Error>> {
-    let path = dir.join("raw");
-    let file = fresh(&path)?;
+/// Microseconds of each of `count` writes with their syncs, for each kind.
+fn synced(dir: &Path, bytes: &[u8], count: usize) -> Result<[Vec<f64>; KINDS.len()], Box<dyn Error>> {
     let whole = (bytes.len() * count) as u64;
-    match kind {
-        "reserved" => file.reserve(0, whole)?,
-        "zero-filled" => {
-            let zeros = vec![0; 1 << 20];
-            for at in (0..whole).step_by(1 << 20) {
-                file.write_all_at(&[&zeros], at)?;
+    let mut files = Vec::new();
+    for kind in KINDS {
+        let file = fresh(&dir.join(kind))?;
+        match kind {
+            "reserved" => file.reserve(0, whole)?,
+            "zero-filled" => {
+                let zeros = vec![0; 1 << 20];
+                for at in (0..whole).step_by(1 << 20) {
+                    file.write_all_at(&[&zeros], at)?;
+                }
             }
+            _ => {}
         }
-        _ => {}
-    }
-    file.sync_data()?;
-    let mut found = Vec::new();
-    for n in 0..count {
-        let started = Instant::now();
-        file.write_all_at(&[bytes], (n * bytes.len()) as u64)?;
         file.sync_data()?;
-        found.push(started.elapsed().as_secs_f64() * 1e6);
+        files.push(file);
     }
-    std::fs::remove_file(path)?;
+    let mut window = files[3].window(0, whole)?.ok_or("a file system without windows")?;
+    let mut found = [const { Vec::new() }; KINDS.len()];
+    for n in 0..count {
+        let at = (n * bytes.len()) as u64;
+        for (kind, file) in files.iter().enumerate() {
+            let started = Instant::now();
+            if kind == 3 {
+                window.store(at, bytes)?;
+            } else {
+                file.write_all_at(&[bytes], at)?;
+            }
+            file.sync_data()?;
+            found[kind].push(started.elapsed().as_secs_f64() * 1e6);
+        }
+    }
+    for kind in KINDS {
+        std::fs::remove_file(dir.join(kind))?;
+    }
     Ok(found)
 }

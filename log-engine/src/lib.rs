@@ -76,6 +76,16 @@ pub use log::{
     Appended, Cursor, Damage, Log, LogBuilder, LogReader, LogStats, Origin, ProducerState, ReadLimits,
     ReadSlices, RecordBatch, RecordBatches, Snapshot,
 };
+pub use log::{inspect, repair};
 pub use segment::FileSlice;
 pub use store::{LogName, LogStore, StoreBuilder};
 pub use types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
+
+/// The guide and the crate's README: their examples are run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../docs/EMBEDDING.md")]
+    mod embedding {}
+    #[doc = include_str!("../README.md")]
+    mod readme {}
+}

@@ -3,21 +3,24 @@
 //! ```text
 //! corrente                                                   as `corrente server`
 //! corrente server [FILE.properties] [--override key=value]... [--env]
+//! corrente log dump | verify | repair | stat PATH...         as `logtool` says
 //! corrente --version | --help
 //! ```
 //!
-//! Exit codes: 0 after a clean stop, 1 for a failure, 2 for a command line that cannot be read. A failure is one
-//! sentence on stderr that says what to do next.
+//! Exit codes: 0 after a clean stop, 1 for a failure, 2 for a command line that cannot be read; `log` has its own. A
+//! failure is one sentence on stderr that says what to do next.
 //!
 //! # Not here
 //!
 //! The broker itself (`server`).
 
 mod log;
+mod logtool;
 mod server;
 
 use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
+use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -33,22 +36,32 @@ struct Cli {
 enum Command {
     /// Run the broker until SIGTERM or SIGINT.
     Server(server::Args),
+    /// Look at the files of logs, check them, repair them.
+    Log(logtool::Args),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let result = match cli.command {
-        Some(Command::Server(args)) => server::run(&args),
-        None => server::run(&server::Args::default()),
+    let done = |()| ExitCode::SUCCESS;
+    let (result, code): (Result<ExitCode, Box<dyn Error>>, _) = match cli.command {
+        Some(Command::Server(args)) => (server::run(&args).map(done), None),
+        Some(Command::Log(args)) => {
+            let result = logtool::run(&args);
+            let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
+            (result, code)
+        }
+        None => (server::run(&server::Args::default()).map(done), None),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+    match (result, code) {
+        (Ok(code), _) => code,
+        // Nobody is left to be told.
+        (Err(_), Some(None)) => ExitCode::SUCCESS,
+        (Err(error), code) => {
             // Nothing can be done about a closed stderr.
             let _ = writeln!(std::io::stderr(), "corrente: {}", Chain(&*error));
-            ExitCode::FAILURE
+            code.flatten().unwrap_or(ExitCode::FAILURE)
         }
     }
 }

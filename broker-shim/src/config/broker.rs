@@ -93,6 +93,8 @@ pub struct StorageConfig {
     pub log_dirs: Vec<PathBuf>,
     /// When a produce request that asked for all replicas is answered.
     pub durability: Durability,
+    /// Whether segments are read through maps; else with `pread`.
+    pub read_by_map: bool,
     /// How often old segments are looked for.
     pub retention_check_interval: Duration,
     /// How often recovery points are written.
@@ -369,6 +371,7 @@ fn storage(s: &Settings) -> Result<StorageConfig, ConfigError> {
     Ok(StorageConfig {
         log_dirs: names.into_iter().map(PathBuf::from).collect(),
         durability: if page_cache { Durability::PageCache } else { Durability::Sync },
+        read_by_map: s.text("log.read.mode") != Some("pread"),
         retention_check_interval: millis(s, "log.retention.check.interval.ms"),
         checkpoint_interval: millis(s, "log.flush.offset.checkpoint.interval.ms"),
         producer_id_expiration: millis(s, "producer.id.expiration.ms"),

@@ -137,6 +137,7 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     key("log.message.timestamp.difference.max.ms", Long(0, I64), FOREVER, "Old form of the two limits before and after.").dynamic(),
     key("log.message.timestamp.type", Choice(super::topic::TIMESTAMP_TYPES), "CreateTime", "Whose clock stamps the records.").dynamic(),
     key("log.preallocate", Bool, "false", "Whether segment files get their full size at once.").dynamic(),
+    key("log.read.mode", Choice(&["map", "pread"]), "map", "Corrente's own: whether segments are read through maps or by pread."),
     key("log.retention.bytes", UNLIMITED, "-1", "The size of a partition beyond which old segments go; -1: no limit.").dynamic(),
     key("log.retention.check.interval.ms", Long(1, I64), "300000", "How often old segments are looked for."),
     key("log.retention.hours", Int(-1, I32), "168", "How long records are kept, hours; log.retention.minutes and .ms go first."),

@@ -9,6 +9,7 @@
 //! | [`message`] | one entry of a message set, both ways |
 //! | `up` | a message set to one batch |
 //! | `down` | batches to a message set |
+//! | `stored` | entries that Kafka stored in these formats, for tools |
 //!
 //! # Invariants
 //!
@@ -23,9 +24,11 @@
 
 mod down;
 pub mod message;
+mod stored;
 mod up;
 
 pub use down::{DownConvertError, DownConverted, DownRules, down_convert};
+pub use stored::{StoredEntry, StoredMessage, check_stored};
 pub use up::{UpRules, up_convert};
 
 use log_engine::format::batch::MAGIC_AT;

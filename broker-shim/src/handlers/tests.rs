@@ -9,4 +9,5 @@ mod offline;
 mod old_formats;
 mod produce;
 mod rig;
+mod shortened;
 mod versions;

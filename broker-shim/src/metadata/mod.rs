@@ -10,6 +10,7 @@ mod engine;
 mod identity;
 mod log_catalog;
 mod name;
+mod offline;
 mod record;
 mod uuid;
 
@@ -20,6 +21,7 @@ pub use checks::MAX_PARTITIONS;
 pub use identity::DirectoryError;
 pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_directories};
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
+pub use offline::compacted_topics;
 pub use uuid::Uuid;
 
 use crate::config::Escaped;

@@ -7,6 +7,9 @@
 //! a thread that serves other connections, too. The first [`MAX_SENDFILE`] bytes of a range are not looked at: who
 //! made the answer has seen to it that they are there.
 //!
+//! Mapped bytes are the file's only as long as its map says so ([`FileSlice::intact`]): it is asked before each write and
+//! after the last. If somebody has shortened the file, or the disk failed, the connection is closed.
+//!
 //! # Not here
 //!
 //! What an answer says (`handlers`), when it may be written (`connection`).
@@ -123,15 +126,18 @@ pub(crate) async fn write(
     traffic: &Traffic,
     stall: Duration,
 ) -> Result<(), WriteError> {
-    map_small(parts).map_err(WriteError::Storage)?;
+    let mapped = map_small(parts).map_err(WriteError::Storage)?;
+    check_intact(&mapped)?;
     while let Some(first) = parts.front_mut() {
         match first {
             part if part.is_empty() => {
                 parts.pop_front();
             }
             Part::Bytes(_) => {
-                let written = retry(stream, stall, || gathered(stream, parts)).await?;
+                let written = retry(stream, stall, || gathered(stream, parts)).await.map_err(of_write)?;
                 Traffic::count(&traffic.writes, &traffic.bytes_written, written);
+                // Between the look before and the write somebody else may have met the hole.
+                check_intact(&mapped)?;
                 advance(parts, written);
             }
             Part::File(slice) => {
@@ -144,15 +150,35 @@ pub(crate) async fn write(
     Ok(())
 }
 
-/// Turns ranges that are too short for `sendfile` into mapped bytes.
-fn map_small(parts: &mut VecDeque<Part>) -> io::Result<()> {
+/// Turns ranges that are too short for `sendfile` into mapped bytes, and answers which.
+fn map_small(parts: &mut VecDeque<Part>) -> io::Result<Vec<FileSlice>> {
+    let mut mapped = Vec::new();
     for part in parts {
         let Part::File(slice) = part else { continue };
         if slice.len() < SENDFILE_FROM {
-            *part = Part::Bytes(slice.bytes()?);
+            let bytes = slice.bytes()?;
+            if let Part::File(slice) = std::mem::replace(part, Part::Bytes(bytes)) {
+                mapped.push(slice);
+            }
         }
     }
-    Ok(())
+    Ok(mapped)
+}
+
+/// Refuses to go on with an answer of which some bytes are not the file's any more.
+fn check_intact(mapped: &[FileSlice]) -> Result<(), WriteError> {
+    match mapped.iter().find(|slice| !slice.intact()) {
+        None => Ok(()),
+        Some(slice) => Err(WriteError::Storage(lost(slice))),
+    }
+}
+
+fn lost(slice: &FileSlice) -> io::Error {
+    let (base, at) = (slice.segment_base(), slice.position());
+    io::Error::other(format!(
+        "{} bytes at {at} of segment {base} cannot be read through its map",
+        slice.len()
+    ))
 }
 
 /// One gathered write of the leading pieces in memory; `MSG_MORE` if a file follows, so that the head does not
@@ -219,6 +245,14 @@ fn of_sendfile(error: io::Error) -> WriteError {
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => error.into(),
         _ => WriteError::Storage(error),
     }
+}
+
+/// The same for a write from memory: bytes of a map that cannot be read are the file's failure, not the peer's.
+fn of_write(error: io::Error) -> WriteError {
+    if error.raw_os_error() == Some(rustix::io::Errno::FAULT.raw_os_error()) {
+        return WriteError::Storage(error);
+    }
+    error.into()
 }
 
 /// Tries `op` whenever the socket takes bytes; an error after `stall` without that.

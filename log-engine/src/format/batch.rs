@@ -251,6 +251,12 @@ impl<'a> BatchView<'a> {
         Ok(view)
     }
 
+    /// Of exactly the bytes of a batch that was found sound. Some may be zeros by now, if they were a view of a file that
+    /// cannot be read any more: what is told is then wrong, but nothing fails over it.
+    pub(crate) const fn of_checked(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     fn check_structure(&self) -> Result<(), CorruptReason> {
         let field = |field, value| Err(CorruptReason::Field { field, value });
         let base = read_i64(self.bytes, 0);
@@ -343,6 +349,14 @@ impl<'a> BatchView<'a> {
             epoch: ProducerEpoch::new(i16::from_be_bytes(array(self.bytes, PRODUCER_EPOCH_AT)))?,
             base_sequence: Sequence::new(read_i32(self.bytes, BASE_SEQUENCE_AT)),
         })
+    }
+
+    /// Producer id, epoch and base sequence as they stand in the header, whether they make sense together or not: -1 is
+    /// none. For whoever shows the bytes; [`BatchView::producer`] says what they mean.
+    #[must_use]
+    pub fn raw_producer(&self) -> (i64, i16, i32) {
+        let epoch = i16::from_be_bytes(array(self.bytes, PRODUCER_EPOCH_AT));
+        (read_i64(self.bytes, PRODUCER_ID_AT), epoch, read_i32(self.bytes, BASE_SEQUENCE_AT))
     }
 
     /// How many records it holds; fewer than its offsets after compaction, possibly none.

@@ -101,7 +101,13 @@ impl BatchBuilder {
     /// The same with room for `bytes` of records.
     #[must_use]
     pub fn with_capacity(bytes: usize) -> Self {
-        let mut buffer = Vec::with_capacity(HEADER_LEN.saturating_add(bytes));
+        Self::reusing(Vec::with_capacity(HEADER_LEN.saturating_add(bytes)))
+    }
+
+    /// The same in a buffer that was used before; what is in it is forgotten.
+    #[must_use]
+    pub fn reusing(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
         buffer.resize(HEADER_LEN, 0);
         Self {
             bytes: buffer,

@@ -31,7 +31,9 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).ok().and_then(Timestamp::from_millis).unwrap_or_default()
+        // Not `as_millis`: a division of 128 bits for each append.
+        let millis = since.as_secs().saturating_mul(1000).saturating_add(u64::from(since.subsec_millis()));
+        i64::try_from(millis).ok().and_then(Timestamp::from_millis).unwrap_or_default()
     }
 
     fn monotonic(&self) -> Duration {

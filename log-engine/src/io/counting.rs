@@ -5,6 +5,7 @@ use crate::types::Timestamp;
 use bytes::Bytes;
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -193,6 +194,11 @@ impl StorageFile for CountingFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.counters.add(Op::Look, 0);
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.counters.add(Op::Look, 0);
         self.inner.len()
@@ -271,6 +277,10 @@ impl Map for CountingMap {
     fn slice(self: Arc<Self>, pos: u64, len: usize, published: u64) -> Bytes {
         self.counters.add(Op::Slice, len as u64);
         Arc::clone(&self.inner).slice(pos, len, published)
+    }
+
+    fn lost(&self) -> Option<Range<u64>> {
+        self.inner.lost()
     }
 }
 

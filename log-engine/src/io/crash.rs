@@ -477,6 +477,10 @@ impl StorageFile for CrashFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
     }

@@ -188,6 +188,11 @@ impl StorageFile for FaultFile {
         self.inner.id()
     }
 
+    fn links(&self) -> io::Result<u64> {
+        self.plan.call(Op::Look)?;
+        self.inner.links()
+    }
+
     fn len(&self) -> io::Result<u64> {
         self.plan.call(Op::Look)?;
         self.inner.len()

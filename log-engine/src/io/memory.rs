@@ -1,7 +1,8 @@
 //! A file system in memory, for tests: fast, private, and the base of storages that crash.
 //!
 //! It behaves as a careful file system does: an unlinked file lives on in its handles, a rename replaces, a
-//! directory must exist before a file is made in it. There is nothing to sync. Slices of maps are copies.
+//! directory must exist before a file is made in it. There is nothing to sync. Slices of maps are copies; bytes of a
+//! map that the file has not got (somebody shortened it) are zeros and lost, as with the handler of real maps.
 
 use super::{
     Clock, DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile, SystemClock,
@@ -12,6 +13,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +52,8 @@ enum Node {
 struct Inode {
     id: FileId,
     shared: std::sync::Weak<Shared>,
+    /// How many names it has.
+    links: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -117,15 +121,16 @@ impl MemStorage {
             self.shared.next_id.fetch_max(id.0 + 1, Ordering::Relaxed);
             self.shared.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let state = Mutex::new(State { bytes, modified });
-            Arc::new(Inode { id, shared: Arc::downgrade(&self.shared), state })
+            Arc::new(Inode { id, shared: Arc::downgrade(&self.shared), links: AtomicU64::new(0), state })
         });
-        names.insert(normal(path), Node::File(inode));
+        set_name(&mut names, normal(path), Node::File(inode));
     }
 
     fn new_file(&self) -> Arc<Inode> {
         Arc::new(Inode {
             id: FileId(self.shared.next_id.fetch_add(1, Ordering::Relaxed)),
             shared: Arc::downgrade(&self.shared),
+            links: AtomicU64::new(0),
             state: Mutex::new(State { bytes: Vec::new(), modified: self.shared.clock.now() }),
         })
     }
@@ -169,6 +174,24 @@ fn check_dir(names: &BTreeMap<PathBuf, Node>, dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Gives a name to a file or a directory; what had it loses it.
+fn set_name(names: &mut BTreeMap<PathBuf, Node>, path: PathBuf, node: Node) {
+    if let Node::File(inode) = &node {
+        inode.links.fetch_add(1, Ordering::Relaxed);
+    }
+    if let Some(Node::File(old)) = names.insert(path, node) {
+        old.links.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn take_name(names: &mut BTreeMap<PathBuf, Node>, path: &Path) -> Option<Node> {
+    let node = names.remove(path);
+    if let Some(Node::File(inode)) = &node {
+        inode.links.fetch_sub(1, Ordering::Relaxed);
+    }
+    node
+}
+
 /// All names below `dir`, not `dir` itself.
 fn below(names: &BTreeMap<PathBuf, Node>, dir: &Path) -> Vec<PathBuf> {
     let inside = |path: &&PathBuf| path.starts_with(dir) && path.as_path() != dir;
@@ -195,7 +218,7 @@ impl Storage for MemStorage {
             (None, _) => {
                 check_parent(&names, &path)?;
                 let inode = self.new_file();
-                names.insert(path, Node::File(Arc::clone(&inode)));
+                set_name(&mut names, path, Node::File(Arc::clone(&inode)));
                 inode
             }
         };
@@ -247,12 +270,12 @@ impl Storage for MemStorage {
             _ => {}
         }
         for old in below(&names, &from) {
-            let moved = names.remove(&old).expect("listed under this lock");
+            let moved = take_name(&mut names, &old).expect("listed under this lock");
             let rest = old.strip_prefix(&from).expect("it lies below").to_owned();
-            names.insert(to.join(rest), moved);
+            set_name(&mut names, to.join(rest), moved);
         }
-        names.remove(&from);
-        names.insert(to, node);
+        take_name(&mut names, &from);
+        set_name(&mut names, to, node);
         Ok(())
     }
 
@@ -268,7 +291,7 @@ impl Storage for MemStorage {
             return Err(error(ErrorKind::AlreadyExists));
         }
         check_parent(&names, &to)?;
-        names.insert(to, node);
+        set_name(&mut names, to, node);
         Ok(())
     }
 
@@ -279,7 +302,7 @@ impl Storage for MemStorage {
             None => Err(error(ErrorKind::NotFound)),
             Some(Node::Dir) => Err(error(ErrorKind::IsADirectory)),
             Some(Node::File(_)) => {
-                names.remove(&path);
+                take_name(&mut names, &path);
                 Ok(())
             }
         }
@@ -290,9 +313,9 @@ impl Storage for MemStorage {
         let mut names = self.shared.names.lock();
         check_dir(&names, &path)?;
         for old in below(&names, &path) {
-            names.remove(&old);
+            take_name(&mut names, &old);
         }
-        names.remove(&path);
+        take_name(&mut names, &path);
         Ok(())
     }
 
@@ -409,6 +432,10 @@ impl StorageFile for MemFile {
         Ok(self.inode.id)
     }
 
+    fn links(&self) -> io::Result<u64> {
+        Ok(self.inode.links.load(Ordering::Relaxed))
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.inode.state.lock().bytes.len() as u64)
     }
@@ -478,7 +505,7 @@ impl StorageFile for MemFile {
     }
 
     fn map(&self, len: u64) -> io::Result<Option<Arc<dyn Map>>> {
-        Ok(Some(Arc::new(MemMap { inode: Arc::clone(&self.inode), len })))
+        Ok(Some(Arc::new(MemMap { inode: Arc::clone(&self.inode), len, lost: Mutex::default() })))
     }
 
     fn send_to(&self, socket: BorrowedFd<'_>, pos: u64, len: usize) -> io::Result<usize> {
@@ -496,6 +523,7 @@ impl StorageFile for MemFile {
 struct MemMap {
     inode: Arc<Inode>,
     len: u64,
+    lost: Mutex<Option<Range<u64>>>,
 }
 
 impl Map for MemMap {
@@ -504,7 +532,22 @@ impl Map for MemMap {
         assert!(end <= published, "bytes [{pos}, {end}) are not published yet, only {published} are");
         assert!(end <= self.len.max(1), "bytes [{pos}, {end}) lie beyond a map of {}", self.len);
         let state = self.inode.state.lock();
-        Bytes::copy_from_slice(range(&state.bytes, pos, len).expect("published bytes are in the file"))
+        if let Some(bytes) = range(&state.bytes, pos, len) {
+            return Bytes::copy_from_slice(bytes);
+        }
+        let there = state.bytes.len() as u64;
+        let from = there.clamp(pos, end);
+        let mut lost = self.lost.lock();
+        let known = lost.take().unwrap_or(from..end);
+        *lost = Some(known.start.min(from)..known.end.max(end));
+        let mut bytes =
+            range(&state.bytes, pos, usize::try_from(from - pos).unwrap_or(0)).unwrap_or(&[]).to_vec();
+        bytes.resize(len, 0);
+        Bytes::from(bytes)
+    }
+
+    fn lost(&self) -> Option<Range<u64>> {
+        self.lost.lock().clone()
     }
 }
 

@@ -10,6 +10,8 @@
 //!   whoever wants to cut copies the kept prefix to a new file and renames it in. Read-only maps rely on this.
 //! * Nothing here retries a failed sync: the caller poisons the log.
 //! * Unlinking a file that is mapped or open is harmless: readers keep the inode.
+//! * What a map gives is the file's, unless [`Map::lost`] says otherwise after it was read. A fault in a map ends the
+//!   process unless it has asked for the handler ([`install_sigbus_handler`]).
 //!
 //! # Not here
 //!
@@ -18,6 +20,7 @@
 use bytes::Bytes;
 use std::fmt::Debug;
 use std::io;
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,9 +36,11 @@ mod crash;
 mod fault;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
-mod readonly;
+mod read_only;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
+#[expect(unsafe_code, reason = "a signal handler and the memory that it looks at")]
+mod sigbus;
 #[cfg(test)]
 mod tests;
 
@@ -48,8 +53,9 @@ pub use crash::{CrashStorage, Survivors};
 pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
-pub use readonly::ReadOnlyStorage;
+pub use read_only::ReadOnlyStorage;
 pub use real::RealStorage;
+pub use sigbus::install_sigbus_handler;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -167,6 +173,8 @@ pub trait DirLock: Send + Sync + Debug {}
 pub trait StorageFile: Send + Sync + Debug {
     /// Which file it is.
     fn id(&self) -> io::Result<FileId>;
+    /// How many names it has. A file with more than one is somebody else's too (`cp -al`, a snapshot): nobody writes it.
+    fn links(&self) -> io::Result<u64>;
     /// Length in bytes. Blocks reserved beyond it do not count.
     fn len(&self) -> io::Result<u64>;
     /// Lengthens (with zeros) or shortens the file.
@@ -241,4 +249,10 @@ pub trait Map: Send + Sync + Debug {
     /// which is what makes reading the map sound (published bytes never change) and safe from SIGBUS (the
     /// file is at least that long). Panics if the range ends beyond `published` or beyond the map.
     fn slice(self: Arc<Self>, pos: u64, len: usize, published: u64) -> Bytes;
+    /// The bytes that could not be had from the file when they were read, if there are any: one range that holds all of
+    /// them, and grows. In their place are zeros. To be asked after the bytes in question were read; it says so for all
+    /// reads that came before, by whatever thread.
+    fn lost(&self) -> Option<Range<u64>> {
+        None
+    }
 }

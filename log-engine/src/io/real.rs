@@ -9,16 +9,19 @@
 //!
 //! # Not here
 //!
-//! The window for small appends is in `window`. A SIGBUS handler for files that others shorten, and for bad sectors.
+//! The window for small appends is in `window`. What happens when a mapped file is shorter than it was, or cannot be read
+//! (`sigbus`).
 
 #[cfg(target_os = "linux")]
 use super::Window;
+use super::sigbus::{Access, Watched};
 use super::{DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile};
 use crate::types::Timestamp;
 use bytes::Bytes;
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, IoSlice};
+use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -61,7 +64,14 @@ impl RealStorage {
         Self::default()
     }
 
-    /// The same with another limit on maps; 0 reads everything with `pread`.
+    /// The same, but everything is read with `pread`: slower, and a file that somebody shortens or a sector that cannot be
+    /// read is an error like any other, without a handler of signals.
+    #[must_use]
+    pub const fn without_maps() -> Self {
+        Self::with_max_maps(0)
+    }
+
+    /// The same with another limit on maps, all storages of the process together; what goes beyond is read with `pread`.
     #[must_use]
     pub const fn with_max_maps(max_maps: usize) -> Self {
         Self { max_maps }
@@ -219,6 +229,10 @@ impl StorageFile for RealFile {
         Ok(FileId(self.file.metadata()?.ino()))
     }
 
+    fn links(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.nlink())
+    }
+
     fn len(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
@@ -320,7 +334,8 @@ impl StorageFile for RealFile {
         match MmapOptions::new().len(len.max(1)).map_raw_read_only(&self.file) {
             Ok(map) => {
                 MAPS.fetch_add(1, Ordering::Relaxed);
-                Ok(Some(Arc::new(RealMap { map })))
+                let watched = Watched::new(map.as_ptr(), map.len(), Access::Read);
+                Ok(Some(Arc::new(RealMap { watched, map })))
             }
             // No address space, or another part of the process has used up the kernel's count.
             Err(e) if e.kind() == ErrorKind::OutOfMemory => Ok(None),
@@ -372,6 +387,8 @@ fn write_parts(file: &File, parts: &[IoSlice<'_>], pos: u64) -> io::Result<usize
 /// A read-only map. Raw, so that no reference to bytes that are still being written ever exists.
 #[derive(Debug)]
 struct RealMap {
+    /// First: the handler forgets the range before it is unmapped.
+    watched: Watched,
     map: MmapRaw,
 }
 
@@ -389,6 +406,10 @@ impl Map for RealMap {
         let fits = start.checked_add(len).is_some_and(|end| end <= self.map.len());
         assert!(fits, "bytes [{pos}, {end}) lie beyond a map of {}", self.map.len());
         Bytes::from_owner(MapSlice { map: self, start, len })
+    }
+
+    fn lost(&self) -> Option<Range<u64>> {
+        self.watched.lost()
     }
 }
 

@@ -14,12 +14,21 @@ use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
 use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
-use crate::segment::{AppendedBatch, Placed, Segment};
+use crate::segment::{AppendedBatch, Placed, Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
+use std::cell::Cell;
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// A larger buffer is not kept for the next batch.
+const KEPT_BUFFER: usize = 256 * 1024;
+
+thread_local! {
+    /// Where [`Log::append`] builds: an allocation an append is a tenth of what a small one costs.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Who made a batch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -148,11 +157,17 @@ impl Log {
     pub fn append(&self, records: &[NewRecord<'_>]) -> Result<Appended> {
         let config = self.config.load();
         let now = self.clock.now();
-        let bytes = build(records, &config, now)?;
+        let bytes = build(records, &config, now, buffer())?;
+        let appended = self.append_built(&bytes, &config, now);
+        keep_buffer(bytes);
+        appended
+    }
+
+    fn append_built(&self, bytes: &[u8], config: &LogConfig, now: Timestamp) -> Result<Appended> {
         let limit = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
-        check_size(bytes.len(), limit, &config)?;
-        let view = BatchView::parse(&bytes).map_err(Rejected::Corrupt)?;
-        self.commit(&Prepared::trusted(view), &config, now)
+        check_size(bytes.len(), limit, config)?;
+        let view = BatchView::parse(bytes).map_err(Rejected::Corrupt)?;
+        self.commit(&Prepared::trusted(view), config, now)
     }
 
     /// Appends records and returns when they are on the disk.
@@ -223,15 +238,9 @@ impl Log {
         let last_offset = base.checked_add(delta).ok_or_else(used_up)?;
         let next = last_offset.next().ok_or_else(used_up)?;
         let meta = AppendedBatch { last_offset, max_timestamp: batch.max_timestamp, len: batch.view.len() };
-        if writer.must_roll || writer.active.needs_roll(&meta, &self.options(), now) {
-            self.roll(&mut writer, base, now)?;
-        }
         let epoch = self.assign_epoch(base)?;
         let head = batch.head(base, epoch);
-        let placed = match writer.active.append(&[&head, batch.view.body()], &meta, now) {
-            Ok(placed) => placed,
-            Err(error) => return Err(self.write_failed(error)),
-        };
+        let placed = self.place(&mut writer, &[&head, batch.view.body()], &meta, config, now)?;
         self.account(&mut writer, batch, &head, placed, base);
         writer.active.publish(placed.end);
         self.end.publish(next);
@@ -253,6 +262,26 @@ impl Log {
             duplicate: false,
             log_start,
         })
+    }
+
+    /// Writes a batch to the active segment, or to a new one if that is full.
+    fn place(
+        &self,
+        writer: &mut Writer,
+        parts: &[&[u8]],
+        meta: &AppendedBatch,
+        config: &LogConfig,
+        now: Timestamp,
+    ) -> Result<Placed> {
+        let failed = |error| self.write_failed(error);
+        if !writer.must_roll {
+            let options = SegmentOptions::from(config);
+            if let Some(placed) = writer.active.append_if_room(parts, meta, &options, now).map_err(failed)? {
+                return Ok(placed);
+            }
+        }
+        self.roll(writer, self.end.get(), now)?;
+        writer.active.append(parts, meta, now).map_err(failed)
     }
 
     fn duplicate(&self, original: &Remembered) -> Appended {
@@ -324,6 +353,8 @@ impl Log {
     pub(super) fn roll(&self, writer: &mut Writer, base: Offset, now: Timestamp) -> Result<()> {
         let dir = self.dir();
         let options = self.options();
+        // Before there is another: readers in other processes take a segment that has a successor as it is.
+        writer.active.cut_zeros().map_err(LogError::into_no_space)?;
         let create = || Segment::create(Arc::clone(&self.storage), &dir, base, &options, now);
         let fresh = match create() {
             Err(LogError::Io { path, source, .. }) if source.kind() == ErrorKind::AlreadyExists => {
@@ -378,11 +409,23 @@ fn client_rules(config: &LogConfig, now: Timestamp) -> ClientRules {
     }
 }
 
-fn build(records: &[NewRecord<'_>], config: &LogConfig, now: Timestamp) -> Result<Vec<u8>> {
+/// The thread's buffer, if it is not in use.
+fn buffer() -> Vec<u8> {
+    // A thread that ends may still append.
+    BUFFER.try_with(Cell::take).unwrap_or_default()
+}
+
+fn keep_buffer(bytes: Vec<u8>) {
+    if bytes.capacity() <= KEPT_BUFFER {
+        let _ = BUFFER.try_with(|kept| kept.set(bytes));
+    }
+}
+
+fn build(records: &[NewRecord<'_>], config: &LogConfig, now: Timestamp, buffer: Vec<u8>) -> Result<Vec<u8>> {
     if records.is_empty() {
         return Err(Rejected::Empty(0).into());
     }
-    let mut builder = BatchBuilder::new().codec(config.compression.unwrap_or_default());
+    let mut builder = BatchBuilder::reusing(buffer).codec(config.compression.unwrap_or_default());
     if config.timestamp_type == TimestampType::LogAppendTime {
         builder = builder.log_append_time(now);
     }

@@ -12,11 +12,11 @@ use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::{Offset, Timestamp};
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, OnceLock};
 
 /// How a log is opened; see [`Log::builder`].
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl LogBuilder {
             turns: SyncTurns::default(),
             marking: Mutex::new(marking),
             pending: Mutex::default(),
-            poison: ArcSwapOption::empty(),
+            poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             in_order: AtomicBool::new(false),
             lock: Mutex::new(lock),

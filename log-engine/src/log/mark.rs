@@ -43,7 +43,7 @@ const MAGIC: &[u8; 8] = b"CORRMARK";
 const VERSION: u32 = 1;
 const CHECKED_FROM: usize = 16;
 const SLOT_LEN: usize = 96;
-const SECOND_SLOT_AT: usize = 512;
+pub(crate) const SECOND_SLOT_AT: usize = 512;
 
 /// The batch that ends at a mark: what shows that the mark belongs to these bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,7 +162,7 @@ fn encode(generation: u64, mark: &Mark) -> [u8; SLOT_LEN] {
     slot
 }
 
-fn decode(slot: &[u8; SLOT_LEN]) -> Option<(u64, Mark)> {
+pub(crate) fn decode(slot: &[u8; SLOT_LEN]) -> Option<(u64, Mark)> {
     let u32_at = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
     let u64_at = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
     let offset_at = |at: usize| i64::try_from(u64_at(at)).ok().and_then(Offset::new);

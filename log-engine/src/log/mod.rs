@@ -28,6 +28,7 @@ mod end;
 mod epochs;
 pub(crate) mod files;
 mod follow;
+pub mod inspect;
 mod mark;
 mod producer_file;
 pub mod producers;
@@ -35,6 +36,7 @@ mod read;
 mod reader;
 mod records;
 mod recovery;
+pub mod repair;
 mod retention;
 mod scan;
 mod snapshot;
@@ -72,15 +74,15 @@ use crate::io::{Clock, DirLock, Storage};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
 use end::PublishedOffset;
 use epochs::Epochs;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
 use stats::Counters;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use sync::{Marking, SyncTurns};
 
 /// One log. Share it as `Arc<Log>`; every method takes `&self`.
@@ -126,7 +128,8 @@ pub struct Log {
     turns: SyncTurns,
     marking: Mutex<Marking>,
     pending: Mutex<Vec<Pending>>,
-    poison: ArcSwapOption<String>,
+    /// The first failure; set once.
+    poison: OnceLock<String>,
     closed: AtomicBool,
     /// It was closed and everything is on the disk.
     in_order: AtomicBool,
@@ -254,7 +257,7 @@ impl Log {
     /// Whether an earlier failure keeps the log from being appended to.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
-        self.poison.load().is_some()
+        self.poison.get().is_some()
     }
 
     /// Whether it was closed.
@@ -337,8 +340,8 @@ impl Log {
     }
 
     fn check_not_poisoned(&self) -> Result<()> {
-        match &*self.poison.load() {
-            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.to_string() }),
+        match self.poison.get() {
+            Some(cause) => Err(LogError::Poisoned { path: self.dir(), cause: cause.clone() }),
             None => Ok(()),
         }
     }
@@ -349,7 +352,7 @@ impl Log {
             Some(source) => format!("{cause}: {source}"),
             None => cause.to_string(),
         };
-        self.poison.compare_and_swap(&None::<Arc<String>>, Some(Arc::new(text)));
+        let _ = self.poison.set(text);
         self.wake_everybody();
     }
 

@@ -215,7 +215,7 @@ impl Reader<'_> {
     }
 }
 
-fn decode(bytes: &[u8]) -> Option<StateFile> {
+pub(crate) fn decode(bytes: &[u8]) -> Option<StateFile> {
     let mut reader = Reader(bytes);
     if &reader.take::<8>()? != MAGIC || reader.u32()? != VERSION {
         return None;

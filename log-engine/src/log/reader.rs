@@ -28,7 +28,7 @@ use crate::format::CorruptReason;
 use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
 use crate::format::names::{FileKind, segment_file};
 use crate::io::{DirEntry, FileId, OpenMode, ReadOnlyStorage, RealStorage, Storage};
-use crate::segment::{Segment, segments_in};
+use crate::segment::{Origin, Segment, segments_in};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -485,7 +485,7 @@ impl ReaderBatches<'_> {
         }
         self.next = view.next_offset();
         self.at = at.checked_add(len).map(|at| (part.id, at));
-        Ok(RecordBatch::new(bytes, self.reader.cap, part.base(), at))
+        Ok(RecordBatch::new(bytes, Origin::default(), self.reader.cap, part.base(), at))
     }
 
     /// The error for offsets that should lie in a complete segment and do not.

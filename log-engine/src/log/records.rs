@@ -18,6 +18,7 @@ use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, segment_file};
 use crate::format::record::{OwnedRecords, Records};
+use crate::segment::{Origin, Piece};
 use crate::types::{LeaderEpoch, Offset, Position};
 use bytes::Bytes;
 use std::ops::Deref;
@@ -32,6 +33,7 @@ const CHUNK: usize = 1 << 20;
 #[derive(Clone, Debug)]
 pub struct RecordBatch {
     bytes: Bytes,
+    origin: Origin,
     cap: usize,
     /// Where it lies: base offset of the segment, and place in it.
     segment: Offset,
@@ -40,8 +42,8 @@ pub struct RecordBatch {
 
 impl RecordBatch {
     /// Of bytes whose structure was checked.
-    pub(super) fn new(bytes: Bytes, cap: usize, segment: Offset, position: Position) -> Self {
-        Self { bytes, cap, segment, position }
+    pub(super) fn new(bytes: Bytes, origin: Origin, cap: usize, segment: Offset, position: Position) -> Self {
+        Self { bytes, origin, cap, segment, position }
     }
 
     /// Its bytes, as they lie in the file.
@@ -53,7 +55,16 @@ impl RecordBatch {
     /// Its header.
     #[must_use]
     pub fn view(&self) -> BatchView<'_> {
-        BatchView::parse(&self.bytes).expect("checked when it was read")
+        BatchView::of_checked(&self.bytes)
+    }
+
+    /// Whether what was looked at so far is what was written. It was when the batch was given; if somebody shortens the
+    /// file later, or the disk fails, its bytes become zeros (in a process that has asked for
+    /// [`install_sigbus_handler`](crate::io::install_sigbus_handler); others end). Who holds a batch for long asks after
+    /// the look at its records.
+    #[must_use]
+    pub fn intact(&self) -> bool {
+        self.origin.is_intact()
     }
 
     /// The offset of its first record.
@@ -113,6 +124,9 @@ pub struct RecordBatches<'a> {
     chunks: std::vec::IntoIter<crate::segment::FileSlice>,
     chunk: Bytes,
     chunk_at: Position,
+    origin: Origin,
+    /// Something could not be read: one batch after the other from now on, up to it.
+    singly: bool,
     chunk_of: Offset,
     pub(super) failed: bool,
 }
@@ -191,11 +205,25 @@ impl Log {
         let read = self.read(offset, ReadLimits { max_bytes: 0, ..ReadLimits::default() })?;
         let Some(slice) = read.slices.first() else { return Ok(None) };
         let path = || slice.segment().path();
-        let bytes = slice.bytes().map_err(|error| LogError::io("read", path())(error))?;
-        let checked = BatchView::parse(&bytes).and_then(|view| view.check_crc().map(|()| view.base_offset()));
+        let check = |piece: &Piece| {
+            let view = BatchView::parse(piece.bytes())?;
+            view.check_crc().map(|()| view.base_offset())
+        };
+        let mut piece = slice.piece().map_err(|error| LogError::io("read", path())(error))?;
+        let mut checked = check(&piece);
+        if !piece.is_intact() {
+            piece = slice.copied().map_err(|error| LogError::io("read", path())(error))?;
+            checked = check(&piece);
+        }
         let base = checked.map_err(|reason| corrupt(slice.segment(), slice.position(), reason))?;
         let cap = self.config.load().decompressed_cap();
-        let batch = RecordBatch::new(bytes, cap, slice.segment_base(), slice.position());
+        let batch = RecordBatch::new(
+            piece.bytes().clone(),
+            piece.origin().clone(),
+            cap,
+            slice.segment_base(),
+            slice.position(),
+        );
         Ok((base <= offset).then_some(batch))
     }
 }
@@ -214,6 +242,8 @@ impl<'a> RecordBatches<'a> {
             chunk: Bytes::new(),
             chunk_at: Position::ZERO,
             chunk_of: Offset::ZERO,
+            origin: Origin::default(),
+            singly: false,
             failed: false,
         }
     }
@@ -293,7 +323,7 @@ impl<'a> RecordBatches<'a> {
             if self.given && self.is_spent() {
                 return Ok(None);
             }
-            let batch = self.take_batch()?;
+            let Some(batch) = self.take_batch()? else { continue };
             if self.bound != Bound::Stable || is_visible(&batch.view(), &self.aborted) {
                 self.given = true;
                 self.budget = self.budget.saturating_sub(batch.bytes.len());
@@ -302,31 +332,55 @@ impl<'a> RecordBatches<'a> {
         }
     }
 
-    /// Takes one batch off the chunk.
-    fn take_batch(&mut self) -> Result<RecordBatch> {
+    /// Takes one batch off the chunk; `None` if it must be read again.
+    fn take_batch(&mut self) -> Result<Option<RecordBatch>> {
+        let (at, bytes) = self.split();
+        let checked = self.check(&bytes);
+        if !self.origin.is_intact() {
+            // Some of what was looked at was not the file's. Read again, past the map: it is there, or the system says
+            // what is wrong.
+            self.singly = true;
+            self.chunk = Bytes::new();
+            self.chunks = Vec::new().into_iter();
+            return Ok(None);
+        }
+        match checked {
+            Ok(next) => self.next = next,
+            Err(reason) => return Err(self.error(at, reason)?),
+        }
+        let origin = self.origin.part(at.to_u64(), bytes.len());
+        let cap = self.log.config.load().decompressed_cap();
+        Ok(Some(RecordBatch::new(bytes, origin, cap, self.chunk_of, at)))
+    }
+
+    fn split(&mut self) -> (Position, Bytes) {
         let len = self.batch_len();
         let bytes = self.chunk.split_to(len);
         let at = self.chunk_at;
         self.chunk_at = at.checked_add(len).unwrap_or(Position::MAX);
-        match self.check(&bytes) {
-            Ok(next) => self.next = next,
-            Err(reason) => return Err(self.error(at, reason)?),
-        }
-        Ok(RecordBatch::new(bytes, self.log.config.load().decompressed_cap(), self.chunk_of, at))
+        (at, bytes)
     }
 
     fn fill(&mut self) -> Result<bool> {
         loop {
             if let Some(slice) = self.chunks.next() {
-                self.chunk =
-                    slice.bytes().map_err(|error| LogError::io("read", slice.segment().path())(error))?;
+                let piece = match slice.piece() {
+                    Err(_) if !self.singly => {
+                        self.singly = true;
+                        self.chunks = Vec::new().into_iter();
+                        continue;
+                    }
+                    found => found.map_err(|error| LogError::io("read", slice.segment().path())(error))?,
+                };
+                self.chunk = piece.bytes().clone();
+                self.origin = piece.origin().clone();
                 self.chunk_at = slice.position();
                 self.chunk_of = slice.segment_base();
                 return Ok(true);
             }
+            let max_bytes = if self.singly { 0 } else { CHUNK.min(self.budget) };
             let up_to = self.readable_end();
-            let limits =
-                ReadLimits { max_bytes: CHUNK.min(self.budget), at_least_one: true, up_to: Some(up_to) };
+            let limits = ReadLimits { max_bytes, at_least_one: true, up_to: Some(up_to) };
             let read = self.log.read_unverified(self.next, limits)?;
             if read.is_empty() {
                 return Ok(false);

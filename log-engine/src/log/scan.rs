@@ -222,7 +222,8 @@ impl Scanner {
         Ok(at > 0 && !self.is_batch_but_for_magic(0)?)
     }
 
-    fn is_batch_but_for_magic(&mut self, at: u64) -> Result<bool> {
+    /// Whether a batch lies at `at` of whose header only the magic is wrong.
+    pub(crate) fn is_batch_but_for_magic(&mut self, at: u64) -> Result<bool> {
         let Some(len) = self.claimed_len(at)?.and_then(|len| usize::try_from(len).ok()) else {
             return Ok(false);
         };
@@ -315,7 +316,7 @@ impl Scanner {
     }
 
     /// Brings the whole batch at `at` into the buffer and checks its structure.
-    fn load_batch(&mut self, at: u64) -> Result<Result<usize, CorruptReason>> {
+    pub(crate) fn load_batch(&mut self, at: u64) -> Result<Result<usize, CorruptReason>> {
         let rest = self.len.saturating_sub(at);
         if rest < HEADER_LEN as u64 {
             return Ok(Err(CorruptReason::Torn { needed: HEADER_LEN as u64, available: rest }));
@@ -335,6 +336,16 @@ impl Scanner {
             }
             (Err(reason), _) => Err(reason),
         })
+    }
+
+    /// The batch at `at` whose length [`Scanner::load_batch`] has told.
+    pub(crate) fn batch(&mut self, at: u64, len: usize) -> Result<BatchView<'_>> {
+        self.reparse(at, len)
+    }
+
+    /// `len` bytes from `at`, which lie inside the file.
+    pub(crate) fn bytes(&mut self, at: u64, len: usize) -> Result<&[u8]> {
+        self.fill(at, len)
     }
 
     /// The view of a batch that [`Scanner::load_batch`] found sound.

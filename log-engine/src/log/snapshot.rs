@@ -93,11 +93,13 @@ impl Log {
         let fresh = self.begin_copy(to)?;
         let made = self.snapshot_into(&fresh).and_then(|made| {
             self.storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
-            sync_name(&*self.storage, to, false)?;
             Ok(made)
         });
+        let named = made.is_ok();
+        let made = made.and_then(|made| sync_name(&*self.storage, to, false).map(|()| made));
         if made.is_err() {
-            let _ = self.storage.remove_dir_all(&fresh);
+            // As far as it goes: the error is the one that came first.
+            let _ = self.storage.remove_dir_all(if named { to } else { &fresh });
         }
         made
     }

@@ -20,9 +20,8 @@ use crate::error::{LogError, Result, if_room};
 use crate::io::Storage;
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
-use parking_lot::{Condvar, Mutex};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The mark follows the last sync at most by so much time...
@@ -30,11 +29,27 @@ const MARK_AFTER: Duration = Duration::from_secs(1);
 /// ... and by so many bytes.
 const MARK_AFTER_BYTES: u64 = 16 * 1024 * 1024;
 
+/// So often whoever has the turn lets others run, if some are expected.
+const GATHER: usize = 4;
+
 /// Whose turn it is to sync.
+///
+/// The standard library's lock and condition: all who wait are woken by one system call. A lock that hands its waiters on
+/// one by one makes 64 of them wait for 64 switches.
 #[derive(Debug, Default)]
 pub(super) struct SyncTurns {
-    taken: Mutex<bool>,
+    state: Mutex<Turns>,
     given_back: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    taken: bool,
+    /// Counts the turns that were given back, and whatever else everybody must see.
+    round: u64,
+    /// How many wait for this round to end, and for how many the last one was.
+    waiting: usize,
+    crowd: usize,
 }
 
 /// The right to sync; given back when it is dropped.
@@ -44,13 +59,17 @@ pub(super) struct Turn<'a>(&'a SyncTurns);
 impl SyncTurns {
     /// The turn; `None` after waiting for somebody else to give it back.
     fn take_or_wait(&self) -> Option<Turn<'_>> {
-        let mut taken = self.taken.lock();
-        if *taken {
-            self.given_back.wait(&mut taken);
-            return None;
+        let mut turns = self.lock();
+        if !turns.taken {
+            turns.taken = true;
+            return Some(Turn(self));
         }
-        *taken = true;
-        Some(Turn(self))
+        let round = turns.round;
+        turns.waiting += 1;
+        while turns.round == round {
+            turns = self.given_back.wait(turns).unwrap_or_else(PoisonError::into_inner);
+        }
+        None
     }
 
     /// The turn, however long it takes.
@@ -63,15 +82,43 @@ impl SyncTurns {
     }
 
     pub(super) fn wake_all(&self) {
-        let _taken = self.taken.lock();
+        self.end_round(&mut self.lock());
+    }
+
+    fn end_round(&self, turns: &mut Turns) {
+        turns.round += 1;
+        turns.crowd = std::mem::take(&mut turns.waiting);
         self.given_back.notify_all();
+    }
+
+    /// Nobody panics while the lock is held.
+    fn lock(&self) -> MutexGuard<'_, Turns> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn<'_> {
+    /// Lets those append first who were answered by the last sync and are about to come back: else the first of them syncs
+    /// for itself and all others wait for the sync after that. Costs nothing if nobody waited.
+    fn gather(&self) {
+        for _ in 0..GATHER {
+            let all_here = {
+                let turns = self.0.lock();
+                turns.waiting + 1 >= turns.crowd
+            };
+            if all_here {
+                return;
+            }
+            std::thread::yield_now();
+        }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        *self.0.taken.lock() = false;
-        self.0.given_back.notify_all();
+        let mut turns = self.0.lock();
+        turns.taken = false;
+        self.0.end_round(&mut turns);
     }
 }
 
@@ -156,6 +203,7 @@ impl Log {
             }
             self.check_usable()?;
             let Some(turn) = self.turns.take_or_wait() else { continue };
+            turn.gather();
             self.sync_in_turn(&turn)?;
             drop(turn);
             // A mark that cannot be written stays behind, which costs a longer scan after a crash: the next try, or the
@@ -329,5 +377,30 @@ impl Log {
         }
         let bases: Vec<_> = self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
         producer_file::keep_snapshots(&*self.storage, &dir, |at| at == end || bases.contains(&at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_that_is_given_back_wakes_all_who_waited_and_counts_them() {
+        let turns = SyncTurns::default();
+        let turn = turns.take();
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| assert!(turns.take_or_wait().is_none()));
+            }
+            while turns.lock().waiting < 3 {
+                std::thread::yield_now();
+            }
+            drop(turn);
+        });
+        assert_eq!(turns.lock().crowd, 3);
+        assert_eq!(turns.lock().waiting, 0);
+        // They do not come back: whoever has the turn does not wait for them for ever.
+        turns.take().gather();
+        assert_eq!(turns.lock().crowd, 0);
     }
 }

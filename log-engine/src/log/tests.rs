@@ -3,12 +3,17 @@
 mod appending;
 mod crashes;
 mod faults;
+mod following;
+mod lookups;
 mod model;
 mod opening;
 mod power_cuts;
 mod races;
+mod reader;
 mod reading;
 mod retention;
+mod shortened;
+mod snapshots;
 mod syncing;
 mod transactions;
 mod verifying;

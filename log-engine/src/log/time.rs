@@ -89,9 +89,18 @@ fn last_with_time(
     below: Offset,
     cap: usize,
 ) -> Result<Option<(Offset, Timestamp)>> {
-    let bytes = segment.batch_bytes(at)?;
+    segment.with_batch(at, |bytes| last_in(segment, at, bytes, below, cap))
+}
+
+fn last_in(
+    segment: &Segment,
+    at: &BatchAt,
+    bytes: &[u8],
+    below: Offset,
+    cap: usize,
+) -> Result<Option<(Offset, Timestamp)>> {
     let corrupt = |reason| LogError::Corrupt { path: segment.path(), position: at.position, reason };
-    let view = BatchView::parse(&bytes).map_err(corrupt)?;
+    let view = BatchView::parse(bytes).map_err(corrupt)?;
     if view.attributes().is_control() {
         return Ok(None);
     }

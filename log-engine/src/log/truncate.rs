@@ -178,6 +178,7 @@ impl Log {
 }
 
 fn crc_at(segment: &Segment, position: Position) -> Result<u32> {
-    let head = segment.bytes(position, HEADER_LEN)?;
+    let mut head = [0; HEADER_LEN];
+    segment.read_unpublished(position.to_u64(), &mut head)?;
     Ok(u32::from_be_bytes(std::array::from_fn(|i| head[CRC_AT + i])))
 }

@@ -1,14 +1,13 @@
 //! The files of a segment: their names, index files written and read, renaming, removal, the copy of a front.
 
 use super::write::Writer;
-use super::{Opened, Role, Segment, SegmentOptions};
+use super::{Opened, Piece, Role, Segment, SegmentOptions};
 use crate::error::{LogError, Result};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, SegmentFile, Stage};
 use crate::index::TxnIndex;
 use crate::io::{FileId, OpenMode, StorageFile};
 use crate::types::{Offset, Position, Timestamp};
-use bytes::Bytes;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +84,7 @@ impl Segment {
     /// A derived file's content; `None` if there is no such file.
     ///
     /// `may_map` asks for a map of a large file; never for a segment that is going to be written.
-    pub(super) fn read_derived(&self, kind: FileKind, may_map: bool) -> Result<Option<Bytes>> {
+    pub(super) fn read_derived(&self, kind: FileKind, may_map: bool) -> Result<Option<Piece>> {
         let path = self.names.lock().path(kind);
         let file = match self.storage.open(&path, OpenMode::Read) {
             Ok(file) => file,
@@ -100,11 +99,11 @@ impl Segment {
                 && may_map
                 && let Some(map) = file.map(len)?
             {
-                return Ok(map.slice(0, size, len));
+                return Ok(Piece::mapped(&map, 0, size, len));
             }
             let mut buf = vec![0; size];
             file.read_exact_at(&mut buf, 0)?;
-            Ok(Bytes::from(buf))
+            Ok(Piece::copied(buf))
         };
         read().map(Some).map_err(LogError::io("read", &path))
     }
@@ -239,10 +238,12 @@ impl Segment {
         let path = self.names.lock().unfinished(FileKind::Log);
         let file = self.storage.open(&path, OpenMode::Truncate).map_err(LogError::io("create", &path))?;
         let mut at = Position::ZERO;
+        // Read, not mapped: what cannot be read must not become zeros in the copy.
+        let mut buf = vec![0; COPY.min(to.to_usize())];
         while at < to {
             let len = COPY.min(to.to_usize() - at.to_usize());
-            let bytes = self.bytes(at, len)?;
-            file.write_all_at(&[&bytes], at.to_u64()).map_err(LogError::io("write", &path))?;
+            self.read_unpublished(at.to_u64(), &mut buf[..len])?;
+            file.write_all_at(&[&buf[..len]], at.to_u64()).map_err(LogError::io("write", &path))?;
             at = at.checked_add(len).expect("at most the end");
         }
         file.sync_data().map_err(LogError::io("sync", &path))?;
@@ -313,7 +314,10 @@ impl Segment {
         let mut txns = self.txns.write();
         if txns.is_none() {
             *txns = Some(
-                TxnIndex::from_file(&self.read_derived(FileKind::TxnIndex, false)?.unwrap_or_default()).0,
+                TxnIndex::from_file(
+                    self.read_derived(FileKind::TxnIndex, false)?.unwrap_or_default().bytes(),
+                )
+                .0,
             );
         }
         Ok(look(txns.as_mut().expect("loaded above")))
@@ -345,7 +349,7 @@ impl Segment {
     ///
     /// If the file cannot be read or written.
     pub fn keep_aborted_below(&self, end: Offset) -> Result<()> {
-        let file_len = self.read_derived(FileKind::TxnIndex, false)?.map(|bytes| bytes.len());
+        let file_len = self.read_derived(FileKind::TxnIndex, false)?.map(|file| file.bytes().len());
         let bytes = self.with_txns(|index| {
             index.keep_below(end);
             index.encode_from(0)

@@ -1,13 +1,12 @@
 //! Finding offsets and times, and making indexes anew when they do not hold.
 
-use super::{BatchAt, Indexes, Segment, Walk};
+use super::{BatchAt, Indexes, Piece, Segment, Walk};
 use crate::error::{LogError, Result};
 use crate::format::batch::BatchView;
 use crate::format::index_entry::OffsetEntry;
 use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::types::{Offset, Position, Timestamp};
-use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -161,7 +160,9 @@ impl Segment {
         from: Offset,
         cap: usize,
     ) -> Result<Option<(Offset, Timestamp)>> {
-        if self.max_timestamp()?.is_none_or(|(max, _)| max < time) {
+        // If the greatest time is not known, because there is damage, the walk meets what is wrong.
+        let known = self.max_timestamp()?.is_none_or(|(max, _)| max < time);
+        if known && !self.with_indexes(|indexes| indexes.end_early)? {
             return Ok(None);
         }
         let start = self.start_for_time(time, from)?;
@@ -212,9 +213,19 @@ impl Segment {
         from: Offset,
         cap: usize,
     ) -> Result<Option<(Offset, Timestamp)>> {
-        let bytes = self.batch_bytes(at)?;
+        self.with_batch(at, |bytes| self.find_in(at, bytes, time, from, cap))
+    }
+
+    fn find_in(
+        &self,
+        at: &BatchAt,
+        bytes: &[u8],
+        time: Timestamp,
+        from: Offset,
+        cap: usize,
+    ) -> Result<Option<(Offset, Timestamp)>> {
         let corrupt = |reason| self.corrupt(at.position, reason);
-        let records = BatchView::parse(&bytes).and_then(|view| view.records(cap)).map_err(corrupt)?;
+        let records = BatchView::parse(bytes).and_then(|view| view.records(cap)).map_err(corrupt)?;
         for record in &records {
             let record = record.map_err(corrupt)?;
             match record.timestamp {
@@ -228,25 +239,38 @@ impl Segment {
     }
 
     /// Looks at the indexes, which are loaded if need be.
-    pub(super) fn with_indexes<T>(&self, look: impl FnOnce(&Indexes) -> T) -> Result<T> {
-        if let Some(indexes) = self.indexes.read().as_ref() {
-            return Ok(look(indexes));
-        }
-        {
-            // Held while looking: as long as the segment is written nobody takes its indexes away.
-            let mut role = self.role.lock();
-            if self.writer(&mut role)?.is_some() {
-                return Ok(look(self.indexes.read().as_ref().expect("a written segment has its indexes")));
+    pub(super) fn with_indexes<T>(&self, look: impl Fn(&Indexes) -> T) -> Result<T> {
+        let mut may_map = true;
+        loop {
+            if let Some(indexes) = self.indexes.read().as_ref() {
+                let found = look(indexes);
+                if indexes.is_intact() {
+                    return Ok(found);
+                }
+                // Zeros in the place of entries say anything, of times even something believable.
+                may_map = false;
+            }
+            {
+                // Held while looking: as long as the segment is written nobody takes its indexes away.
+                let mut role = self.role.lock();
+                if self.writer(&mut role)?.is_some() {
+                    return Ok(look(
+                        self.indexes.read().as_ref().expect("a written segment has its indexes"),
+                    ));
+                }
+            }
+            let mut loaded = self.load_indexes(INTERVAL, may_map)?;
+            loaded.indexes.push_time(loaded.max);
+            loaded.indexes.loaded_last_time = loaded.indexes.last_time(self.base);
+            if loaded.replace_files || loaded.in_files.is_none() && !self.is_empty() {
+                self.write_back_indexes(&loaded.indexes);
+            }
+            // Another thread may have been as fast: both have the same.
+            let mut slot = self.indexes.write();
+            if slot.as_ref().is_none_or(|indexes| !indexes.is_intact()) {
+                *slot = Some(loaded.indexes);
             }
         }
-        let mut loaded = self.load_indexes(INTERVAL, true)?;
-        loaded.indexes.push_time(loaded.max);
-        if loaded.replace_files || loaded.in_files.is_none() && !self.is_empty() {
-            self.write_back_indexes(&loaded.indexes);
-        }
-        // Another thread may have been as fast: both have the same.
-        let mut slot = self.indexes.write();
-        Ok(look(slot.get_or_insert(loaded.indexes)))
     }
 
     /// Makes the indexes anew from the batches' headers.
@@ -289,6 +313,8 @@ impl Segment {
         );
         if let (Some(index), Some(time_index)) = &files
             && let Some(loaded) = self.load_sound(index, time_index, interval)?
+            && index.is_intact()
+            && time_index.is_intact()
         {
             return Ok(loaded);
         }
@@ -302,9 +328,9 @@ impl Segment {
     }
 
     /// Indexes from sound files; `None` if they are not, or if the batches contradict their last entries.
-    fn load_sound(&self, index: &Bytes, time_index: &Bytes, interval: u32) -> Result<Option<Loaded>> {
-        let (mut offsets, whole_offsets) = OffsetIndex::from_file(self.base, index);
-        let (times, whole_times) = TimeIndex::from_file(self.base, time_index);
+    fn load_sound(&self, index: &Piece, time_index: &Piece, interval: u32) -> Result<Option<Loaded>> {
+        let (mut offsets, whole_offsets) = OffsetIndex::from_file(self.base, index.bytes());
+        let (times, whole_times) = TimeIndex::from_file(self.base, time_index.bytes());
         if !whole_offsets || !whole_times {
             return Ok(None);
         }
@@ -321,7 +347,13 @@ impl Segment {
         if last.is_some() && known.is_none() && self.starts_with_time() {
             return Ok(None);
         }
-        let mut filler = Filler::continuing(Indexes { offsets, times }, interval, from, known);
+        let origins = [index.origin().clone(), time_index.origin().clone()];
+        let mut filler = Filler::continuing(
+            Indexes { offsets, times, loaded_last_time: None, end_early: false, origins },
+            interval,
+            from,
+            known,
+        );
         let in_log = filler.indexes.offsets.len();
         let next_offset = filler.walk(self, from)?;
         filler.indexes.times.keep_below(next_offset);
@@ -377,8 +409,7 @@ struct Filler {
 
 impl Filler {
     fn new(base: Offset, interval: u32) -> Self {
-        let indexes = Indexes { offsets: OffsetIndex::new(base), times: TimeIndex::new(base) };
-        Self::continuing(indexes, interval, Position::ZERO, None)
+        Self::continuing(Indexes::empty(base), interval, Position::ZERO, None)
     }
 
     fn continuing(
@@ -399,7 +430,10 @@ impl Filler {
                     self.take(&batch);
                     next_offset = batch.next_offset();
                 }
-                Err(LogError::Corrupt { .. }) => break,
+                Err(LogError::Corrupt { .. }) => {
+                    self.indexes.end_early = true;
+                    break;
+                }
                 Err(other) => return Err(other),
             }
         }

@@ -20,6 +20,8 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
+//!   they are read again with `pread`, which tells what is wrong.
 //! * The length of the file of an active segment says nothing: `end` does, and behind it are zeros. Sealing cuts them off,
 //!   and so does recovery where a process was killed.
 //!
@@ -29,6 +31,7 @@
 
 mod files;
 mod lookup;
+mod piece;
 mod read;
 mod tail;
 mod verified;
@@ -41,6 +44,7 @@ mod golden_tests;
 mod tests;
 
 pub use files::Front;
+pub(crate) use piece::{Origin, Piece};
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
 pub use write::{AppendedBatch, Placed, SegmentOptions};
@@ -119,6 +123,13 @@ struct MappedFile {
 struct Indexes {
     offsets: OffsetIndex,
     times: TimeIndex,
+    /// The last time entry of a sealed segment as it was loaded: no batch is looked up that could contradict it later, and
+    /// it stands where zeros come without a fault if somebody cuts the file.
+    loaded_last_time: Option<(Timestamp, Offset)>,
+    /// They were made from batches of which some cannot be walked to: there may be more behind.
+    end_early: bool,
+    /// What they are views of.
+    origins: [Origin; 2],
 }
 
 impl Segment {

@@ -1,5 +1,6 @@
 //! Reading a segment: its file and its map, made when they are first needed, and slices that outlive both.
 
+use super::piece::{Origin, Piece};
 use super::{MappedFile, Segment};
 use crate::error::Result;
 use crate::format::CorruptReason;
@@ -8,8 +9,8 @@ use crate::types::{Offset, Position};
 use bytes::Bytes;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 /// So many bytes at the end of a segment that this process writes count as cached.
 const NEWEST: usize = 64 * 1024;
@@ -25,6 +26,8 @@ pub struct FileSlice {
     file: Arc<dyn StorageFile>,
     position: Position,
     len: usize,
+    /// What the bytes that it gave out are a view of.
+    seen: OnceLock<Origin>,
 }
 
 impl FileSlice {
@@ -67,11 +70,41 @@ impl FileSlice {
 
     /// Its bytes: a view of the map, without a copy; read from the file if no map is to be had.
     ///
+    /// A file that somebody shortens, or a sector that cannot be read, shows while the bytes are looked at. Without
+    /// [`install_sigbus_handler`](crate::io::install_sigbus_handler) that ends the process; with it the bytes are zeros,
+    /// and [`FileSlice::intact`] says so. It is to be asked after the look and before anything follows from it.
+    ///
     /// # Errors
     ///
     /// What the system answers to mapping or reading.
     pub fn bytes(&self) -> io::Result<Bytes> {
-        self.segment.bytes_of(&self.file, self.position, self.len)
+        let piece = self.piece()?;
+        // The first map it is: a later one of the same range is made only when this one has failed.
+        let _ = self.seen.set(piece.origin().clone());
+        Ok(piece.bytes().clone())
+    }
+
+    /// Whether the bytes that it gave out and that were looked at so far are what the file holds. Once a fault was met it
+    /// is false for ever: what [`FileSlice::bytes`] gives from then on is read with `pread`, and says what is wrong.
+    ///
+    /// One system call if the bytes are a view of a map: what is cut off inside the last page of a file is zeros without
+    /// a fault, so the file is asked for its length.
+    #[must_use]
+    pub fn intact(&self) -> bool {
+        let Some(seen) = self.seen.get().filter(|seen| seen.is_mapped()) else { return true };
+        seen.is_intact() && self.file.len().is_ok_and(|len| len >= self.end().to_u64())
+    }
+
+    /// Its bytes, read: for who was not given by the map what the file may well hold.
+    pub(crate) fn copied(&self) -> io::Result<Piece> {
+        let mut buf = vec![0; self.len];
+        self.file.read_exact_at(&mut buf, self.position.to_u64())?;
+        Ok(Piece::copied(buf))
+    }
+
+    /// Its bytes, and whether they are intact.
+    pub(crate) fn piece(&self) -> io::Result<Piece> {
+        self.segment.piece_of(&self.file, self.position, self.len)
     }
 
     /// Whether up to `max` bytes from `skip` on can be sent or read without waiting for a device, as far as can be told
@@ -110,6 +143,8 @@ impl FileSlice {
         front.len = middle;
         back.len = self.len - middle;
         back.position = self.position.checked_add(middle).expect("within the segment");
+        // What was seen is a range of the whole.
+        (front.seen, back.seen) = (OnceLock::new(), OnceLock::new());
         (front, back)
     }
 
@@ -143,10 +178,10 @@ impl Segment {
     /// If the range ends beyond [`Segment::len`].
     pub fn slice(self: &Arc<Self>, position: Position, len: usize) -> Result<FileSlice> {
         self.check_published(position, len);
-        Ok(FileSlice { segment: Arc::clone(self), file: self.file()?, position, len })
+        Ok(FileSlice { segment: Arc::clone(self), file: self.file()?, position, len, seen: OnceLock::new() })
     }
 
-    /// The bytes of a published range, as [`FileSlice::bytes`].
+    /// The bytes of a published range, as [`FileSlice::bytes`], for whoever does without [`FileSlice::intact`].
     ///
     /// # Errors
     ///
@@ -156,8 +191,21 @@ impl Segment {
     ///
     /// If the range ends beyond [`Segment::len`].
     pub fn bytes(&self, position: Position, len: usize) -> Result<Bytes> {
+        Ok(self.piece(position, len)?.bytes().clone())
+    }
+
+    /// The same, with what tells whether they are intact. Bytes of a map that has lost some of them already are read.
+    pub(super) fn piece(&self, position: Position, len: usize) -> Result<Piece> {
         self.check_published(position, len);
-        self.bytes_of(&self.file()?, position, len).map_err(self.io("read"))
+        self.piece_of(&self.file()?, position, len).map_err(self.io("read"))
+    }
+
+    /// The same, read: for who was not given by the map what the file may well hold.
+    pub(super) fn copied(&self, position: Position, len: usize) -> Result<Piece> {
+        self.check_published(position, len);
+        let mut buf = vec![0; len];
+        self.read_unpublished(position.to_u64(), &mut buf)?;
+        Ok(Piece::copied(buf))
     }
 
     /// Whether up to `max` bytes from the batch that holds `offset` on can be found and read without waiting for a
@@ -253,15 +301,18 @@ impl Segment {
         Ok(file)
     }
 
-    fn bytes_of(&self, file: &Arc<dyn StorageFile>, position: Position, len: usize) -> io::Result<Bytes> {
+    fn piece_of(&self, file: &Arc<dyn StorageFile>, position: Position, len: usize) -> io::Result<Piece> {
         let end = position.to_u64() + len as u64;
         if let Some(mapped) = self.mapped(file, end)? {
             // The range was published when it was made, and published bytes stay.
-            return Ok(mapped.map.slice(position.to_u64(), len, self.len().to_u64()));
+            let piece = Piece::mapped(&mapped.map, position.to_u64(), len, self.len().to_u64());
+            if piece.is_intact() {
+                return Ok(piece);
+            }
         }
         let mut buf = vec![0; len];
         file.read_exact_at(&mut buf, position.to_u64())?;
-        Ok(Bytes::from(buf))
+        Ok(Piece::copied(buf))
     }
 
     /// A map that reaches to `end`; `None` if the process has no room for another.

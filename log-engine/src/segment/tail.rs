@@ -69,6 +69,8 @@ pub(super) struct Tail {
     next_step: u64,
     /// There are no windows up to here, as far as is known: asking costs a call.
     refused: u64,
+    /// Where it was cut last, if nothing was done since.
+    cut_at: Option<u64>,
     /// Write-back was started up to here.
     write_back: u64,
     synced: Synced,
@@ -98,6 +100,7 @@ impl Tail {
             reserved: end,
             next_step: FIRST_STEP,
             refused: end,
+            cut_at: None,
             write_back: end,
             synced,
         }
@@ -124,25 +127,40 @@ impl Tail {
     ///
     /// The system's. Something may stand at `place`, unless it could be cut off; nothing before it has changed.
     pub(super) fn write(&mut self, parts: &[&[u8]], len: usize, place: Placed, limit: u64) -> Result<()> {
-        let Some(file) = self.file.clone() else { return Err(ErrorKind::NotConnected.into()) };
+        // Taken out and put back: counting a reference up and down would cost as much as the copy.
+        let Some(file) = self.file.take() else { return Err(ErrorKind::NotConnected.into()) };
+        let written = self.write_to(&*file, parts, len, place, limit);
+        self.file = Some(file);
+        written
+    }
+
+    fn write_to(
+        &mut self,
+        file: &dyn StorageFile,
+        parts: &[&[u8]],
+        len: usize,
+        place: Placed,
+        limit: u64,
+    ) -> Result<()> {
         let range = place.start.to_u64()..place.end.to_u64();
         let limit = limit.max(range.end);
+        self.cut_at = None;
         let written = if self.synced.is_often() {
             self.window = None;
-            self.write_into_zeros(&*file, parts, &range, limit)
+            self.write_into_zeros(file, parts, &range, limit)
         } else if len >= WINDOW_BELOW {
-            self.reserve(&*file, range.end, limit).and_then(|()| file.write_all_at(parts, range.start))
-        } else if self.reach(&*file, &range, limit)? {
+            self.reserve(file, range.end, limit).and_then(|()| file.write_all_at(parts, range.start))
+        } else if self.reach(file, &range, limit)? {
             store(&mut self.window, parts, range.start)
         } else {
-            let reserved = self.reserve(&*file, range.end, limit);
+            let reserved = self.reserve(file, range.end, limit);
             self.refused = self.reserved;
             reserved.and_then(|()| file.write_all_at(parts, range.start))
         };
         if written.is_err() {
             // A part may be there: cut it, so that no later, shorter batch leaves its rest behind. If that fails too,
             // recovery finds an unpublished tail.
-            let _ = self.cut(&*file, range.start);
+            let _ = self.cut(file, range.start);
         }
         written
     }
@@ -242,7 +260,13 @@ impl Tail {
         self.reserved = end;
         self.refused = end;
         self.synced.zeros = end;
+        self.cut_at = Some(end);
         Ok(())
+    }
+
+    /// Whether there is nothing behind `end` that this process has put there.
+    pub(super) fn is_cut_at(&self, end: u64) -> bool {
+        self.cut_at == Some(end)
     }
 
     /// Starts the write-back of what was written, if that is enough by now.

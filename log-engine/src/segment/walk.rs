@@ -1,12 +1,10 @@
 //! From batch to batch by their headers, without touching records.
 
-use super::Segment;
+use super::{Piece, Segment};
 use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::format::batch::{self, BatchView, HEADER_LEN};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
-use bytes::Bytes;
-use std::sync::Arc;
 
 /// Read at once: an index interval and some, so that most lookups read once.
 const WINDOW: usize = 8 * 1024;
@@ -54,13 +52,14 @@ pub struct Walk<'a> {
     end: Position,
     /// The lowest base offset that may come next.
     next_offset: Offset,
-    window: Bytes,
+    window: Piece,
     window_at: Position,
 }
 
 impl Segment {
+    /// Whether it is mapped, and all of it can be read so far.
     fn is_mapped(&self) -> bool {
-        self.open.read().map.is_some()
+        self.open.read().map.as_ref().is_some_and(|mapped| mapped.map.lost().is_none())
     }
 
     /// The batches from `from`, where one must begin, to the published end.
@@ -73,7 +72,14 @@ impl Segment {
     #[must_use]
     pub fn walk_to(&self, from: Position, end: Position) -> Walk<'_> {
         let end = end.min(self.len());
-        Walk { segment: self, at: from, end, next_offset: self.base, window: Bytes::new(), window_at: from }
+        Walk {
+            segment: self,
+            at: from,
+            end,
+            next_offset: self.base,
+            window: Piece::default(),
+            window_at: from,
+        }
     }
 }
 
@@ -85,6 +91,18 @@ impl Walk<'_> {
     }
 
     fn read(&mut self) -> Result<BatchAt> {
+        let found = self.read_once();
+        if self.window.is_intact() {
+            return found;
+        }
+        // What the map could not give is read: it is there, or the system says what is wrong.
+        let left = self.end.to_usize() - self.at.to_usize();
+        self.window = self.segment.copied(self.at, left.min(WINDOW))?;
+        self.window_at = self.at;
+        self.read_once()
+    }
+
+    fn read_once(&mut self) -> Result<BatchAt> {
         let left = self.end.to_usize() - self.at.to_usize();
         let torn = |needed: usize| CorruptReason::Torn { needed: needed as u64, available: left as u64 };
         if left < HEADER_LEN {
@@ -105,13 +123,15 @@ impl Walk<'_> {
     /// The header at the present position, of `left` bytes to the end.
     fn header(&mut self, left: usize) -> Result<&[u8; HEADER_LEN]> {
         let inside = self.at.to_usize() - self.window_at.to_usize();
-        if inside + HEADER_LEN > self.window.len() {
+        if inside + HEADER_LEN > self.window.bytes().len() {
             let most = if self.segment.is_mapped() { MAPPED_WINDOW } else { WINDOW };
-            self.window = self.segment.bytes(self.at, left.min(most))?;
+            let large = self.segment.piece(self.at, left.min(most));
+            // What is lost far behind is no matter of this header.
+            self.window = large.or_else(|_| self.segment.piece(self.at, left.min(WINDOW)))?;
             self.window_at = self.at;
         }
         let inside = self.at.to_usize() - self.window_at.to_usize();
-        Ok(self.window[inside..].first_chunk().expect("the window holds a header"))
+        Ok(self.window.bytes()[inside..].first_chunk().expect("the window holds a header"))
     }
 }
 
@@ -162,15 +182,23 @@ const EMPTY_LENGTH: i32 = 49;
 const _: () = assert!(EMPTY_LENGTH as usize + batch::LENGTH_OVERHEAD == HEADER_LEN);
 
 impl Segment {
-    /// One whole batch's bytes, checked in structure and by its checksum.
+    /// Looks at one whole batch's bytes, which were checked in structure and by their checksum. If some were lost meanwhile
+    /// it looks again, at what the file really holds.
     ///
     /// # Errors
     ///
-    /// [`crate::error::LogError::Corrupt`], or what the reading gives.
-    pub fn batch_bytes(self: &Arc<Self>, at: &BatchAt) -> Result<Bytes> {
-        let bytes = self.bytes(at.position, at.len as usize)?;
-        let checked = BatchView::parse(&bytes).and_then(|view| view.check_crc());
-        checked.map_err(|reason| self.corrupt(at.position, reason))?;
-        Ok(bytes)
+    /// [`crate::error::LogError::Corrupt`], or what the reading or the look gives.
+    pub(crate) fn with_batch<T>(&self, at: &BatchAt, look: impl Fn(&[u8]) -> Result<T>) -> Result<T> {
+        let checked = |piece: &Piece| {
+            let checked = BatchView::parse(piece.bytes()).and_then(|view| view.check_crc());
+            checked.map_err(|reason| self.corrupt(at.position, reason))?;
+            look(piece.bytes())
+        };
+        let piece = self.piece(at.position, at.len as usize)?;
+        let found = checked(&piece);
+        if piece.is_intact() {
+            return found;
+        }
+        checked(&self.copied(at.position, at.len as usize)?)
     }
 }

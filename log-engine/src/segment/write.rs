@@ -1,5 +1,6 @@
 //! Writing a segment: appends, the index entries they make, the end of a segment.
 
+use super::piece::Origin;
 use super::tail::Tail;
 use super::{Indexes, Role, Segment};
 use crate::config::{LogConfig, millis};
@@ -67,6 +68,8 @@ pub(super) struct Writer {
     /// Where the next batch goes.
     end: Position,
     tail: Tail,
+    /// How many entries the indexes have.
+    entries: (usize, usize),
     /// Position of the last offset entry, 0 without one: what the index interval is counted from.
     last_entry: Position,
     /// The greatest time so far, and the last offset of the first batch that has it.
@@ -123,8 +126,7 @@ impl Segment {
             open.file = Some(file);
             open.writable = true;
         }
-        *self.indexes.write() =
-            Some(Indexes { offsets: OffsetIndex::new(self.base), times: TimeIndex::new(self.base) });
+        *self.indexes.write() = Some(Indexes::empty(self.base));
         *self.modified.lock() = Some(now);
         *self.role.lock() = Role::Writing(Box::new(Writer::new(options, Position::ZERO, now)));
     }
@@ -141,6 +143,7 @@ impl Segment {
             indexes.times.make_growable();
             let mut writer = Writer::new(&options, self.len(), now);
             writer.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
+            writer.entries = indexes.counts();
             writer.max = loaded.max;
             writer.first_timestamp = first.and_then(|batch| batch.max_timestamp);
             if loaded.replace_files {
@@ -186,19 +189,36 @@ impl Segment {
     /// cannot be read does not roll: the append reports why.
     #[must_use]
     pub fn needs_roll(&self, incoming: &AppendedBatch, options: &SegmentOptions, now: Timestamp) -> bool {
+        match self.writer(&mut self.role.lock()) {
+            Ok(Some(writer)) => writer.is_full_for(self.base, incoming, options, now),
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// [Appends](Segment::append), unless the log [must go on](Segment::needs_roll) in a new segment: then `None`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Segment::append`].
+    ///
+    /// # Panics
+    ///
+    /// If `parts` are not `batch.len` long.
+    pub fn append_if_room(
+        &self,
+        parts: &[&[u8]],
+        batch: &AppendedBatch,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> Result<Option<Placed>> {
         let mut role = self.role.lock();
-        let Ok(found) = self.writer(&mut role) else { return false };
-        let Some(writer) = found else { return true };
-        if incoming.last_offset.relative_to(self.base).is_none() {
-            return true;
+        match self.writer(&mut role)? {
+            Some(writer) if !writer.is_full_for(self.base, batch, options, now) => {
+                self.append_to(writer, parts, batch, now).map(Some)
+            }
+            _ => Ok(None),
         }
-        if writer.end == Position::ZERO {
-            return false;
-        }
-        let limit = (options.segment_bytes as usize).min(Position::MAX.to_usize());
-        writer.end.to_usize().saturating_add(incoming.len) > limit
-            || writer.waited(incoming, now) > writer.roll_after(options)
-            || self.indexes.read().as_ref().is_some_and(|indexes| indexes.is_full(options))
     }
 
     /// Writes one batch behind the last and indexes it. Readers do not see it before [`Segment::publish`].
@@ -215,9 +235,19 @@ impl Segment {
     /// If the segment is not active, `parts` are not `batch.len` long, or the batch does not fit (see
     /// [`Segment::needs_roll`]).
     pub fn append(&self, parts: &[&[u8]], batch: &AppendedBatch, now: Timestamp) -> Result<Placed> {
-        assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
         let mut role = self.role.lock();
         let writer = self.writer(&mut role)?.expect("only the active segment is appended to");
+        self.append_to(writer, parts, batch, now)
+    }
+
+    fn append_to(
+        &self,
+        writer: &mut Writer,
+        parts: &[&[u8]],
+        batch: &AppendedBatch,
+        now: Timestamp,
+    ) -> Result<Placed> {
+        assert_eq!(parts.iter().map(|part| part.len()).sum::<usize>(), batch.len, "the parts of a batch");
         self.note_use();
         if writer.tail.file().is_none() {
             writer.tail.use_file(self.writable_file()?);
@@ -264,6 +294,7 @@ impl Segment {
             if let Some(indexes) = self.indexes.write().as_mut() {
                 indexes.offsets.push(batch.last_offset, place.start);
                 indexes.push_time(writer.max);
+                writer.entries = indexes.counts();
             }
         }
     }
@@ -382,11 +413,10 @@ impl Segment {
         assert_eq!(self.len(), writer.end, "a segment is sealed with all its batches published");
         if let Some(indexes) = self.indexes.write().as_mut() {
             indexes.push_time(writer.max);
+            writer.entries = indexes.counts();
         }
         // First: the blocks that were reserved may be all the room that is left for the indexes.
-        if writer.appended || self.file_len()? != writer.end.to_u64() {
-            self.cut_at(writer)?;
-        }
+        self.cut_if_longer(writer)?;
         self.flush_or_remove(writer)?;
         *role = Role::Sealed;
         self.capacity.store(0, Ordering::Relaxed);
@@ -405,6 +435,26 @@ impl Segment {
     pub fn trim(&self) -> Result<()> {
         let mut role = self.role.lock();
         let writer = self.writer(&mut role)?.expect("only the active segment is trimmed");
+        self.cut_at(writer)
+    }
+
+    /// Cuts the zeros behind the end, if there are any: what [`Segment::seal`] does first.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`].
+    pub fn cut_zeros(&self) -> Result<()> {
+        match self.writer(&mut self.role.lock())? {
+            Some(writer) => self.cut_if_longer(writer),
+            None => Ok(()),
+        }
+    }
+
+    fn cut_if_longer(&self, writer: &mut Writer) -> Result<()> {
+        let end = writer.end.to_u64();
+        if writer.tail.is_cut_at(end) || !writer.appended && self.file_len()? == end {
+            return Ok(());
+        }
         self.cut_at(writer)
     }
 
@@ -430,6 +480,7 @@ impl Writer {
             options: *options,
             end,
             tail: Tail::new(end.to_u64()),
+            entries: (0, 0),
             last_entry: Position::ZERO,
             max: None,
             first_timestamp: None,
@@ -457,6 +508,7 @@ impl Writer {
 
     /// Notes that the indexes were made anew.
     pub(super) fn indexes_replaced(&mut self, indexes: &Indexes) {
+        self.entries = indexes.counts();
         self.last_entry = indexes.offsets.last().map_or(Position::ZERO, |entry| entry.position);
         self.files = IndexFiles::Unsound;
     }
@@ -470,6 +522,33 @@ impl Writer {
         if let Some(time) = time.filter(|time| self.max.is_none_or(|(max, _)| *time > max)) {
             self.max = Some((time, last_offset));
         }
+    }
+
+    /// Whether the log must go on in a new segment; see [`Segment::needs_roll`].
+    fn is_full_for(
+        &self,
+        base: Offset,
+        incoming: &AppendedBatch,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> bool {
+        if incoming.last_offset.relative_to(base).is_none() {
+            return true;
+        }
+        if self.end == Position::ZERO {
+            return false;
+        }
+        let limit = (options.segment_bytes as usize).min(Position::MAX.to_usize());
+        self.end.to_usize().saturating_add(incoming.len) > limit
+            || self.waited(incoming, now) > self.roll_after(options)
+            || self.indexes_full(options)
+    }
+
+    /// Kafka's sense of full: the time index keeps room for the entry made at the end.
+    fn indexes_full(&self, options: &SegmentOptions) -> bool {
+        let size = options.segment_index_bytes as usize;
+        let (offsets, times) = (size / OffsetIndex::ENTRY_LEN, size / TimeIndex::ENTRY_LEN);
+        self.entries.0 >= offsets || self.entries.1 >= times.saturating_sub(1)
     }
 
     /// How much time has passed for the segment, in milliseconds.
@@ -489,11 +568,24 @@ impl Writer {
 }
 
 impl Indexes {
-    /// Kafka's sense of full: the time index keeps room for the entry made at the end.
-    fn is_full(&self, options: &SegmentOptions) -> bool {
-        let size = options.segment_index_bytes as usize;
-        let (offsets, times) = (size / OffsetIndex::ENTRY_LEN, size / TimeIndex::ENTRY_LEN);
-        self.offsets.len() >= offsets || self.times.len() >= times.saturating_sub(1)
+    /// How many entries they have.
+    fn counts(&self) -> (usize, usize) {
+        (self.offsets.len(), self.times.len())
+    }
+
+    pub(super) fn empty(base: Offset) -> Self {
+        Self {
+            offsets: OffsetIndex::new(base),
+            times: TimeIndex::new(base),
+            loaded_last_time: None,
+            end_early: false,
+            origins: Default::default(),
+        }
+    }
+
+    /// Whether all that was looked up in them so far is what their files hold.
+    pub(super) fn is_intact(&self) -> bool {
+        self.origins.iter().all(Origin::is_intact)
     }
 
     pub(super) fn push_time(&mut self, max: Option<(Timestamp, Offset)>) {
@@ -503,6 +595,9 @@ impl Indexes {
     }
 
     pub(super) fn last_time(&self, base: Offset) -> Option<(Timestamp, Offset)> {
+        if self.loaded_last_time.is_some() {
+            return self.loaded_last_time;
+        }
         let last = self.times.last()?;
         Some((last.timestamp, last.offset.from_base(base)?))
     }

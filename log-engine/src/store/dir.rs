@@ -27,7 +27,7 @@ const META: &str = "meta.properties";
 pub(super) struct DataDir {
     pub(super) path: PathBuf,
     /// Held until the store is closed or dropped.
-    lock: Mutex<Option<Box<dyn DirLock>>>,
+    pub(super) lock: Mutex<Option<Box<dyn DirLock>>>,
 }
 
 /// What lies in a directory.

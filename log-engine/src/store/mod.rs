@@ -29,6 +29,7 @@ mod builder;
 mod dir;
 mod maintain;
 mod name;
+mod snapshot;
 
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub use builder::StoreBuilder;
 pub use dir::{read_meta, write_meta};
 pub use maintain::{Maintenance, MaintenanceReport};
 pub use name::LogName;
+pub use snapshot::{StoreSnapshot, StoreStats};
 
 use crate::config::LogConfig;
 use crate::error::{LogError, Result, if_room};

@@ -677,3 +677,37 @@ fn a_store_that_stops_at_any_call_keeps_what_it_promised() {
         }
     }
 }
+
+#[test]
+fn a_copy_of_a_store_opens_as_one_that_was_closed_in_order() {
+    let machine = Machine::new();
+    let store = machine.open();
+    let config = LogConfig { segment_bytes: 200, ..LogConfig::default() };
+    let names = [name("a-0"), name("b-1")];
+    for (n, name) in (4..).zip(&names) {
+        append(&store.create(name, &config).unwrap(), n);
+    }
+    store.get(&names[1]).unwrap().delete_records_before(offset(2)).unwrap();
+    let dirs = store.dirs();
+    let meta = Properties::read(b"version=1\ncluster.id=abc\n").unwrap();
+    store.write_meta(&dirs[0], &meta).unwrap();
+    let made = store.snapshot("/copy").unwrap();
+    assert_eq!(
+        made.logs.iter().map(|(name, copy)| (name.clone(), copy.end.get())).collect::<Vec<_>>(),
+        [(names[0].clone(), 4), (names[1].clone(), 5)]
+    );
+    append(&store.get(&names[0]).unwrap(), 3);
+    let stats = store.stats();
+    assert_eq!((stats.logs, stats.failed_logs, stats.total.appended_records), (2, 0, 12));
+    let copy = LogStore::builder(["/copy"])
+        .storage(Arc::clone(store.storage()))
+        .clock(Arc::clone(store.clock()))
+        .open()
+        .unwrap();
+    assert!(copy.report().clean && copy.report().failed.is_empty());
+    assert_eq!(copy.read_meta(Path::new("/copy")).unwrap(), Some(meta));
+    let ends: Vec<_> =
+        copy.logs().iter().map(|(_, log)| (log.start_offset().get(), log.end_offset().get())).collect();
+    assert_eq!(ends, [(0, 4), (2, 5)]);
+    assert!(matches!(store.snapshot("/copy"), Err(LogError::Directory { .. })));
+}

@@ -132,7 +132,11 @@ fn convert(
     };
     loop {
         let batches = contiguous(&slices).map_err(|_| ErrorCode::KafkaStorageError)?;
-        let converted = down_convert(&batches, &rules).map_err(|e| errors::of_conversion(&e))?;
+        let converted = down_convert(&batches, &rules);
+        if !slices.iter().all(FileSlice::intact) {
+            return Err(ErrorCode::KafkaStorageError);
+        }
+        let converted = converted.map_err(|e| errors::of_conversion(&e))?;
         let (Some(log), Some(next), true) = (log, converted.next_offset, converted.bytes.is_empty()) else {
             let mut bytes: Bytes = converted.bytes.into();
             if cx.version < WHOLE_BATCH_SINCE {

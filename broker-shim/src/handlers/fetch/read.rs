@@ -213,7 +213,11 @@ impl<'a> Reading<'a> {
         }
         for slice in &read.slices {
             let bytes = slice.bytes().map_err(|_| ErrorCode::KafkaStorageError)?;
-            if has_zstd(&bytes) {
+            let has_zstd = has_zstd(&bytes);
+            if !slice.intact() {
+                return Err(ErrorCode::KafkaStorageError);
+            }
+            if has_zstd {
                 return Err(ErrorCode::UnsupportedCompressionType);
             }
         }

@@ -114,6 +114,22 @@ impl Client {
         R::Response::from_body(body, version).unwrap()
     }
 
+    /// Sends a request and reads its answer; `None` if the broker closes the connection before all of it has come.
+    pub(super) async fn try_call<R: Request>(&mut self, version: i16, request: &R) -> Option<R::Response> {
+        self.send(version, request).await;
+        let read = async {
+            let size = self.stream.read_u32().await.ok()?;
+            let mut frame = vec![0; usize::try_from(size).unwrap()];
+            self.stream.read_exact(&mut frame).await.ok()?;
+            Some(Bytes::from(frame))
+        };
+        let frame = tokio::time::timeout(SOON, read).await.expect("an answer or an end in time")?;
+        let (correlation, body) = kafka_wire::header::split_response(R::KEY, version, frame).unwrap();
+        assert_eq!(correlation, self.next);
+        self.next += 1;
+        Some(R::Response::from_body(body, version).unwrap())
+    }
+
     /// The next frame, without its size.
     pub(super) async fn frame(&mut self) -> Bytes {
         let read = async {

@@ -13,6 +13,8 @@
 //!   is made, and only on file systems where that is a reservation and not a promise. A full disk is an error of that
 //!   call; a store to a sparse map would end the process.
 //! * The file is not cut below a window: `segment` drops the window before it trims.
+//! * A store that cannot reach the file, because somebody has shortened it, is an error (`sigbus`), and ends the process that
+//!   has not asked for the handler.
 //! * All windows of the process together are bounded, by bytes and (with the read-only maps) by number.
 //!
 //! # Not here
@@ -21,6 +23,7 @@
 
 use super::{MAPS, RealFile};
 use crate::io::Window;
+use crate::io::sigbus::{Access, Watched};
 use memmap2::{MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, fallocate, fstatfs};
 use rustix::io::Errno;
@@ -42,6 +45,8 @@ const RESERVING: [u64; 2] = [0xef53, 0x0102_1994];
 
 #[derive(Debug)]
 struct RealWindow {
+    /// First: the handler forgets the range before it is unmapped.
+    watched: Watched,
     map: MmapRaw,
     pos: u64,
     len: u64,
@@ -70,7 +75,8 @@ pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box
     });
     if let Ok(Some(map)) = map {
         MAPS.fetch_add(1, Ordering::Relaxed);
-        return Ok(Some(Box::new(RealWindow { map, pos, len })));
+        let watched = Watched::new(map.as_ptr(), map.len(), Access::Write);
+        return Ok(Some(Box::new(RealWindow { watched, map, pos, len })));
     }
     WINDOWED.fetch_sub(len, Ordering::Relaxed);
     map.map(|_| None)
@@ -104,7 +110,17 @@ impl Window for RealWindow {
         // the file's end. No reference to these bytes exists: `RealMap::slice` gives only what is published, `segment` stores
         // above that, and `&mut self` keeps a second writer away.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(at), bytes.len()) }
-        Ok(())
+        match self.watched.lost() {
+            None => Ok(()),
+            // Somebody has shortened the file, or its page could not be read: some of the bytes went nowhere.
+            Some(lost) => {
+                let lost = self.pos + lost.start..self.pos + lost.end;
+                Err(io::Error::other(format!(
+                    "bytes [{}, {}) of the file could not be stored",
+                    lost.start, lost.end
+                )))
+            }
+        }
     }
 }
 

@@ -8,16 +8,17 @@ use crate::format::names::{FileKind, segment_file};
 use crate::io::{OpenMode, Storage};
 use crate::log::files::{read_exact, with_suffix};
 use crate::types::Offset;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Ends the name of a file that holds what recovery cut off.
-const TORN: &str = ".torn";
+pub(crate) const TORN: &str = ".torn";
 /// A tail is copied in pieces of this size.
 const PIECE: u64 = 1 << 20;
 
 /// Changes the directory. Does nothing, and syncs nothing, if all is as it was left and the names in the directory are
 /// known to be durable.
-pub(super) fn apply(
+pub(crate) fn apply(
     request: &Request,
     listing: &Listing,
     decision: &Decision,
@@ -95,7 +96,7 @@ fn shorten(
 /// Gives a whole segment another name, and removes its indexes.
 fn set_aside_whole(storage: &dyn Storage, dir: &Path, name: &str) -> Result<PathBuf> {
     let path = dir.join(name);
-    let aside = free_name(storage, &path)?;
+    let aside = free_name(storage, &path, TORN)?;
     storage.rename(&path, &aside).map_err(LogError::io("rename", &path))?;
     for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex] {
         let index = dir.join(name.replace(FileKind::Log.suffix(), kind.suffix()));
@@ -108,10 +109,20 @@ fn set_aside_whole(storage: &dyn Storage, dir: &Path, name: &str) -> Result<Path
 
 /// Copies what lies behind the end to a file beside; `None` if an interrupted recovery did so already.
 fn set_aside_tail(storage: &dyn Storage, path: &Path, kept: &Kept) -> Result<Option<PathBuf>> {
-    let stem = with_suffix(path, &format!(".{}", kept.end));
-    let (from, len) = (kept.end.to_u64(), kept.len - kept.end.to_u64());
+    copy_aside(storage, path, kept.end.to_u64()..kept.len, TORN)
+}
+
+/// Copies bytes of a file to one beside it, `<path>.<position><suffix>`, durably; `None` if that was done before.
+pub(crate) fn copy_aside(
+    storage: &dyn Storage,
+    path: &Path,
+    bytes: Range<u64>,
+    suffix: &str,
+) -> Result<Option<PathBuf>> {
+    let stem = with_suffix(path, &format!(".{}", bytes.start));
+    let (from, len) = (bytes.start, bytes.end - bytes.start);
     let source = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
-    let done = with_suffix(&stem, TORN);
+    let done = with_suffix(&stem, suffix);
     if storage.exists(&done).map_err(LogError::io("look for", &done))? {
         let copy = storage.open(&done, OpenMode::Read).map_err(LogError::io("open", &done))?;
         if copy.len().map_err(LogError::io("measure", &done))? == len {
@@ -125,7 +136,7 @@ fn set_aside_tail(storage: &dyn Storage, path: &Path, kept: &Kept) -> Result<Opt
             }
         }
     }
-    let aside = free_name(storage, &stem)?;
+    let aside = free_name(storage, &stem, suffix)?;
     let fresh = with_suffix(&stem, ".tmp");
     let copy = storage.open(&fresh, OpenMode::Truncate).map_err(LogError::io("create", &fresh))?;
     for at in (0..len).step_by(1 << 20) {
@@ -139,13 +150,13 @@ fn set_aside_tail(storage: &dyn Storage, path: &Path, kept: &Kept) -> Result<Opt
     Ok(Some(aside))
 }
 
-/// `<path>.torn`, or with a number if that is taken: what was set aside once is never written over.
-fn free_name(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
-    let mut name = with_suffix(path, TORN);
+/// `<path><suffix>`, or with a number if that is taken: what was set aside once is never written over.
+pub(crate) fn free_name(storage: &dyn Storage, path: &Path, suffix: &str) -> Result<PathBuf> {
+    let mut name = with_suffix(path, suffix);
     let mut number = 0_u32;
     while storage.exists(&name).map_err(LogError::io("look for", &name))? {
         number += 1;
-        name = with_suffix(path, &format!(".{number}{TORN}"));
+        name = with_suffix(path, &format!(".{number}{suffix}"));
     }
     Ok(name)
 }

@@ -23,11 +23,12 @@ mod decide;
 mod listing;
 mod state;
 
-pub(crate) use decide::Kept;
-pub(crate) use state::{incoming_of, sound_bytes};
+pub(crate) use apply::{TORN, apply, copy_aside, free_name};
+pub(crate) use decide::{Decision, Kept};
+pub(crate) use state::{incoming_of, marker_of, sound_bytes};
 
-use self::decide::{Decision, Trust};
-use self::listing::{FoundSegment, Listing};
+use self::decide::Trust;
+pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
 use super::damage::Damage;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
@@ -103,7 +104,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply::apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
+    let report = apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
@@ -130,6 +131,35 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
 /// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
 fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
     if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
+}
+
+/// A directory that was looked through from its first byte on, and not changed.
+#[derive(Debug)]
+pub(crate) struct Looked {
+    pub(crate) listing: Listing,
+    pub(crate) mark: Option<Mark>,
+    /// The mark is of this very directory, and not of one that it was copied from.
+    pub(crate) marked_here: bool,
+    pub(crate) epochs: Option<Epochs>,
+    pub(crate) start: Offset,
+    pub(crate) decision: Decision,
+}
+
+/// What opening would find if it believed nothing, from segment number `first` on. Writes nothing.
+pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) -> Result<Looked> {
+    let storage = &*request.storage;
+    let (_, mark) = MarkFile::read(storage, &request.dir)?;
+    let epochs = Epochs::load(storage, &request.dir);
+    let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
+    let segments = &listing.segments[first..];
+    let offset = segments.first().map_or(floor, |segment| segment.base);
+    let trust = Trust { first: 0, position: Position::ZERO, offset, last: None, epoch: -1, floor, unknown };
+    let mut decision =
+        decide::decide(storage, &request.dir, segments, &trust, request.gaps, epochs.as_ref())?;
+    let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
+    let here = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
+    let marked_here = mark.as_ref().is_some_and(here);
+    Ok(Looked { listing, mark, marked_here, epochs, start, decision })
 }
 
 /// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
@@ -251,6 +281,11 @@ pub(crate) fn replay_all(
     let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
     Ok(state::producers(request, &snapshots, &decision, start)?.producers)
+}
+
+/// The transactions that were aborted, as far as the batches of a log tell that was looked through.
+pub(crate) fn aborted(request: &Request, decision: &Decision) -> Result<Vec<TxnEntry>> {
+    Ok(state::replay(request, decision, Offset::ZERO, None, Producers::default())?.aborted)
 }
 
 /// The damage in a segment whose records up to `end` are all published.

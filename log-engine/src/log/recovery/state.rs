@@ -71,7 +71,7 @@ fn good_state(request: &Request, decision: &Decision) -> Result<Option<StateFile
 }
 
 /// Takes in all batches from an offset on. `evidence` is the batch that ends there, where it is known.
-fn replay(
+pub(super) fn replay(
     request: &Request,
     decision: &Decision,
     from: Offset,
