@@ -138,6 +138,11 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     })
 }
 
+/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
+fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
+    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
+}
+
 /// A directory that was looked through from its first byte on, and not changed.
 #[derive(Debug)]
 pub(crate) struct Looked {
@@ -166,11 +171,6 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let here = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let marked_here = mark.as_ref().is_some_and(here);
     Ok(Looked { listing, mark, marked_here, epochs, start, decision })
-}
-
-/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
-fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
-    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
 }
 
 /// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
