@@ -36,15 +36,15 @@ pub fn compacted_topics(storage: &dyn Storage, data_dir: &Path) -> Result<Vec<St
             let Entry::Batch { batch, problem: None, .. } = entry else { continue };
             let Ok(records) = batch.records(CAP) else { continue };
             for record in records.iter().map_while(std::result::Result::ok) {
-                take(&mut compacted, record.value.unwrap_or_default());
+                take(&mut compacted, record.key.unwrap_or_default(), record.value);
             }
         }
     }
     Ok(compacted.into_iter().collect())
 }
 
-fn take(compacted: &mut BTreeSet<String>, value: &[u8]) {
-    match Fact::decode(value) {
+fn take(compacted: &mut BTreeSet<String>, key: &[u8], value: Option<&[u8]>) {
+    match Fact::decode(key, value) {
         Ok(Fact::Topic { name, overrides, .. }) => {
             let policy = overrides.get("cleanup.policy").map_or("", String::as_str);
             if policy.split(',').any(|part| part.trim() == "compact") {

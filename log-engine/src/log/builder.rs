@@ -7,7 +7,7 @@ use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
 use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
-use super::{Log, View, epochs, files};
+use super::{Log, OpenFiles, View, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -31,6 +31,7 @@ pub struct LogBuilder {
     start_offset: Option<Offset>,
     compaction_point: Option<Offset>,
     lock: bool,
+    files: Option<Arc<OpenFiles>>,
 }
 
 impl LogBuilder {
@@ -45,6 +46,7 @@ impl LogBuilder {
             start_offset: None,
             compaction_point: None,
             lock: true,
+            files: None,
         }
     }
 
@@ -105,16 +107,27 @@ impl LogBuilder {
         self
     }
 
+    /// Shares a bound on open files with other logs.
+    pub(crate) fn files(mut self, files: &Arc<OpenFiles>) -> Self {
+        self.files = Some(Arc::clone(files));
+        self
+    }
+
     /// Opens the log, or makes an empty one.
     ///
     /// # Errors
     ///
     /// As [`Log::open`].
     pub fn open(self) -> Result<Arc<Log>> {
+        let dir = self.dir.clone();
+        self.open_writable().map_err(|error| error.name_read_only(&dir))
+    }
+
+    fn open_writable(self) -> Result<Arc<Log>> {
         self.config.check()?;
         let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
-        files::make_dir(&*storage, &self.dir)?;
+        let made = files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
         let now = clock.now();
         let recovered = recover(&Request {
@@ -124,6 +137,7 @@ impl LogBuilder {
             recovery_point: self.recovery_point,
             start_offset: self.start_offset,
             gaps: self.config.cleanup_policy.compact || self.compaction_point.is_some(),
+            made,
             now,
         })?;
         let point = recovered.compaction_point.or(self.compaction_point);
@@ -134,12 +148,15 @@ impl LogBuilder {
         {
             compact::point::store(&*storage, &self.dir, point)?;
         }
-        if recovered.mark.is_none() {
+        if recovered.mark.is_none() && !made {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
             files::sync_name(&*storage, &self.dir, self.lock)?;
         }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
+        if let Some(files) = &self.files {
+            segments.iter().for_each(|segment| segment.count_in(files.count()));
+        }
         let epochs = epochs::settle(
             &recovered.epochs,
             &segments,
@@ -157,7 +174,9 @@ impl LogBuilder {
         let recovered = Recovered { epochs, ..recovered };
         let recovered = Recovered { compaction_point: point, ..recovered };
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
-        Ok(Arc::new(log))
+        let log = Arc::new(log);
+        let _ = log.this.set(Arc::downgrade(&log));
+        Ok(log)
     }
 
     fn assemble(
@@ -186,6 +205,8 @@ impl LogBuilder {
         if known.is_none() {
             marking.write(&*storage, mark, clock.monotonic())?;
         }
+        let looked = recovered.report.scanned_bytes > 0 || recovered.report.leftovers > 0;
+        let left_in_order = known.filter(|_| self.clean && !looked);
         let open_txn = recovered.producers.first_open();
         let writer = Writer::new(active, last, recovered.producers, mark.truncations);
         Ok(Log {
@@ -210,6 +231,10 @@ impl LogBuilder {
             lock: Mutex::new(lock),
             report: recovered.report,
             counters: Counters::default(),
+            files: self.files,
+            in_ring: AtomicBool::new(false),
+            this: OnceLock::new(),
+            left_in_order,
             examining: Mutex::default(),
         })
     }
@@ -239,8 +264,11 @@ fn open_segments(
     let fresh = recovered.roll || segments.is_empty();
     if fresh {
         let segment = Segment::create(Arc::clone(storage), dir, recovered.end, options, now)?;
-        segment.sync()?;
-        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        if !segments.is_empty() || recovered.mark.is_some() {
+            segment.sync()?;
+            storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        }
+        // Else the log is new: an empty file has nothing to sync, and its name is synced with that of its first mark.
         segments.push(segment);
     } else if let Some(last) = segments.last() {
         last.activate(options, now);

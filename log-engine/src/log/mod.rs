@@ -30,8 +30,10 @@ mod end;
 mod epochs;
 pub(crate) mod files;
 mod follow;
+mod group;
 pub mod inspect;
 mod mark;
+mod open_files;
 mod producer_file;
 pub mod producers;
 mod read;
@@ -53,6 +55,9 @@ mod verify;
 
 #[cfg(test)]
 mod tests;
+
+pub(crate) use group::{each, sync_together};
+pub(crate) use open_files::OpenFiles;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
@@ -82,18 +87,20 @@ use arc_swap::ArcSwap;
 use compact::Compaction;
 use end::PublishedOffset;
 use epochs::Epochs;
+use mark::Mark;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
 use stats::Counters;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use sync::{Marking, SyncTurns};
 
-/// One log. Share it as `Arc<Log>`; every method takes `&self`.
+/// One log. Share it as `Arc<Log>`, between any threads; every method takes `&self`.
 ///
-/// Dropping it is like the process being killed: everything accepted is there when it is opened again, after a scan of
-/// what was not synced. [`Log::close`] spares the scan.
+/// Dropping the last `Arc` (followers and streams hold one) is like the process being killed: nothing is written, the lock
+/// of the directory is free, and everything accepted is there when it is opened again, after a scan of what was not
+/// synced. [`Log::close`] spares the scan.
 ///
 /// ```
 /// use log_engine::{Log, LogConfig, NewRecord};
@@ -142,6 +149,13 @@ pub struct Log {
     lock: Mutex<Option<Box<dyn DirLock>>>,
     report: RecoveryReport,
     counters: Counters,
+    /// The bound on open files that it shares with the other logs of its store, and whether it is among those who hold some.
+    files: Option<Arc<OpenFiles>>,
+    in_ring: AtomicBool,
+    this: OnceLock<Weak<Self>>,
+    /// The mark of a log that was left in order: as long as it is the last one and nothing was appended, closing has nothing
+    /// to write.
+    left_in_order: Option<Mark>,
     /// Held by whoever looks through a segment for damage: nobody does it twice.
     examining: Mutex<()>,
 }
@@ -305,7 +319,8 @@ impl Log {
     }
 
     /// Syncs everything, writes indexes, producer state and mark, and gives back what was reserved. Wakes everybody who
-    /// waits. Appends are refused from now on, reads go on. A second call does nothing.
+    /// waits: followers read what is left and end, who waits for a sync is answered. Appends are refused from now on, reads
+    /// go on. A second call does nothing.
     ///
     /// # Errors
     ///

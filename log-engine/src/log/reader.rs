@@ -499,7 +499,8 @@ impl ReaderBatches<'_> {
         let view = BatchView::parse(&bytes).map_err(corrupt)?;
         view.check_crc().map_err(corrupt)?;
         let holds = view.base_offset() <= self.next && self.next <= view.last_offset();
-        if !(holds || self.reader.has_gaps() && view.base_offset() > self.next) {
+        let skips = view.base_offset() > self.next && self.reader.has_gaps();
+        if !holds && !skips {
             let (expected, found) = (self.next, view.base_offset().get());
             return Err(corrupt(CorruptReason::OffsetOrder { expected, found }));
         }

@@ -171,8 +171,9 @@ impl Log {
         outcome.map(|()| removed)
     }
 
-    /// Moves the log start up to `offset`; what lies below cannot be read from now on, and its segments go with the next
-    /// retention. The answer is the log start, which is durable.
+    /// Moves the log start up to `offset`, which may lie inside a batch; what lies below cannot be read from now on, and its
+    /// segments go with the next retention. The answer is the log start, which is durable. Slices and batches that were
+    /// read before stay; whoever follows below is refused, whoever waits is woken.
     ///
     /// # Errors
     ///

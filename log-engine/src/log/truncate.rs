@@ -153,6 +153,7 @@ impl Log {
             start_offset: None,
             gaps: self.has_gaps(),
             now: self.clock.now(),
+            made: false,
         };
         let parts: Vec<_> = view.segments.iter().map(|s| (s.base_offset(), s.len())).collect();
         writer.producers =

@@ -5,7 +5,7 @@ use crate::error::{LogError, Result};
 use crate::format::checkpoint::{OffsetLine, Properties, read_offsets, write_offsets};
 use crate::format::names::{DirState, PartitionDir};
 use crate::io::{DirEntry, DirLock, EntryKind, OpenMode, Storage};
-use crate::log::files::{make_dir, read_small, replace, sync_name};
+use crate::log::files::{make_dir, moved_away, read_small, replace, sync_name};
 use crate::types::{Offset, Position};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
@@ -146,8 +146,24 @@ impl DataDir {
         Ok(notes)
     }
 
+    /// Fails if the directory is not where it was when its lock was taken: it was moved, removed, or something was put in
+    /// its place. Nothing is made there then, least of all an empty log where there was one.
+    pub(super) fn check_home(&self, storage: &dyn Storage) -> Result<()> {
+        if self.lock.lock().is_none() {
+            // A copy that is being made, or a store that was closed.
+            return Ok(());
+        }
+        let lock = self.path.join(".lock");
+        match storage.exists(&lock) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(LogError::io("find", lock)(moved_away())),
+            Err(error) => Err(LogError::io("look for", lock)(error)),
+        }
+    }
+
     /// Leaves the marker behind: the last thing that is done to the directory.
     pub(super) fn mark_clean(&self, storage: &dyn Storage) -> Result<()> {
+        self.check_home(storage)?;
         let marker = self.path.join(CLEAN);
         let file = storage.open(&marker, OpenMode::Truncate).map_err(LogError::io("create", &marker))?;
         file.sync_data().map_err(LogError::io("sync", &marker))?;
@@ -209,6 +225,7 @@ impl DataDir {
             Some(OffsetLine { topic, partition, offset: offset(log)? })
         };
         let lines: Vec<_> = logs.iter().filter_map(line).collect();
+        self.check_home(storage)?;
         replace(storage, &self.path.join(name), write_offsets(&lines).as_bytes(), true)
     }
 }

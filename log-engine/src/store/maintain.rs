@@ -1,9 +1,9 @@
 //! What has to happen from time to time.
 
 use super::dir::Checkpointed;
-use super::{Checkpoints, LogName, LogStore, worse};
+use super::{CLOSERS, Checkpoints, LogName, LogStore, worse};
 use crate::error::{LogError, Result};
-use crate::log::Log;
+use crate::log::{Log, each};
 use crate::types::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
@@ -88,6 +88,7 @@ impl LogStore {
         let due = self.take_due();
         let logs = self.logs();
         self.sync_when_much(&logs, &mut report);
+        self.sync_due(&logs, &mut report);
         for (name, log) in &logs {
             if let Err(error) = maintain_log(log, now, due.retention, &mut report) {
                 report.note(Some(name.clone()), error);
@@ -127,6 +128,30 @@ impl LogStore {
         due
     }
 
+    /// Syncs what is due by time or size and writes the marks, of several logs at the same time: thousands that were appended
+    /// to are due together.
+    fn sync_due(&self, logs: &[(LogName, Arc<Log>)], report: &mut MaintenanceReport) {
+        let (named, due): (Vec<_>, Vec<_>) = logs
+            .iter()
+            .filter(|(_, log)| log.is_sync_due())
+            .map(|(name, log)| (name, Arc::clone(log)))
+            .unzip();
+        for (name, synced) in named.into_iter().zip(self.sync(&due)) {
+            match synced {
+                Ok(_) => report.synced += 1,
+                Err(error) => report.note(Some(name.clone()), error),
+            }
+        }
+        let behind: Vec<_> = logs.iter().filter(|(_, log)| log.is_mark_due()).collect();
+        let threads = if behind.len() > 1 { CLOSERS } else { 1 };
+        let written = each(&behind, threads, |(_, log)| log.sync_if_due());
+        for ((name, _), outcome) in behind.into_iter().zip(written) {
+            if let Err(error) = outcome {
+                report.note(Some(name.clone()), error);
+            }
+        }
+    }
+
     /// Syncs the logs with most to sync until the rest is little.
     fn sync_when_much(&self, logs: &[(LogName, Arc<Log>)], report: &mut MaintenanceReport) {
         let mut unsynced: Vec<_> = logs.iter().map(|(name, log)| (log.unsynced_bytes(), name, log)).collect();
@@ -135,12 +160,17 @@ impl LogStore {
             return;
         }
         unsynced.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        let mut most = Vec::new();
         for (bytes, name, log) in unsynced {
             if total < UNSYNCED_MAX / 2 {
                 break;
             }
             total -= bytes;
-            match log.sync() {
+            most.push((name, Arc::clone(log)));
+        }
+        let (named, most): (Vec<_>, Vec<_>) = most.into_iter().unzip();
+        for (name, synced) in named.into_iter().zip(self.sync(&most)) {
+            match synced {
                 Ok(_) => report.synced += 1,
                 Err(error) => report.note(Some(name.clone()), error),
             }
@@ -236,7 +266,6 @@ fn maintain_log(log: &Log, now: Timestamp, retention: bool, report: &mut Mainten
     if log.is_closed() || log.is_poisoned() {
         return Ok(());
     }
-    report.synced += usize::from(log.sync_if_due()?);
     if retention {
         let done = log.apply_retention(now)?;
         report.segments_deleted += done.segments;

@@ -1,6 +1,7 @@
 //! Opening, closing, crashing, refusing, deleting and maintaining many logs.
 
 mod compacting;
+mod scale;
 
 use super::*;
 use crate::format::build::{BatchBuilder, NewRecord};

@@ -55,6 +55,8 @@ pub(crate) struct Request {
     pub(crate) start_offset: Option<Offset>,
     /// Whether compaction may have left gaps between batches.
     pub(crate) gaps: bool,
+    /// The directory was made just now.
+    pub(crate) made: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -101,7 +103,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let storage = &*request.storage;
     let dir = &request.dir;
     let listing = listing::list(storage, dir)?;
-    let (mark_file, mark) = MarkFile::read(storage, dir)?;
+    let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
     let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
     let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
     let epochs = Epochs::load(storage, dir);
@@ -109,7 +111,9 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
-    let report = apply(request, &listing, &decision, names_last(&listing, mark.as_ref()))?;
+    let names_durable = request.made || names_last(&listing, mark.as_ref());
+    let marked = mark.map(|mark| (&mut mark_file, mark));
+    let report = apply(request, &listing, &decision, names_durable, marked)?;
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
@@ -132,6 +136,11 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         mark_file,
         report,
     })
+}
+
+/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
+fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
+    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
 }
 
 /// A directory that was looked through from its first byte on, and not changed.
@@ -162,11 +171,6 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let here = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let marked_here = mark.as_ref().is_some_and(here);
     Ok(Looked { listing, mark, marked_here, epochs, start, decision })
-}
-
-/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
-fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
-    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
 }
 
 /// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
