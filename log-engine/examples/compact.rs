@@ -2,6 +2,7 @@
 //!
 //! In it is all that compaction treats in its own way: keys that came again, tombstones, each codec, transactions that were
 //! committed and aborted, producers whose last batch stays empty.
+#![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 use log_engine::config::{CleanupPolicy, LogConfig};
 use log_engine::format::batch::{Codec, ProducerStamp};

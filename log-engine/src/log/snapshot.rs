@@ -123,14 +123,9 @@ impl Log {
         self.check_usable()?;
         // Who has the turn keeps away whoever takes segments away.
         let turn = self.turns.take();
-        // Before the segments: it is moved behind them.
-        let compaction_point = self.compaction_point();
         let source = self.take_source()?;
         self.sync_in_turn(&turn)?;
         make_dir(&*self.storage, dir)?;
-        if let Some(point) = compaction_point {
-            super::compact::point::store(&*self.storage, dir, point)?;
-        }
         let mut made = Snapshot {
             start: self.start_offset(),
             end: source.end,
