@@ -170,11 +170,30 @@ impl LogError {
         }
     }
 
+    /// Whether the process, or the machine, has as many files open as it may: nothing was tried.
+    #[must_use]
+    pub fn is_too_many_files(&self) -> bool {
+        let answers = [Some(libc::EMFILE), Some(libc::ENFILE)];
+        matches!(self, Self::Io { source, .. } if answers.contains(&source.raw_os_error()))
+    }
+
     /// Gives a full disk its own name, whatever was tried on it.
     pub(crate) fn into_no_space(self) -> Self {
         let full = self.is_no_space();
         match self {
             Self::Io { path, .. } if full => Self::NoSpace { path, needed: 0 },
+            other => other,
+        }
+    }
+
+    /// Says of a directory on a file system that takes no writes what can be done about it.
+    pub(crate) fn name_read_only(self, dir: &Path) -> Self {
+        match self {
+            Self::Io { ref source, .. } if source.kind() == ErrorKind::ReadOnlyFilesystem => {
+                let problem = "lies on a file system that is mounted read-only: mount it for writing, or only read \
+                               the log (LogReader)";
+                Self::Directory { path: dir.to_owned(), problem: problem.to_owned() }
+            }
             other => other,
         }
     }

@@ -90,7 +90,13 @@ impl<'a> Headers<'a> {
     }
 
     /// Takes `count` headers off the front of `bytes`.
+    #[inline]
     fn take(bytes: &mut &'a [u8], count: u32) -> Option<Self> {
+        // Most records have none.
+        if count == 0 { Some(Self::default()) } else { Self::take_some(bytes, count) }
+    }
+
+    fn take_some(bytes: &mut &'a [u8], count: u32) -> Option<Self> {
         let whole = *bytes;
         for _ in 0..count {
             take_header(bytes)?;
@@ -161,7 +167,12 @@ impl Records<'_> {
     ///
     /// If the records cannot be walked so far.
     pub fn get(&self, offset: Offset) -> Result<Option<Record<'_>>, CorruptReason> {
-        for record in self {
+        let mut records = self.iter();
+        let delta = i32::try_from(offset.distance_from(self.frame.base));
+        if let Ok(delta) = delta {
+            records.skip_to(delta);
+        }
+        for record in records {
             let record = record?;
             if record.offset == offset {
                 return Ok(Some(record));
@@ -301,6 +312,19 @@ impl<'a> RecordIter<'a> {
         Some(Err(CorruptReason::Record { index: self.index, problem }))
     }
 
+    /// Skips the records up to the one with this offset less the base, by their lengths and offsets alone; stops at
+    /// whatever looks odd.
+    fn skip_to(&mut self, delta: i32) {
+        while self.index < self.frame.count {
+            let Some((found, rest)) = offset_and_rest(self.rest) else { return };
+            if found == delta {
+                return;
+            }
+            self.rest = rest;
+            self.index += 1;
+        }
+    }
+
     #[inline]
     fn read(&mut self) -> Result<Record<'a>, &'static str> {
         let len = take_varint(&mut self.rest).ok_or("its length does not end")?;
@@ -343,6 +367,16 @@ impl<'a> RecordIter<'a> {
             .and_then(|delta| self.frame.base.checked_add(i64::from(delta)))
             .ok_or("its offset lies outside the batch")
     }
+}
+
+/// The offset of the first record less the base, and what follows the record.
+#[inline]
+fn offset_and_rest(mut bytes: &[u8]) -> Option<(i32, &[u8])> {
+    let len = usize::try_from(take_varint(&mut bytes)?).ok()?;
+    let (record, rest) = bytes.split_at_checked(len)?;
+    let mut record = record.get(1..)?;
+    take_varlong(&mut record)?;
+    Some((take_varint(&mut record)?, rest))
 }
 
 impl<'a> Iterator for RecordIter<'a> {

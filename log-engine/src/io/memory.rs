@@ -210,6 +210,11 @@ impl Storage for MemStorage {
         let inode = match (found, mode) {
             (Some(_), OpenMode::CreateNew) => return Err(error(ErrorKind::AlreadyExists)),
             (None, OpenMode::Read | OpenMode::ReadWrite) => return Err(error(ErrorKind::NotFound)),
+            (Some(inode), OpenMode::Truncate) if inode.links.load(Ordering::Relaxed) > 1 => {
+                let inode = self.new_file();
+                set_name(&mut names, path, Node::File(Arc::clone(&inode)));
+                inode
+            }
             (Some(inode), OpenMode::Truncate) => {
                 inode.resize(0)?;
                 inode

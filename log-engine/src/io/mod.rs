@@ -66,7 +66,7 @@ pub enum OpenMode {
     ReadWrite,
     /// Must not exist; is created; reads and writes.
     CreateNew,
-    /// Is created or cut to nothing; only for files of ours that are never mapped (checkpoints, temporary files).
+    /// Is created or cut to nothing, or replaced by a new file if it has a second name; only for files of ours that are never mapped (checkpoints, temporary files).
     Truncate,
 }
 
@@ -144,6 +144,10 @@ pub trait Storage: Send + Sync + Debug {
     fn sync_fs(&self, dir: &Path) -> io::Result<()>;
     /// Room on the file system of `dir`.
     fn space(&self, dir: &Path) -> io::Result<Space>;
+    /// How many files the process may have open at once, as far as it is known.
+    fn max_open_files(&self) -> Option<usize> {
+        None
+    }
     /// Takes the lock of a directory (file `.lock`, the kind that Java's `FileChannel.lock` conflicts with);
     /// `Err` is the holder as text: `process 4711`. Held until the guard is dropped.
     fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;

@@ -34,6 +34,8 @@ mod lock;
 #[cfg(target_os = "linux")]
 mod window;
 
+/// So many parts cost no allocation: an append has two.
+const FEW_PARTS: usize = 8;
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
 /// Ranges longer than this are looked at at both ends.
@@ -83,12 +85,21 @@ impl RealStorage {
         match mode {
             OpenMode::Read | OpenMode::ReadWrite => {}
             OpenMode::CreateNew => drop(options.create_new(true)),
-            OpenMode::Truncate => drop(options.create(true).truncate(true)),
+            OpenMode::Truncate => drop(options.create(true)),
         }
         // O_NONBLOCK has no meaning for files, and keeps a FIFO of that name from holding us up.
         let file = options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(path)?;
-        if !file.metadata()?.is_file() {
+        let meta = file.metadata()?;
+        if !meta.is_file() {
             return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
+        }
+        if mode == OpenMode::Truncate {
+            if meta.nlink() > 1 {
+                // Somebody else's too: it keeps its content, and the name becomes a new file's.
+                fs::remove_file(path)?;
+                return self.open_real(path, OpenMode::CreateNew);
+            }
+            file.set_len(0)?;
         }
         Ok(RealFile { file, max_maps: self.max_maps })
     }
@@ -192,6 +203,11 @@ impl Storage for RealStorage {
         Ok(Space { total: bytes(stat.f_blocks), available: bytes(stat.f_bavail) })
     }
 
+    fn max_open_files(&self) -> Option<usize> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+        Some(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         lock::lock(dir)
     }
@@ -247,8 +263,14 @@ impl StorageFile for RealFile {
 
     fn write_all_at(&self, parts: &[&[u8]], mut pos: u64) -> io::Result<()> {
         for parts in parts.chunks(MAX_PARTS) {
-            let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            let mut rest = &mut slices[..];
+            let (mut few, mut many) = ([IoSlice::new(&[]); FEW_PARTS], Vec::new());
+            let mut rest = if let Some(few) = few.get_mut(..parts.len()) {
+                few.iter_mut().zip(parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
+                few
+            } else {
+                many.extend(parts.iter().map(|part| IoSlice::new(part)));
+                &mut many[..]
+            };
             // Empty parts in front would make a write of nothing look like a full disk.
             IoSlice::advance_slices(&mut rest, 0);
             while !rest.is_empty() {

@@ -3,7 +3,8 @@
 //! Before the lock: size, checksum, the walk over the records. Under it: producer state, roll, one write of a patched
 //! header and the untouched body, index, producer state, epoch, publication. After it: waiters, sync.
 
-use super::mark::LastBatch;
+use super::files::moved_away;
+use super::mark::{LastBatch, Mark};
 use super::producers::{Closed, Incoming, Producers, Remembered, Verdict};
 use super::recovery::incoming_of;
 use super::{Log, View, producer_file};
@@ -14,10 +15,12 @@ use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
 use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
+use crate::io::OpenMode;
 use crate::segment::{AppendedBatch, Placed, Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use std::cell::Cell;
 use std::io::ErrorKind;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -222,6 +225,19 @@ impl Log {
     }
 
     fn commit(&self, batch: &Prepared<'_>, config: &LogConfig, now: Timestamp) -> Result<Appended> {
+        let mut outcome = self.commit_once(batch, config, now);
+        // Nothing was written: an error after the write poisons the log.
+        while outcome.as_ref().is_err_and(LogError::is_too_many_files)
+            && !self.is_poisoned()
+            && self.free_files()
+        {
+            outcome = self.commit_once(batch, config, now);
+        }
+        self.settle_files();
+        outcome
+    }
+
+    fn commit_once(&self, batch: &Prepared<'_>, config: &LogConfig, now: Timestamp) -> Result<Appended> {
         let mut writer = self.writer.lock();
         self.check_usable()?;
         if let Some(incoming) = &batch.incoming
@@ -264,7 +280,7 @@ impl Log {
         })
     }
 
-    /// Writes a batch to the active segment, or to a new one if that is full.
+    /// Writes a batch to the active segment, or to a new one if that is full or its file has got a second name.
     fn place(
         &self,
         writer: &mut Writer,
@@ -276,8 +292,10 @@ impl Log {
         let failed = |error| self.write_failed(error);
         if !writer.must_roll {
             let options = SegmentOptions::from(config);
-            if let Some(placed) = writer.active.append_if_room(parts, meta, &options, now).map_err(failed)? {
-                return Ok(placed);
+            match writer.active.append_if_room(parts, meta, &options, now) {
+                Ok(Some(placed)) => return Ok(placed),
+                Err(error) if !writer.active.is_shared() => return Err(failed(error)),
+                Ok(None) | Err(_) => {}
             }
         }
         self.roll(writer, self.end.get(), now)?;
@@ -351,6 +369,7 @@ impl Log {
 
     /// Goes on in a new segment that begins at `base`.
     pub(super) fn roll(&self, writer: &mut Writer, base: Offset, now: Timestamp) -> Result<()> {
+        self.check_home(&writer.active)?;
         let dir = self.dir();
         let options = self.options();
         // Before there is another: readers in other processes take a segment that has a successor as it is.
@@ -365,8 +384,12 @@ impl Log {
             created => created,
         };
         let fresh = fresh.map_err(LogError::into_no_space)?;
+        if let Some(files) = &self.files {
+            fresh.count_in(files.count());
+        }
         writer.dir_changed = true;
-        if let Err(error) = writer.active.seal() {
+        let replaced = writer.active.base_offset() == base;
+        if !replaced && let Err(error) = writer.active.seal() {
             // An empty segment with this name would be in the way of the next try.
             let removed = fresh.remove_files();
             let error = error.into_no_space();
@@ -378,6 +401,11 @@ impl Log {
         let _ = producer_file::store_snapshot(&*self.storage, &dir, base, &writer.producers);
         let view = self.view.load();
         let mut segments = view.segments.clone();
+        if replaced {
+            // It was empty, and its file has a second name: the new one has taken the first.
+            segments.pop();
+            self.mark_replaced(&dir, &fresh)?;
+        }
         segments.push(Arc::clone(&fresh));
         self.view.store(Arc::new(View { segments, damage: view.damage.clone() }));
         writer.active = fresh;
@@ -386,10 +414,36 @@ impl Log {
         Ok(())
     }
 
+    /// Fails if the active segment is not where it was: the directory was moved, removed, or another stands in its place,
+    /// in which this log must not go on.
+    fn check_home(&self, active: &Segment) -> Result<()> {
+        let path = active.path();
+        let found = match self.storage.open(&path, OpenMode::Read) {
+            Ok(file) => Some(file.id().map_err(LogError::io("look at", &path))?),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(LogError::io("open", &path)(error)),
+        };
+        if found == Some(active.file_id()?) { Ok(()) } else { Err(LogError::io("find", path)(moved_away())) }
+    }
+
+    /// Makes the mark speak of the file that has taken the place of an empty one. If this is interrupted the mark is not
+    /// believed, and everything is looked at.
+    fn mark_replaced(&self, dir: &Path, fresh: &Segment) -> Result<()> {
+        self.storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        let mut marking = self.marking.lock();
+        let mark = *marking.last();
+        if mark.segment == fresh.base_offset() {
+            let mark = Mark { file: fresh.file_id()?, heir: None, ..mark };
+            marking.write(&*self.storage, mark, self.clock.monotonic())?;
+        }
+        Ok(())
+    }
+
     /// A full disk is no reason to stop for ever; after any other failed write nobody knows what the disk holds.
     fn write_failed(&self, error: LogError) -> LogError {
         let error = error.into_no_space();
-        if !matches!(error, LogError::NoSpace { .. }) {
+        // Without a descriptor nothing was tried.
+        if !matches!(error, LogError::NoSpace { .. }) && !error.is_too_many_files() {
             self.poison(&error);
         }
         error

@@ -2,6 +2,7 @@
 
 use crate::error::{LogError, Result};
 use crate::io::{OpenMode, Storage, StorageFile};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
@@ -42,8 +43,13 @@ fn write_fresh(storage: &dyn Storage, path: &Path, bytes: &[u8], durable: bool) 
     if durable { file.sync_data().map_err(LogError::io("sync", path)) } else { Ok(()) }
 }
 
-/// Makes a directory and its missing parents, all of them with durable names.
-pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+/// The answer where a directory that was opened is not where it was.
+pub(crate) fn moved_away() -> std::io::Error {
+    std::io::Error::new(ErrorKind::NotFound, "the directory was moved, removed or replaced while it was open")
+}
+
+/// Makes a directory and its missing parents, all of them with durable names; false if it was there.
+pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     let mut missing = Vec::new();
     for above in dir.ancestors().take_while(|above| !above.as_os_str().is_empty()) {
         if storage.exists(above).map_err(LogError::io("look for", above))? {
@@ -52,14 +58,14 @@ pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
         missing.push(above);
     }
     if missing.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     storage.create_dir_all(dir).map_err(LogError::io("create", dir))?;
     for made in missing.into_iter().rev() {
         let parent = parent_of(made);
         storage.sync_dir(parent).map_err(LogError::io("sync", parent))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Makes the name of a directory durable that may have been made by somebody who was stopped before he could do so. With

@@ -27,9 +27,11 @@
 //!
 //! * Everything below the mark was synced before the mark was written: it is never ahead of a sync.
 //! * It is lowered, durably, before anything below it is cut.
+//! * The file is never written while it has a second name: a copy of the directory by hard links has a mark of its own.
 //! * The file is open only while it is read or written: a thousand idle logs hold no descriptor for it.
 //! * It is a claim, not evidence: recovery believes it only if the file is the same and the batch it names is there.
 
+use super::files::{moved_away, read_exact, replace};
 use crate::error::{LogError, Result};
 use crate::io::{FileId, OpenMode, Storage, StorageFile};
 use crate::types::{Offset, Position};
@@ -111,6 +113,9 @@ impl MarkFile {
     /// Writes the next slot and syncs it. What the mark claims must have been synced before.
     pub(crate) fn write(&mut self, storage: &dyn Storage, mark: &Mark) -> Result<()> {
         let file = match storage.open(&self.path, OpenMode::ReadWrite) {
+            // Once written it does not go while the log is open: the directory is not the one it was, and what was synced is
+            // not where the next start looks for it.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.generation > 0 => Err(moved_away()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.named = false;
                 storage.open(&self.path, OpenMode::CreateNew)
@@ -121,14 +126,40 @@ impl MarkFile {
         let generation = self.generation + 1;
         let at = if generation.is_multiple_of(2) { 0 } else { SECOND_SLOT_AT as u64 };
         let slot = encode(generation, mark);
-        file.write_all_at(&[&slot], at).map_err(LogError::io("write", &self.path))?;
-        file.sync_data().map_err(LogError::io("sync", &self.path))?;
+        if file.links().map_err(LogError::io("look at", &self.path))? > 1 {
+            // A copy of the directory by hard links has this file too, and its own opinion of what is on the disk.
+            self.write_own(storage, &*file, &slot, at)?;
+        } else {
+            file.write_all_at(&[&slot], at).map_err(LogError::io("write", &self.path))?;
+            file.sync_data().map_err(LogError::io("sync", &self.path))?;
+        }
         if !self.named {
             let dir = self.path.parent().unwrap_or(Path::new("."));
             storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
             self.named = true;
         }
         self.generation = generation;
+        Ok(())
+    }
+}
+
+impl MarkFile {
+    /// Writes the slot to a copy of the file, and puts that in its place, durably.
+    fn write_own(
+        &mut self,
+        storage: &dyn Storage,
+        shared: &dyn StorageFile,
+        slot: &[u8],
+        at: u64,
+    ) -> Result<()> {
+        let len = shared.len().map_err(LogError::io("look at", &self.path))?;
+        let kept = len.min((SECOND_SLOT_AT + SLOT_LEN) as u64);
+        let mut bytes = read_exact(shared, &self.path, 0, kept)?;
+        let at = usize::try_from(at).unwrap_or(0);
+        bytes.resize(bytes.len().max(at + slot.len()), 0);
+        bytes[at..at + slot.len()].copy_from_slice(slot);
+        replace(storage, &self.path, &bytes, true)?;
+        self.named = true;
         Ok(())
     }
 }

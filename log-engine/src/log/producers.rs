@@ -62,7 +62,7 @@ pub(crate) struct Marker {
 }
 
 /// What the state needs to know of a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Incoming {
     pub(crate) stamp: ProducerStamp,
     pub(crate) last_offset_delta: u32,

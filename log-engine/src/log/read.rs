@@ -30,6 +30,9 @@ impl Default for ReadLimits {
     }
 }
 
+/// Reads of less walk from batch to batch: a look into the index costs as much.
+const LEAP: usize = 32 * 1024;
+
 /// What a read found: whole batches, in order.
 #[derive(Clone, Debug)]
 pub struct ReadSlices {
@@ -77,9 +80,15 @@ impl Log {
     pub fn read_unverified(&self, from: Offset, limits: ReadLimits) -> Result<ReadSlices> {
         // In this order: the list is never without what lies between the start and the end that are looked at here.
         let log_end = self.end.get();
-        let read =
-            self.with_view_since(log_end, |view, log_end| self.read_view(view, log_end, from, limits))?;
+        let look =
+            || self.with_view_since(log_end, |view, log_end| self.read_view(view, log_end, from, limits));
+        let mut read = look();
+        while read.as_ref().is_err_and(LogError::is_too_many_files) && self.free_files() {
+            read = look();
+        }
+        let read = read?;
         self.counters.note_read(read.len());
+        self.settle_files();
         Ok(read)
     }
 
@@ -106,6 +115,7 @@ impl Log {
                     }
                     log_end = self.end.get();
                 }
+                Err(error) if error.is_too_many_files() && self.free_synced_files() => {}
                 looked => return looked,
             }
         }
@@ -208,7 +218,13 @@ impl Log {
         }
         let mut last = first;
         let mut exhausted = true;
-        for batch in segment.walk_to(first.end(), end) {
+        if first.len as usize >= room {
+            return Ok(Some(Stretch { first, last, exhausted: false }));
+        }
+        if let Some(batch) = self.leap(view, segment, &first, room, up_to) {
+            last = batch;
+        }
+        for batch in segment.walk_to(last.end(), end) {
             // A batch that cannot be walked to is met by the read that begins there.
             let Ok(batch) = batch else {
                 exhausted = false;
@@ -224,6 +240,27 @@ impl Log {
         }
         exhausted &= end == segment.len();
         Ok(Some(Stretch { first, last, exhausted }))
+    }
+
+    /// A batch that a read of `room` bytes from `first` on holds for sure, with all that lie between: found by the index,
+    /// so that a large read touches no header of what this process has written or looked through already.
+    fn leap(
+        &self,
+        view: &View,
+        segment: &Arc<Segment>,
+        first: &BatchAt,
+        room: usize,
+        up_to: Offset,
+    ) -> Option<BatchAt> {
+        if room < LEAP || self.has_gaps() || view.is_damaged(segment) {
+            return None;
+        }
+        let limit = first.position.checked_add(room).unwrap_or(Position::MAX);
+        let fits = |batch: &BatchAt| batch.end() <= limit && batch.base_offset < up_to;
+        let before = limit.min(segment.len());
+        let batch = segment.batch_before(first.position, before, up_to, fits)?;
+        let len = batch.end().to_usize() - first.position.to_usize();
+        segment.is_verified(first.position, len).then_some(batch)
     }
 
     /// The batch that holds an offset (or, with gaps, the first one after it), and where the sound bytes that it lies in

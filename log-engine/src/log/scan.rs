@@ -350,9 +350,11 @@ impl Scanner {
 
     /// The view of a batch that [`Scanner::load_batch`] found sound.
     fn reparse(&mut self, at: u64, len: usize) -> Result<BatchView<'_>> {
-        let position = crate::types::Position::new(at).unwrap_or(crate::types::Position::MAX);
-        let path = self.path.clone();
-        BatchView::parse(self.fill(at, len)?).map_err(|reason| LogError::Corrupt { path, position, reason })
+        self.fill(at, len)?;
+        BatchView::parse(self.held(at, len)).map_err(|reason| {
+            let position = crate::types::Position::new(at).unwrap_or(crate::types::Position::MAX);
+            LogError::Corrupt { path: self.path.clone(), position, reason }
+        })
     }
 
     /// The next position from `at` on whose bytes could begin a batch in the expected range of offsets.
@@ -386,8 +388,13 @@ impl Scanner {
                 return Err(LogError::io("read", &self.path)(error));
             }
         }
+        Ok(self.held(at, len))
+    }
+
+    /// `len` bytes from `at`, which [`Scanner::fill`] has brought.
+    fn held(&self, at: u64, len: usize) -> &[u8] {
         let from = usize::try_from(at - self.buffer_at).unwrap_or(usize::MAX);
-        Ok(&self.buffer[from..from + len])
+        &self.buffer[from..from + len]
     }
 }
 

@@ -1,17 +1,21 @@
 //! One behaviour a test, on memory; then a model; then every cut and every flipped bit.
 
 mod appending;
+mod compacting;
 mod crashes;
 mod faults;
 mod following;
 mod lookups;
+mod missing;
 mod model;
+mod mutations;
 mod opening;
 mod power_cuts;
 mod races;
 mod reader;
 mod reading;
 mod retention;
+mod shared;
 mod shortened;
 mod snapshots;
 mod syncing;

@@ -1,8 +1,9 @@
 //! Finding offsets and times, and making indexes anew when they do not hold.
 
-use super::{BatchAt, Indexes, Piece, Segment};
+use super::{BatchAt, Indexes, Piece, Segment, Walk};
 use crate::error::{LogError, Result};
 use crate::format::batch::BatchView;
+use crate::format::index_entry::OffsetEntry;
 use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::types::{Offset, Position, Timestamp};
@@ -11,6 +12,9 @@ use std::sync::atomic::Ordering;
 
 /// Bytes of log for each entry of an index that is made anew for a sealed segment: Kafka's default.
 const INTERVAL: u32 = 4096;
+
+/// Between entries so far apart lies one batch at most, as a rule: small ones have an entry each 4 KiB and a bit.
+const FAR_APART: u32 = 2 * INTERVAL;
 
 /// Indexes as they were found or made.
 #[derive(Debug)]
@@ -52,27 +56,77 @@ impl Segment {
     }
 
     fn locate_by_index(&self, offset: Offset) -> Result<Scan> {
-        let entry = self.with_indexes(|indexes| indexes.offsets.lookup(offset))?;
-        let Some(entry) = entry else { return self.scan(Position::ZERO, offset) };
+        let [entry, next] = self.with_indexes(|indexes| indexes.offsets.around(offset))?;
+        if let Some(batch) = self.hold_of(entry, next, offset) {
+            return Ok(Scan::Found(batch));
+        }
+        let Some(entry) = entry else { return Self::scan(self.walk(Position::ZERO), offset) };
         let promised = entry.offset.from_base(self.base);
-        // The entry of a batch that is not published yet leads nowhere, and nothing was promised.
-        match self.walk(entry.position).next() {
-            Some(Ok(first)) if promised.is_some_and(|promised| first.base_offset <= promised) => {}
-            None => {}
+        let mut walk = self.walk(entry.position);
+        match walk.next() {
+            Some(Ok(first)) if promised.is_some_and(|promised| first.base_offset <= promised) => {
+                if first.last_offset >= offset {
+                    return Ok(Scan::Found(first));
+                }
+            }
+            // The entry of a batch that is not published yet leads nowhere, and nothing was promised.
+            None => return Ok(Scan::Nothing),
             Some(Ok(_) | Err(LogError::Corrupt { .. })) => return Ok(Scan::Misled),
             Some(Err(other)) => return Err(other),
         }
-        self.scan(entry.position, offset)
+        Self::scan(walk, offset)
     }
 
-    fn scan(&self, from: Position, offset: Offset) -> Result<Scan> {
-        for batch in self.walk(from) {
+    /// The batch of the entry after the one that a walk begins at, if it holds the offset. Where batches are large each has
+    /// its entry, and the walk would begin one batch too early: a second header that is not in the cache.
+    fn hold_of(
+        &self,
+        entry: Option<OffsetEntry>,
+        next: Option<OffsetEntry>,
+        offset: Offset,
+    ) -> Option<BatchAt> {
+        if entry.is_some_and(|entry| entry.offset.from_base(self.base) == Some(offset)) {
+            return None;
+        }
+        let from = entry.map_or(Position::ZERO, |entry| entry.position);
+        let next = next.filter(|next| next.position.get() - from.get() >= FAR_APART)?;
+        let batch = self.walk(next.position).next()?.ok()?;
+        // Both speak of the same batch: a flipped bit in either is met by the walk.
+        let same = Some(batch.last_offset) == next.offset.from_base(self.base);
+        (same && batch.base_offset <= offset).then_some(batch)
+    }
+
+    fn scan(walk: Walk<'_>, offset: Offset) -> Result<Scan> {
+        for batch in walk {
             let batch = batch?;
             if batch.last_offset >= offset {
                 return Ok(Scan::Found(batch));
             }
         }
         Ok(Scan::Nothing)
+    }
+
+    /// A batch that an index entry names and that begins in `[after, before)` and holds offsets below `below`, as near to
+    /// the end of them as the index knows one; `None` if there is none, or if what is there is not what the entry says.
+    pub(crate) fn batch_before(
+        &self,
+        after: Position,
+        before: Position,
+        below: Offset,
+        fits: impl Fn(&BatchAt) -> bool,
+    ) -> Option<BatchAt> {
+        // Two: the last one may be cut off by the end.
+        let entries = self.with_indexes(|indexes| indexes.offsets.last_before(before, below)).ok()?;
+        for entry in entries.into_iter().flatten().filter(|entry| entry.position > after) {
+            let batch = self.walk(entry.position).next()?.ok()?;
+            if Some(batch.last_offset) != entry.offset.from_base(self.base) {
+                return None;
+            }
+            if fits(&batch) {
+                return Some(batch);
+            }
+        }
+        None
     }
 
     /// The last batch; `None` without one.

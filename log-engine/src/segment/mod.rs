@@ -20,6 +20,8 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * A file with a second name (`cp -al`, a snapshot) is somebody else's too, and is never written: that is looked at whenever
+//!   a file is opened to be written. Appends fail then, and the log goes on in a new segment ([`Segment::is_shared`]).
 //! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
 //!   they are read again with `pread`, which tells what is wrong.
 //! * The length of the file of an active segment says nothing: `end` does, and behind it are zeros. Sealing cuts them off,
@@ -44,6 +46,7 @@ mod golden_tests;
 mod tests;
 
 pub use files::Front;
+pub(crate) use files::TEMPORARY;
 pub(crate) use piece::{Origin, Piece};
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
@@ -57,7 +60,7 @@ use crate::types::{Offset, Position, Timestamp};
 use files::Names;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use verified::Verified;
 use write::Writer;
@@ -79,6 +82,8 @@ pub struct Segment {
     trusted_from: AtomicU32,
     verified: Mutex<Verified>,
     open: RwLock<Opened>,
+    /// Where open files are counted, if anybody does.
+    counted: OnceLock<Arc<FileCount>>,
     /// Its file was asked for since somebody last looked whether it is idle.
     used: AtomicBool,
     /// How often its indexes were made anew from the batches.
@@ -88,6 +93,8 @@ pub struct Segment {
     /// The file of aborted transactions has entries that were not synced.
     txns_dirty: AtomicBool,
     role: Mutex<Role>,
+    /// Its file was found to have another name when it was to be written.
+    shared: AtomicBool,
     /// When the file last changed, as far as it was told: the time given to `open`, then that of appends.
     modified: Mutex<Option<Timestamp>>,
 }
@@ -108,8 +115,38 @@ enum Role {
 #[derive(Debug, Default)]
 struct Opened {
     file: Option<Arc<dyn StorageFile>>,
+    slot: Option<Slot>,
     writable: bool,
     map: Option<MappedFile>,
+}
+
+/// How many segments have their file open.
+#[derive(Debug, Default)]
+pub struct FileCount(AtomicUsize);
+
+impl FileCount {
+    /// How many.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Slot(Arc<FileCount>);
+
+impl Slot {
+    fn new(count: &Arc<FileCount>) -> Self {
+        count.0.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -154,6 +191,27 @@ impl Segment {
         Ok(Arc::new(segment))
     }
 
+    /// Makes an empty segment that will take the place of others: its files are `.cleaned` until it
+    /// [advances](Segment::advance). Leftovers of an earlier try are removed.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::LogError::Io`].
+    pub(crate) fn create_cleaned(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base: Offset,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> Result<Arc<Self>> {
+        let mut segment = Self::new(storage, dir, base, Position::ZERO, None);
+        segment.names = Mutex::new(Names::new(dir, base).at(Stage::Cleaned));
+        segment.remove_files()?;
+        let file = segment.open_file(OpenMode::CreateNew)?;
+        segment.start_empty(file, options, now);
+        Ok(Arc::new(segment))
+    }
+
     /// Takes an existing file of which the first `len` bytes are trusted: whole batches. No I/O happens.
     ///
     /// `modified` is the file's time as the directory listing has it ([`DirEntry::modified`]); it is read from the file
@@ -187,11 +245,13 @@ impl Segment {
             trusted_from: AtomicU32::new(len.get()),
             verified: Mutex::default(),
             open: RwLock::default(),
+            counted: OnceLock::new(),
             used: AtomicBool::new(false),
             rebuilds: AtomicU32::new(0),
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
             role: Mutex::default(),
             modified: Mutex::new(modified),
         }
@@ -247,6 +307,15 @@ impl Segment {
         Ok(*self.modified.lock().get_or_insert(found))
     }
 
+    /// Counts its file here from now on, whenever it is open.
+    pub fn count_in(&self, count: &Arc<FileCount>) {
+        let count = self.counted.get_or_init(|| Arc::clone(count));
+        let mut open = self.open.write();
+        if open.file.is_some() && open.slot.is_none() {
+            open.slot = Some(Slot::new(count));
+        }
+    }
+
     /// Which file it is. A file that is not open is not kept open for this.
     ///
     /// # Errors
@@ -276,8 +345,9 @@ impl Segment {
     }
 
     /// An error of this segment's `.log` file.
-    fn io(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::LogError + use<> {
-        crate::error::LogError::io(op, self.path())
+    fn io(&self, op: &'static str) -> impl FnOnce(std::io::Error) -> crate::error::LogError + use<'_> {
+        // Not before there is an error: making the name is a good part of a small read.
+        move |source| crate::error::LogError::io(op, self.path())(source)
     }
 
     fn corrupt(&self, position: Position, reason: crate::format::CorruptReason) -> crate::error::LogError {

@@ -1,7 +1,7 @@
 //! Reading a segment: its file and its map, made when they are first needed, and slices that outlive both.
 
 use super::piece::{Origin, Piece};
-use super::{MappedFile, Segment};
+use super::{MappedFile, Opened, Segment, Slot};
 use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::io::{OpenMode, StorageFile};
@@ -261,8 +261,15 @@ impl Segment {
             return Ok(Arc::clone(file));
         }
         let file = self.open_whole(OpenMode::Read)?;
-        open.file = Some(Arc::clone(&file));
+        self.hold(&mut open, &file);
         Ok(file)
+    }
+
+    fn hold(&self, open: &mut Opened, file: &Arc<dyn StorageFile>) {
+        open.file = Some(Arc::clone(file));
+        if open.slot.is_none() {
+            open.slot = self.counted.get().map(Slot::new);
+        }
     }
 
     pub(super) fn note_use(&self) {
@@ -284,6 +291,12 @@ impl Segment {
         Ok(file)
     }
 
+    /// Whether its file was found to have a second name when it was to be written: nothing was, and nothing can be.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared.load(Ordering::Relaxed)
+    }
+
     /// The open file, opened for writing if it is not.
     pub(super) fn writable_file(&self) -> Result<Arc<dyn StorageFile>> {
         self.note_use();
@@ -296,7 +309,13 @@ impl Segment {
         // Nobody else opens it for writing: that is the writer's alone.
         let mut open = self.open.write();
         let file = self.open_whole(OpenMode::ReadWrite)?;
-        open.file = Some(Arc::clone(&file));
+        if file.links().map_err(self.io("look at"))? > 1 {
+            self.shared.store(true, Ordering::Relaxed);
+            return Err(self.io("write")(io::Error::other(
+                "the file has a second name: it is somebody else's too",
+            )));
+        }
+        self.hold(&mut open, &file);
         open.writable = true;
         Ok(file)
     }

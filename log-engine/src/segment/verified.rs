@@ -59,7 +59,7 @@ impl Segment {
     }
 
     /// Whether a range was written, scanned or verified since the log was opened.
-    fn is_verified(&self, position: Position, len: usize) -> bool {
+    pub(crate) fn is_verified(&self, position: Position, len: usize) -> bool {
         let trusted_from = self.trusted_from();
         // Readers at the end of the log, and most others, pay for this alone.
         if len == 0 || position >= trusted_from {

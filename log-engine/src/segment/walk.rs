@@ -8,6 +8,8 @@ use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 
 /// Read at once: an index interval and some, so that most lookups read once.
 const WINDOW: usize = 8 * 1024;
+/// Looked at at once where nothing is copied for it.
+const MAPPED_WINDOW: usize = 16 * 1024 * 1024;
 
 /// Where a batch lies and what its header says. The checksum was not looked at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -55,6 +57,11 @@ pub struct Walk<'a> {
 }
 
 impl Segment {
+    /// Whether it is mapped, and all of it can be read so far.
+    fn is_mapped(&self) -> bool {
+        self.open.read().map.as_ref().is_some_and(|mapped| mapped.map.lost().is_none())
+    }
+
     /// The batches from `from`, where one must begin, to the published end.
     #[must_use]
     pub fn walk(&self, from: Position) -> Walk<'_> {
@@ -117,7 +124,10 @@ impl Walk<'_> {
     fn header(&mut self, left: usize) -> Result<&[u8; HEADER_LEN]> {
         let inside = self.at.to_usize() - self.window_at.to_usize();
         if inside + HEADER_LEN > self.window.bytes().len() {
-            self.window = self.segment.piece(self.at, left.min(WINDOW))?;
+            let most = if self.segment.is_mapped() { MAPPED_WINDOW } else { WINDOW };
+            let large = self.segment.piece(self.at, left.min(most));
+            // What is lost far behind is no matter of this header.
+            self.window = large.or_else(|_| self.segment.piece(self.at, left.min(WINDOW)))?;
             self.window_at = self.at;
         }
         let inside = self.at.to_usize() - self.window_at.to_usize();

@@ -87,3 +87,24 @@ async fn a_file_that_is_cut_under_its_map_costs_answers_and_not_the_broker() {
 async fn a_file_that_is_cut_costs_no_more_without_maps() {
     cut_everywhere(Arc::new(RealStorage::without_maps()), "pread").await;
 }
+
+/// The data go while the broker runs: producers are told, nothing is made anew in their place, and the broker lives.
+#[tokio::test]
+async fn a_data_directory_that_is_removed_ends_in_errors_and_does_not_come_back() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 1, &[("segment.bytes", "2000")]);
+    let mut client = rig.client().await;
+    assert_eq!(client.produce(9, &topic, batch(&[b"kept"])).await.error_code, 0);
+    let data = topic.partitions[0].as_ref().unwrap().dir().parent().unwrap().to_owned();
+    std::fs::remove_dir_all(&data).unwrap();
+    let mut codes = Vec::new();
+    for _ in 0..30 {
+        codes.push(client.produce(9, &topic, batch(&[&[7; 300]])).await.error_code);
+    }
+    assert_eq!(error(codes[29]), ErrorCode::KafkaStorageError, "{codes:?}");
+    assert!(rig.state.catalog.create(&crate::metadata::CreateTopic::named("new")).is_err());
+    let mut old = request(12, &topic, 0);
+    old.min_bytes = 0;
+    drop(rig.client().await.try_call(12, &old).await);
+    assert!(!data.exists());
+}

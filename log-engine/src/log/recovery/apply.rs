@@ -4,9 +4,10 @@ use super::decide::{Decision, Kept};
 use super::listing::{FileStep, Listing};
 use super::{RecoveryReport, Request};
 use crate::error::{LogError, Result};
-use crate::format::names::{FileKind, segment_file};
-use crate::io::{OpenMode, Storage};
+use crate::format::names::{FileKind, Stage, segment_file};
+use crate::io::{OpenMode, Storage, StorageFile};
 use crate::log::files::{read_exact, with_suffix};
+use crate::log::mark::{Mark, MarkFile};
 use crate::types::Offset;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -23,12 +24,13 @@ pub(crate) fn apply(
     listing: &Listing,
     decision: &Decision,
     names_durable: bool,
+    mut marked: Option<(&mut MarkFile, Mark)>,
 ) -> Result<RecoveryReport> {
     let (storage, dir) = (&*request.storage, &*request.dir);
     let mut report = RecoveryReport {
         scanned_bytes: decision.scanned_bytes,
         batches_set_aside: decision.batches_aside,
-        leftovers: listing.steps.len(),
+        leftovers: listing.steps.iter().filter(|step| **step != FileStep::Sync).count(),
         ..RecoveryReport::default()
     };
     for step in &listing.steps {
@@ -38,7 +40,7 @@ pub(crate) fn apply(
         let live = name.strip_suffix(".swap").unwrap_or(name);
         report.set_aside.push(set_aside_whole(storage, dir, live)?);
     }
-    let shortened = shorten(storage, dir, decision, &mut report)?;
+    let shortened = shorten(storage, dir, decision, &mut report, &mut marked)?;
     let stale = remove_stale(storage, dir, listing, decision)?;
     let names_changed = !names_durable || stale || !listing.steps.is_empty() || !decision.aside.is_empty();
     if names_changed || shortened || decision.scanned_bytes > 0 {
@@ -66,6 +68,7 @@ fn take(storage: &dyn Storage, dir: &Path, step: &FileStep) -> Result<()> {
             let path = dir.join(from);
             storage.rename(&path, &dir.join(to)).map_err(LogError::io("rename", &path))
         }
+        FileStep::Sync => storage.sync_dir(dir).map_err(LogError::io("sync", dir)),
     }
 }
 
@@ -78,6 +81,7 @@ fn shorten(
     dir: &Path,
     decision: &Decision,
     report: &mut RecoveryReport,
+    marked: &mut Option<(&mut MarkFile, Mark)>,
 ) -> Result<bool> {
     let mut shortened = false;
     let last = decision.kept.last().map(|kept| kept.base);
@@ -87,10 +91,42 @@ fn shorten(
             report.set_aside.extend(set_aside_tail(storage, &path, kept)?);
         }
         let file = storage.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
-        file.set_len(kept.end.to_u64()).map_err(LogError::io("shorten", &path))?;
+        if file.links().map_err(LogError::io("look at", &path))? > 1 {
+            replace_by_front(storage, &path, &*file, kept, marked)?;
+        } else {
+            file.set_len(kept.end.to_u64()).map_err(LogError::io("shorten", &path))?;
+        }
         shortened = true;
     }
     Ok(shortened)
+}
+
+/// Puts a copy of what is kept in the place of a file that has a second name, which is somebody else's too. The mark names
+/// both before one takes the other's place.
+fn replace_by_front(
+    storage: &dyn Storage,
+    path: &Path,
+    file: &dyn StorageFile,
+    kept: &Kept,
+    marked: &mut Option<(&mut MarkFile, Mark)>,
+) -> Result<()> {
+    let fresh = with_suffix(path, Stage::Cleaned.suffix());
+    let copy = storage.open(&fresh, OpenMode::Truncate).map_err(LogError::io("create", &fresh))?;
+    let end = kept.end.to_u64();
+    for at in (0..end).step_by(1 << 20) {
+        let piece = read_exact(file, path, at, PIECE.min(end - at))?;
+        copy.write_all_at(&[&piece], at).map_err(LogError::io("write", &fresh))?;
+    }
+    copy.sync_data().map_err(LogError::io("sync", &fresh))?;
+    let old = file.id().map_err(LogError::io("look at", path))?;
+    if let Some((mark_file, mark)) = marked
+        && mark.segment == kept.base
+        && mark.is_of(old)
+    {
+        let heir = Some(copy.id().map_err(LogError::io("look at", &fresh))?);
+        mark_file.write(storage, &Mark { file: old, heir, ..*mark })?;
+    }
+    storage.rename(&fresh, path).map_err(LogError::io("rename", &fresh))
 }
 
 /// Gives a whole segment another name, and removes its indexes.

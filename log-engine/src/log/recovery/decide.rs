@@ -5,6 +5,7 @@
 //! is claimed ([`Trust::unknown`]), only the very end of the last segment may be a crash's.
 
 use super::listing::FoundSegment;
+use super::state::incoming_of;
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::BatchView;
@@ -13,6 +14,7 @@ use crate::io::Storage;
 use crate::log::damage::Damage;
 use crate::log::epochs::Epochs;
 use crate::log::mark::LastBatch;
+use crate::log::producers::Incoming;
 use crate::log::scan::{Behind, Expected, Found, Scanner};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::path::{Path, PathBuf};
@@ -50,7 +52,30 @@ pub(crate) struct Kept {
     pub(crate) last: Option<LastBatch>,
     /// Where looking at its batches began, if it did: its indexes are made anew.
     pub(crate) scanned_from: Option<Position>,
+    /// What producers have to do with the batches from there on, so that nobody reads them a second time; `None` if they
+    /// were not looked at, or are too many to be kept.
+    pub(crate) stamped: Option<Vec<Stamped>>,
 }
+
+/// A batch of an idempotent or transactional producer, or a marker.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Stamped {
+    pub(crate) base: Offset,
+    pub(crate) last: Offset,
+    pub(crate) incoming: Incoming,
+}
+
+impl Stamped {
+    /// `None` for a batch of nobody.
+    pub(crate) fn of(batch: &BatchView<'_>) -> Option<Self> {
+        let incoming = incoming_of(batch)?;
+        Some(Self { base: batch.base_offset(), last: batch.last_offset(), incoming })
+    }
+}
+
+/// So many of them are kept of a segment, 6 MiB: with more, the batches are read again. Few in tests, so that both ways
+/// are gone.
+const MOST_STAMPED: usize = if cfg!(test) { 4 } else { 64 * 1024 };
 
 /// What will be done.
 #[derive(Clone, Debug, Default)]
@@ -71,6 +96,8 @@ pub(crate) struct Decision {
     pub(crate) scanned_bytes: u64,
     /// How many whole batches lie behind the first bad byte and were set aside.
     pub(crate) batches_aside: u64,
+    /// The epoch of the batches that were looked at, if several were and all had the same.
+    pub(crate) epoch: Option<LeaderEpoch>,
 }
 
 /// Looks at all segments from where trust ends.
@@ -92,7 +119,7 @@ pub(crate) fn decide(
         behind: None,
     };
     let out = Decision { settled: trust.offset, ..Decision::default() };
-    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, out };
+    let mut walk = Walk { storage, dir, segments, trust, gaps, expected, seen: SeenEpochs::default(), out };
     for (index, segment) in segments.iter().enumerate().take(trust.first) {
         walk.believe(segment, segments.get(index + 1).map_or(trust.offset, |next| next.base))?;
     }
@@ -116,7 +143,32 @@ struct Walk<'a> {
     trust: &'a Trust,
     gaps: bool,
     expected: Expected<'a>,
+    seen: SeenEpochs,
     out: Decision,
+}
+
+/// The epochs of the batches that were looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct SeenEpochs {
+    first: Option<LeaderEpoch>,
+    batches: u64,
+    differ: bool,
+}
+
+impl SeenEpochs {
+    fn see(&mut self, batch: &BatchView<'_>) {
+        let epoch = batch.leader_epoch();
+        if self.batches == 0 {
+            self.first = epoch;
+        }
+        self.differ |= self.first != epoch;
+        self.batches += 1;
+    }
+
+    /// The one epoch of them all. One batch alone may be the one whose epoch is wrong: no checksum covers it.
+    fn only(&self) -> Option<LeaderEpoch> {
+        self.first.filter(|_| self.batches > 1 && !self.differ)
+    }
 }
 
 impl Kept {
@@ -129,7 +181,16 @@ impl Walk<'_> {
     fn believe(&mut self, segment: &FoundSegment, next: Offset) -> Result<()> {
         let end = self.whole_position(&segment.name, segment.len)?;
         let (base, len, modified) = (segment.base, segment.len, Some(segment.modified));
-        self.out.kept.push(Kept { base, end, len, modified, next, last: None, scanned_from: None });
+        self.out.kept.push(Kept {
+            base,
+            end,
+            len,
+            modified,
+            next,
+            last: None,
+            scanned_from: None,
+            stamped: None,
+        });
         Ok(())
     }
 
@@ -165,12 +226,15 @@ impl Walk<'_> {
         let mut last = if first { self.trust.last } else { None };
         let from = at;
         let mut tail = Tail::Whole;
+        let mut stamped = Some(Vec::new());
         loop {
             let end = self.whole_position(&segment.name, at)?;
             match scanner.read(at, &self.expected)? {
                 Found::Batch(batch) => {
                     last = Some(LastBatch { position: end, crc: batch.stored_crc() });
                     at += batch.len() as u64;
+                    self.seen.see(&batch);
+                    note_stamp(&mut stamped, &batch);
                     self.expected = self.expected.after(&batch);
                 }
                 Found::End => break,
@@ -192,17 +256,12 @@ impl Walk<'_> {
             }
         }
         self.out.scanned_bytes += at - from;
-        self.keep(index, at, last, tail, &mut scanner)
+        let last = last.filter(|_| tail != Tail::Damaged);
+        self.keep(index, at, Ended { last, tail, stamped }, &mut scanner)
     }
 
-    fn keep(
-        &mut self,
-        index: usize,
-        at: u64,
-        last: Option<LastBatch>,
-        tail: Tail,
-        scanner: &mut Scanner,
-    ) -> Result<bool> {
+    fn keep(&mut self, index: usize, at: u64, ended: Ended, scanner: &mut Scanner) -> Result<bool> {
+        let tail = ended.tail;
         let segment = &self.segments[index];
         let end = if tail == Tail::Damaged { scanner.len() } else { at };
         let kept = Kept {
@@ -211,7 +270,8 @@ impl Walk<'_> {
             len: segment.len,
             modified: Some(segment.modified),
             next: self.expected.offset,
-            last: last.filter(|_| tail != Tail::Damaged),
+            last: ended.last,
+            stamped: ended.stamped,
             scanned_from: Some(if index == self.trust.first { self.trust.position } else { Position::ZERO }),
         };
         self.out.kept.push(kept);
@@ -351,6 +411,7 @@ impl Walk<'_> {
             self.out.roll = true;
         }
         self.out.end = found.max(self.trust.floor);
+        self.out.epoch = self.seen.only();
         let active = self.out.kept.last().map(|kept| kept.base);
         if let Some(segment) = self.segments.iter().find(|segment| Some(segment.base) == active) {
             let path = self.final_path(segment);
@@ -371,6 +432,22 @@ impl Walk<'_> {
                 CorruptReason::Structure(format!("segment of {at} bytes, at most 2147483647 are possible"));
             LogError::Corrupt { path: self.dir.join(name), position: Position::MAX, reason }
         })
+    }
+}
+
+/// What a scan of a segment has come to.
+struct Ended {
+    last: Option<LastBatch>,
+    tail: Tail,
+    stamped: Option<Vec<Stamped>>,
+}
+
+/// Notes what producers have to do with a batch; nothing more once there are too many.
+fn note_stamp(stamped: &mut Option<Vec<Stamped>>, batch: &BatchView<'_>) {
+    let Some(list) = stamped else { return };
+    list.extend(Stamped::of(batch));
+    if list.len() > MOST_STAMPED {
+        *stamped = None;
     }
 }
 

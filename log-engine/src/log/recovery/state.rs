@@ -1,7 +1,7 @@
 //! Producer state of a recovered log: from its files where they are good, else from the batches.
 
 use super::Request;
-use super::decide::{Decision, Kept};
+use super::decide::{Decision, Kept, Stamped};
 use crate::error::Result;
 use crate::format::batch::BatchView;
 use crate::format::build::read_marker;
@@ -82,30 +82,41 @@ pub(super) fn replay(
     for kept in decision.kept.iter().filter(|kept| kept.next > from || kept.is_scanned()) {
         let known = evidence.filter(|evidence| evidence.segment == kept.base);
         let at = known.map_or(0, |evidence| evidence.batch.position.to_u64());
-        each_batch(request, kept, &decision.damage, at, |_, batch| {
-            if batch.base_offset() >= from {
-                out.take(batch, request.now);
+        // What was looked at need not be read again.
+        let seen = kept.stamped.as_ref().zip(kept.scanned_from);
+        let until = seen.map_or(kept.end, |(_, scanned_from)| scanned_from.min(kept.end));
+        each_batch(request, kept, &decision.damage, at..until.to_u64(), |batch| {
+            if let Some(stamped) = Stamped::of(batch).filter(|batch| batch.base >= from) {
+                out.take(&stamped, request.now);
             }
         })?;
+        for stamped in seen.into_iter().flat_map(|(stamped, _)| stamped).filter(|batch| batch.base >= from) {
+            out.take(stamped, request.now);
+        }
     }
     Ok(out)
 }
 
 impl Replayed {
-    fn take(&mut self, batch: &BatchView<'_>, now: Timestamp) {
-        let Some(incoming) = incoming_of(batch) else { return };
-        let closed = self.producers.replay(&incoming, batch.base_offset(), now);
+    fn take(&mut self, batch: &Stamped, now: Timestamp) {
+        let closed = self.producers.replay(&batch.incoming, batch.base, now);
         if let Some(Closed { producer, first_offset, commit: false }) = closed {
-            let last_stable = self.producers.first_open().unwrap_or(batch.next_offset());
-            let last = batch.last_offset();
+            let last = batch.last;
+            let next = last.next().unwrap_or(last);
+            let last_stable = self.producers.first_open().unwrap_or(next);
             self.aborted.push(TxnEntry { producer, first: first_offset, last, last_stable });
         }
     }
 }
 
-/// What a stored batch means to the producer state.
+/// What a stored batch means to the producer state. A marker without a record, as Kafka's compaction leaves them, means
+/// nothing: least of all that a transaction begins.
 pub(crate) fn incoming_of(batch: &BatchView<'_>) -> Option<Incoming> {
-    Incoming::of(batch, marker_of(batch))
+    let marker = marker_of(batch);
+    if marker.is_none() && batch.attributes().is_control() {
+        return None;
+    }
+    Incoming::of(batch, marker)
 }
 
 /// The end of a transaction that a control batch stands for; `None` for data and for other control records.
@@ -129,7 +140,7 @@ fn complete(request: &Request, decision: &Decision, at: Offset, producers: &mut 
             break;
         }
         let mut here: HashMap<ProducerId, Vec<Remembered>> = HashMap::new();
-        each_batch(request, kept, &decision.damage, 0, |_, batch| {
+        each_batch(request, kept, &decision.damage, 0..kept.end.to_u64(), |batch| {
             if batch.next_offset() <= at {
                 note(&mut here, batch, producers);
             }
@@ -178,22 +189,26 @@ pub(crate) fn sound_bytes(path: &std::path::Path, end: u64, damage: &[Damage]) -
     sound
 }
 
-/// Goes through the undamaged batches of a segment from a position on, which must be one's or a stretch's begin.
+/// Goes through the undamaged batches of a range of a segment, which must begin where one or a stretch does, and end
+/// where one does.
 fn each_batch(
     request: &Request,
     kept: &Kept,
     damage: &[Damage],
-    from: u64,
-    mut visit: impl FnMut(u64, &BatchView<'_>),
+    range: Range<u64>,
+    mut visit: impl FnMut(&BatchView<'_>),
 ) -> Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
     let path = path_of(request, kept.base);
     let mut scanner = Scanner::open(&*request.storage, &path)?;
-    for stretch in sound_bytes(&path, kept.end.to_u64(), damage) {
-        let mut at = stretch.start.max(from);
+    for stretch in sound_bytes(&path, range.end, damage) {
+        let mut at = stretch.start.max(range.start);
         while at < stretch.end {
             // What is not a batch below the scan is damage that nobody has met yet; readers will.
             let Some(batch) = scanner.peek(at)? else { break };
-            visit(at, &batch);
+            visit(&batch);
             at += batch.len() as u64;
         }
     }

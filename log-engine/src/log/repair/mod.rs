@@ -118,7 +118,7 @@ impl Repair<'_> {
                 // Nothing is removed that opening may as well remove.
                 looked.listing.steps.clear();
             }
-            apply(&self.request, &looked.listing, &looked.decision, false)?;
+            apply(&self.request, &looked.listing, &looked.decision, false, None)?;
             looked = self.look()?;
         }
         if !looked.decision.damage.is_empty() {

@@ -116,8 +116,9 @@ fn who_waits_for_a_sync_is_woken_by_whoever_syncs() {
     assert!(
         matches!(log.poll_synced(offset(1), &mut cx, &mut slot), Poll::Ready(Ok(end)) if end == offset(1))
     );
+    append(&log, 1);
     assert!(log.poll_synced(offset(2), &mut cx, &mut slot).is_pending());
-    log.close().unwrap();
+    log.abandon();
     assert!(matches!(log.poll_synced(offset(2), &mut cx, &mut slot), Poll::Ready(Err(LogError::Closed))));
 }
 
