@@ -73,7 +73,9 @@ fn stamp(id: i64, sequence: i32) -> ProducerStamp {
 fn write_shapes(dir: &Path) -> i64 {
     let log = Log::open(dir, config()).expect("an empty log");
     let now = Timestamp::from_millis(1_700_000_000_000).expect("positive");
-    let append = |batch: &[u8], origin| drop(log.append_batch(batch, origin).expect("appended"));
+    let append = |batch: &[u8], origin| {
+        log.append_batch(batch, origin).expect("appended");
+    };
     let batch = |builder: BatchBuilder, count: usize| {
         let mut builder = builder;
         for n in 0..count {
@@ -132,7 +134,9 @@ fn log_text(tools: &Tools, dir: &Path, end: i64) -> String {
 fn derived(tools: &Tools, dir: &Path) {
     let indexes = files(dir, &segments(dir), &["index", "timeindex"]);
     let text = run(tools, &indexes, &["--index-sanity-check"]).stdout;
-    assert_eq!(text.matches("passed sanity check").count(), indexes.len(), "{text}");
+    // One that is made anew has an entry each 4 KiB, which such a small segment has not.
+    let sound = ["passed sanity check", " is empty."].map(|told| text.matches(told).count());
+    assert_eq!(sound.iter().sum::<usize>(), indexes.len(), "{text}");
     let ends_with = |suffix: &str| {
         let names = fs::read_dir(dir).expect("the directory is readable");
         let paths: BTreeSet<_> = names.map(|entry| entry.expect("an entry").path()).collect();

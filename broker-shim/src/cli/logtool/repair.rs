@@ -78,10 +78,9 @@ fn lock(
 ) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut dirs = Vec::new();
     let data_dir = target.data_dir();
-    if is_there(storage, &data_dir.join(META))? || is_there(storage, &data_dir.join(".lock"))? {
-        dirs.push(data_dir.clone());
-    } else if matches!(target, Target::Data(_)) {
-        dirs.push(data_dir.clone());
+    let whole = matches!(target, Target::Data(_));
+    if whole || is_there(storage, &data_dir.join(META))? || is_there(storage, &data_dir.join(".lock"))? {
+        dirs.push(data_dir);
     }
     for dir in target.logs(storage)? {
         // In a data directory there is one lock for all; a log by itself has its own.
