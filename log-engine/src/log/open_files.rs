@@ -131,7 +131,7 @@ impl Log {
     }
 
     /// Closes every file that has nothing unsynced.
-    fn release_files(&self) -> usize {
+    pub(super) fn release_files(&self) -> usize {
         let view = self.view.load();
         view.segments.iter().filter(|segment| segment.is_open().0 && segment.release()).count()
     }

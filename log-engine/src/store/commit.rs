@@ -35,7 +35,6 @@ impl LogStore {
     /// # Ok(store.close()?)
     /// # }
     /// ```
-    #[expect(clippy::unused_self, reason = "the logs of one store: others have disks of their own")]
     pub fn sync(&self, logs: &[Arc<Log>]) -> Vec<Result<Offset>> {
         sync_together(logs)
     }

@@ -138,6 +138,7 @@ fn open_files_stay_within_the_bound_and_nothing_is_lost() {
         assert!(!log.is_poisoned());
     }
     store.close().unwrap();
+    assert_eq!(counting.open_files().0, 0, "closing keeps none");
     let store = machine.open();
     assert!(store.logs().iter().all(|(_, log)| count_records(log) == 3));
 }
