@@ -1,5 +1,7 @@
 //! Real faults: files are shortened under maps. What ends a process is done in a child: this test binary again.
 
+#![cfg(all(target_os = "linux", not(miri)))]
+
 use super::*;
 use crate::io::{OpenMode, RealStorage, Storage, StorageFile};
 use memmap2::{MmapOptions, MmapRaw};
