@@ -3,8 +3,13 @@
 use bytes::Bytes;
 use kafka_wire::{Request, Response, Segment, header};
 use log_engine::format::build::{BatchBuilder, NewRecord};
+use log_engine::io::{Clock, SystemClock};
+use log_engine::{Log, LogConfig, LogError, Origin};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes that look like nothing: a codec or a sparse file gains nothing from them. Same for every run.
 #[must_use]
@@ -30,6 +35,64 @@ pub fn batch(count: usize, len: usize) -> Vec<u8> {
         batch.push(&NewRecord::value(&value));
     }
     batch.finish().expect("a small batch without a codec")
+}
+
+/// A log in a directory of its own that goes with it.
+#[derive(Debug)]
+pub struct Scratch {
+    log: Arc<Log>,
+    written: AtomicU64,
+    _dir: tempfile::TempDir,
+}
+
+/// Retention looks at a log that is written for long each time so much was appended.
+const TIDY_AFTER: u64 = 256 << 20;
+
+impl Scratch {
+    /// With small segments, of which the oldest go: a long run does not fill the disk (see [`Scratch::append_batch`]).
+    #[must_use]
+    pub fn log() -> Self {
+        Self::with(LogConfig {
+            segment_bytes: 256 << 20,
+            retention_bytes: Some(1 << 30),
+            file_delete_delay_ms: 0,
+            ..LogConfig::default()
+        })
+    }
+
+    /// Appends a ready batch, and keeps house now and then, as whoever embeds a log does.
+    pub fn append_batch(&self, bytes: &[u8]) -> Result<(), LogError> {
+        self.log.append_batch(bytes, Origin::Client)?;
+        let len = bytes.len() as u64;
+        if (self.written.fetch_add(len, Ordering::Relaxed) + len) % TIDY_AFTER < len {
+            let now = SystemClock::default().now();
+            self.log.apply_retention(now)?;
+            self.log.remove_deleted()?;
+        }
+        Ok(())
+    }
+
+    /// With other settings.
+    #[must_use]
+    pub fn with(config: LogConfig) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let log = Log::open(dir.path().join("bench-0"), config).expect("a new log");
+        Self { log, written: AtomicU64::new(0), _dir: dir }
+    }
+
+    /// The log, for another thread.
+    #[must_use]
+    pub fn share(&self) -> Arc<Log> {
+        Arc::clone(&self.log)
+    }
+}
+
+impl Deref for Scratch {
+    type Target = Arc<Log>;
+
+    fn deref(&self) -> &Arc<Log> {
+        &self.log
+    }
 }
 
 /// A blocking connection to a broker: one request, one answer.

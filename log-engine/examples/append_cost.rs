@@ -1,8 +1,9 @@
 //! What an append costs: `cargo run --release -p log-engine --example append_cost -- DIR [raw|log [SIZE]]`.
 //!
 //! `log`: nanoseconds of [`Log::append`] and [`Log::append_batch`] by size of the batch, in the page cache, beside a raw write
-//! of the same bytes with one checksum. `raw`: the median of a write and its sync, by the kind of block that is written to. Every
+//! of the same bytes with one checksum. `raw`: the median of a write and its sync, by the kind of block that is written to, and of [`Log::append_synced`]. Every
 //! file is made anew in DIR, which should be empty, and removed.
+#![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 use log_engine::format::build::BatchBuilder;
 use log_engine::io::{OpenMode, RealStorage, Storage, StorageFile};
@@ -139,17 +140,17 @@ fn fresh(path: &Path) -> std::io::Result<Arc<dyn StorageFile>> {
 }
 
 /// Kinds of blocks that are written to and synced.
-const KINDS: [&str; 4] = ["growing", "reserved", "zero-filled", "stored"];
+const KINDS: [&str; 5] = ["growing", "reserved", "zero-filled", "stored", "log"];
 
 fn raw(dir: &Path) -> Outcome {
-    println!("a write and its sync, in microseconds: median (p25, p99); kinds of blocks in turn");
-    for size in [4 << 10, 16 << 10, 64 << 10, 256 << 10] {
+    println!("a write and its sync, in microseconds: median (p5, p99); kinds of blocks in turn");
+    for size in [100, 4 << 10, 16 << 10, 64 << 10, 256 << 10] {
         let bytes = noise(size);
         let mut found = synced(dir, &bytes, 400)?;
         print!("{size:>8} B");
         for (kind, times) in KINDS.iter().zip(&mut found) {
             times.sort_by(f64::total_cmp);
-            print!("   {kind} {:>5.0} ({:>5.0}, {:>5.0})", times[200], times[100], times[396]);
+            print!("   {kind} {:>5.0} ({:>5.0}, {:>5.0})", times[200], times[20], times[396]);
         }
         println!();
     }
@@ -175,23 +176,31 @@ fn synced(dir: &Path, bytes: &[u8], count: usize) -> Result<[Vec<f64>; KINDS.len
         file.sync_data()?;
         files.push(file);
     }
+    let log = Log::open(dir.join("cost-0"), LogConfig::default())?;
+    let record = [NewRecord::value(bytes)];
     let mut window = files[3].window(0, whole)?.ok_or("a file system without windows")?;
     let mut found = [const { Vec::new() }; KINDS.len()];
     for n in 0..count {
         let at = (n * bytes.len()) as u64;
         for (kind, file) in files.iter().enumerate() {
             let started = Instant::now();
-            if kind == 3 {
-                window.store(at, bytes)?;
-            } else {
-                file.write_all_at(&[bytes], at)?;
+            match kind {
+                3 => window.store(at, bytes)?,
+                4 => {
+                    log.append_synced(&record)?;
+                }
+                _ => file.write_all_at(&[bytes], at)?,
             }
-            file.sync_data()?;
+            if kind != 4 {
+                file.sync_data()?;
+            }
             found[kind].push(started.elapsed().as_secs_f64() * 1e6);
         }
     }
     for kind in KINDS {
         std::fs::remove_file(dir.join(kind))?;
     }
+    log.abandon();
+    std::fs::remove_dir_all(dir.join("cost-0"))?;
     Ok(found)
 }

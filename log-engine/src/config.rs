@@ -63,6 +63,9 @@ pub struct LogConfig {
     pub min_compaction_lag_ms: u64,
     /// `max.compaction.lag.ms`: age above which a record must be compacted. Default none.
     pub max_compaction_lag_ms: Option<u64>,
+    /// `log.cleaner.dedupe.buffer.size`: how much memory compaction may use for keys, 24 bytes each. Range 1.., default
+    /// 128 MiB: five million keys. With less than a log's keys need it is compacted piece by piece.
+    pub compaction_map_bytes: u64,
     /// `preallocate`: accepted for Kafka's sake; blocks are always reserved ahead, the length never. Default off.
     pub preallocate: bool,
     /// `retention.bytes`: the log may shrink by whole segments as long as it keeps so many bytes. Default no limit.
@@ -107,6 +110,7 @@ impl Default for LogConfig {
             min_cleanable_dirty_ratio: 0.5,
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: None,
+            compaction_map_bytes: 128 * 1024 * 1024,
             preallocate: false,
             retention_bytes: None,
             retention_ms: Some(7 * DAY_MS),
@@ -144,6 +148,8 @@ impl LogConfig {
         ensure(self.segment_ms >= 1, "segment.ms", self.segment_ms, "at least 1 ms")?;
         ensure(self.flush_messages != Some(0), "flush.messages", 0, "at least 1 record")?;
         ensure(self.sync_after_bytes >= 1, "sync.after.bytes", self.sync_after_bytes, "at least 1 byte")?;
+        let map = self.compaction_map_bytes;
+        ensure(map >= 1, "log.cleaner.dedupe.buffer.size", map, "at least 1 byte")?;
         let expiration = self.producer_expiration_ms;
         ensure(expiration >= 1, "producer.id.expiration.ms", expiration, "at least 1 ms")?;
         let ratio = self.min_cleanable_dirty_ratio;

@@ -170,6 +170,13 @@ impl LogError {
         }
     }
 
+    /// Whether the process, or the machine, has as many files open as it may: nothing was tried.
+    #[must_use]
+    pub fn is_too_many_files(&self) -> bool {
+        let answers = [Some(libc::EMFILE), Some(libc::ENFILE)];
+        matches!(self, Self::Io { source, .. } if answers.contains(&source.raw_os_error()))
+    }
+
     /// Gives a full disk its own name, whatever was tried on it.
     pub(crate) fn into_no_space(self) -> Self {
         let full = self.is_no_space();

@@ -9,23 +9,34 @@
 //! use log_engine::{Log, LogConfig, NewRecord, Offset};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let temp = tempfile::tempdir().unwrap();
+//! # let temp = tempfile::tempdir()?;
 //! # let dir = temp.path().join("orders");
 //! let log = Log::open(&dir, LogConfig::default())?;
 //! log.append(&[NewRecord::value(b"first"), NewRecord::keyed(b"key", b"second")])?;
-//! for batch in log.records(Offset::ZERO) {
-//!     for record in &batch?.records()? {
-//!         let record = record?;
-//!         println!("{}: {:?}", record.offset, record.value);
-//!     }
+//! let mut cursor = log.cursor(Offset::ZERO);
+//! while let Some(record) = cursor.next()? {
+//!     println!("{}: {:?}", record.offset, record.value);
 //! }
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! [`Log::wait_for_end`] follows a log that grows (or [`Log::poll_end`], from any runtime). [`Log::read`] gives ranges of
-//! files, for `sendfile`. Many logs in one directory are a [`LogStore`], which also does their housekeeping; whoever has
-//! a single log calls [`Log::sync_if_due`] and [`Log::apply_retention`] now and then.
+//! # What there is
+//!
+//! | to | call |
+//! |---|---|
+//! | append records, or a ready batch | [`Log::append`], [`Log::append_synced`], [`Log::append_batch`] |
+//! | append once, whatever is repeated; all or nothing | [`Log::append_as`], [`Log::append_in_transaction`], [`Log::commit_transaction`] |
+//! | read records, batches, ranges of files | [`Log::cursor`], [`Log::records`], [`Log::read`] |
+//! | find by offset, by time | [`Log::get`], [`Log::offset_for_time`], [`Log::offset_before_time`] |
+//! | wait for more | [`RecordBatches::next_within`], [`Log::wait_for_end`], [`Log::wait_for_synced`], `Log::stream` |
+//! | forget the beginning, take back the end | [`Log::apply_retention`], [`Log::delete_records_before`], [`Log::truncate`] |
+//! | copy, count, look from another process | [`Log::snapshot`], [`Log::stats`], [`LogReader`] |
+//! | have many logs in a directory | [`LogStore`] |
+//!
+//! Whoever has a single log calls [`Log::sync_if_due`] and [`Log::apply_retention`] now and then; a store does it for all
+//! of its logs. [`Log`], [`LogStore`], [`LogReader`] and all that they give out are `Send + Sync`. The guide, with queues,
+//! event sourcing, replicated state machines and fan-out, is `docs/EMBEDDING.md`.
 //!
 //! # What survives
 //!
@@ -52,7 +63,8 @@
 //!
 //! # Features
 //!
-//! `gzip`, `snappy`, `lz4`, `zstd` (all on by default): codecs of record batches. `test-util`: the storages for tests.
+//! `gzip`, `snappy`, `lz4`, `zstd` (all on by default): codecs of record batches. `stream`: `Log::stream`, batches as a
+//! `futures_core::Stream`. `test-util`: the storages for tests.
 
 pub mod config;
 pub mod error;

@@ -66,6 +66,9 @@ fn rejected(result: Result<impl std::fmt::Debug, LogError>) -> Rejected {
     }
 }
 
+/// What is wrong, the bytes, and whether that is what was said.
+type Lie = (&'static str, Vec<u8>, fn(&Rejected) -> bool);
+
 #[test]
 fn a_batch_that_lies_is_refused_and_nothing_is_written() {
     let log = open(LogConfig::default());
@@ -73,7 +76,7 @@ fn a_batch_that_lies_is_refused_and_nothing_is_written() {
     let length = |len: i32| lie(LENGTH_AT, &(len - 12).to_be_bytes());
     let mut flipped = batch();
     *flipped.last_mut().unwrap() ^= 1;
-    let cases: Vec<(&str, Vec<u8>, fn(&Rejected) -> bool)> = vec![
+    let cases: Vec<Lie> = vec![
         ("nothing", vec![], |why| *why == Rejected::Empty(0)),
         ("a torn batch", batch()[..70].to_vec(), |why| *why == Rejected::Empty(70)),
         ("a longer length", length(len + 1), |why| matches!(why, Rejected::Empty(_))),

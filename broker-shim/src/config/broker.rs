@@ -97,6 +97,10 @@ pub struct StorageConfig {
     pub read_by_map: bool,
     /// How often old segments are looked for.
     pub retention_check_interval: Duration,
+    /// How often it is looked for logs to compact, while there are none; `None` if nothing is compacted.
+    pub compaction_interval: Option<Duration>,
+    /// How much memory the keys of a log that is compacted may take, in bytes.
+    pub compaction_map_bytes: u64,
     /// How often recovery points are written.
     pub checkpoint_interval: Duration,
     /// How long an idle producer's sequence numbers are remembered.
@@ -373,6 +377,8 @@ fn storage(s: &Settings) -> Result<StorageConfig, ConfigError> {
         durability: if page_cache { Durability::PageCache } else { Durability::Sync },
         read_by_map: s.text("log.read.mode") != Some("pread"),
         retention_check_interval: millis(s, "log.retention.check.interval.ms"),
+        compaction_interval: s.switch("log.cleaner.enable").then(|| millis(s, "log.cleaner.backoff.ms")),
+        compaction_map_bytes: limit(s, "log.cleaner.dedupe.buffer.size").unwrap_or(u64::MAX),
         checkpoint_interval: millis(s, "log.flush.offset.checkpoint.interval.ms"),
         producer_id_expiration: millis(s, "producer.id.expiration.ms"),
     })

@@ -34,6 +34,7 @@ pub fn log_config(broker: &BrokerConfig, overrides: &BTreeMap<String, String>) -
         min_cleanable_dirty_ratio: topic.ratio("min.cleanable.dirty.ratio"),
         min_compaction_lag_ms: count("min.compaction.lag.ms"),
         max_compaction_lag_ms: limit(topic.number("max.compaction.lag.ms")),
+        compaction_map_bytes: broker.storage.compaction_map_bytes,
         preallocate: topic.switch("preallocate"),
         retention_bytes: limit(topic.number("retention.bytes")),
         retention_ms: limit(topic.number("retention.ms")),

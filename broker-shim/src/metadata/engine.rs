@@ -14,17 +14,20 @@ use std::sync::Arc;
 /// A record of the metadata log.
 pub(super) struct Stored {
     pub(super) offset: i64,
-    pub(super) value: Vec<u8>,
+    pub(super) key: Vec<u8>,
+    pub(super) value: Option<Vec<u8>>,
 }
 
-/// The settings of the metadata log: nothing in it ever gets old.
+/// The settings of the metadata log: the last fact of each key stays for ever.
 pub(super) fn journal_config() -> LogConfig {
     LogConfig {
-        cleanup_policy: CleanupPolicy { delete: true, compact: false },
+        cleanup_policy: CleanupPolicy { delete: false, compact: true },
+        // As long as the directories of a deleted topic may wait for a start that removes them.
+        delete_retention_ms: 7 * 24 * 60 * 60 * 1000,
         retention_ms: None,
         retention_bytes: None,
-        // A start reads all of it, and a small broker should not reserve much for it.
-        segment_bytes: 16 * 1024 * 1024,
+        // A start reads all of it, and what lies in the last segment is not compacted yet.
+        segment_bytes: 2 * 1024 * 1024,
         ..LogConfig::default()
     }
 }
@@ -67,8 +70,8 @@ pub(super) fn name_topic(store: &LogStore, name: &LogName, id: Uuid) {
 }
 
 /// Appends one record and waits until it survives a power cut.
-pub(super) fn append(log: &Log, key: &[u8], value: &[u8]) -> Result<(), LogError> {
-    log.append_synced(&[NewRecord::keyed(key, value)]).map(drop)
+pub(super) fn append(log: &Log, key: &[u8], value: Option<&[u8]>) -> Result<(), LogError> {
+    log.append_synced(&[NewRecord { key: Some(key), value, ..NewRecord::default() }]).map(drop)
 }
 
 /// All records. Damage anywhere is an error: a fact that is missing is not to be guessed.
@@ -80,8 +83,11 @@ pub(super) fn values(log: &Log) -> Result<Vec<Stored>, LogError> {
         let corrupt = |reason| LogError::Corrupt { path: log.dir(), position: Position::ZERO, reason };
         for record in &batch.records().map_err(corrupt)? {
             let record = record.map_err(corrupt)?;
-            let value = record.value.unwrap_or_default().to_vec();
-            all.push(Stored { offset: record.offset.get(), value });
+            all.push(Stored {
+                offset: record.offset.get(),
+                key: record.key.unwrap_or_default().to_vec(),
+                value: record.value.map(<[u8]>::to_vec),
+            });
         }
     }
     Ok(all)

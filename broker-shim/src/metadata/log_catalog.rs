@@ -169,9 +169,9 @@ impl LogCatalog {
         }
         let id = Uuid::random();
         let fact = Fact::Topic { id, name: name.clone(), partitions, overrides: overrides.clone() };
-        engine::append(journal, &fact.key(), &fact.encode())?;
+        engine::append(journal, &fact.key(), fact.encode().as_deref())?;
         let made = make_logs(&self.store, &self.config, &name, id, partitions, &overrides);
-        let logs = made.inspect_err(|_| self.undo(journal, id, &name, partitions))?;
+        let logs = made.inspect_err(|_| self.undo(journal, &name, partitions))?;
         let internal = name.is_internal();
         let topic = Arc::new(Topic {
             name,
@@ -185,9 +185,9 @@ impl LogCatalog {
     }
 
     /// Takes back a fact whose directories could not be made. If this fails too, the next start makes them.
-    fn undo(&self, journal: &Log, id: Uuid, name: &TopicName, partitions: i32) {
-        let fact = Fact::NoTopic { id, name: name.clone() };
-        if let Err(error) = engine::append(journal, &fact.key(), &fact.encode()) {
+    fn undo(&self, journal: &Log, name: &TopicName, partitions: i32) {
+        let fact = Fact::NoTopic { name: name.clone() };
+        if let Err(error) = engine::append(journal, &fact.key(), fact.encode().as_deref()) {
             tracing::error!(topic = %name, error = %Chain(&error), "a topic that could not be created comes back at the next start");
         }
         remove_logs(&self.store, name, partitions);
@@ -238,8 +238,8 @@ impl Catalog for LogCatalog {
         if !self.config.delete_topics {
             return Err(DeleteTopicError::Disabled);
         }
-        let fact = Fact::NoTopic { id: topic.id, name: topic.name.clone() };
-        engine::append(&journal, &fact.key(), &fact.encode())?;
+        let fact = Fact::NoTopic { name: topic.name.clone() };
+        engine::append(&journal, &fact.key(), fact.encode().as_deref())?;
         {
             let mut topics = self.topics.write();
             topics.by_name.remove(name);
@@ -270,7 +270,7 @@ impl Catalog for LogCatalog {
         if ids.next == ids.end {
             let end = ids.end.saturating_add(ID_BLOCK);
             let fact = Fact::ProducerIds { next: end };
-            engine::append(&self.journal.lock(), &fact.key(), &fact.encode())?;
+            engine::append(&self.journal.lock(), &fact.key(), fact.encode().as_deref())?;
             ids.end = end;
         }
         let id = ids.next;
@@ -288,7 +288,7 @@ fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
     }
     for record in engine::values(journal)? {
         let damaged = |problem: String| CatalogError::Damaged { offset: record.offset, problem };
-        let fact = Fact::decode(&record.value).map_err(damaged)?;
+        let fact = Fact::decode(&record.key, record.value.as_deref()).map_err(damaged)?;
         if matches!(fact, Fact::Cluster { .. }) != all.identity.is_none() {
             let problem = if all.identity.is_none() { "is not the first" } else { "comes a second time" };
             return Err(damaged(problem.to_owned()));
@@ -299,11 +299,9 @@ fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
                 all.gone.remove(&name);
                 all.topics.insert(name, (id, partitions, overrides));
             }
-            Fact::NoTopic { id, name } => {
-                if all.topics.get(&name).is_some_and(|(known, ..)| *known == id) {
-                    all.topics.remove(&name);
-                    all.gone.insert(name);
-                }
+            Fact::NoTopic { name } => {
+                all.topics.remove(&name);
+                all.gone.insert(name);
             }
             Fact::ProducerIds { next } => all.next_producer_id = all.next_producer_id.max(next),
         }
@@ -335,7 +333,7 @@ fn identify(
         (None, None) => {
             let new = Identity { cluster: Uuid::random(), node: config.node_id.unwrap_or(0) };
             let fact = Fact::Cluster { id: new.cluster, node: new.node };
-            engine::append(journal, &fact.key(), &fact.encode())?;
+            engine::append(journal, &fact.key(), fact.encode().as_deref())?;
             Ok(new)
         }
     }

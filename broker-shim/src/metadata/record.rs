@@ -14,9 +14,12 @@
 //!          1         1         cluster:      id 16 | node i32
 //!                    2         topic:        id 16 | partitions i32 | name text | count u16 | count * (key text,
 //!                                            value text): the topic is as this says
-//!                    3         no topic:     id 16 | name text: it was deleted
+//!                    3         no topic:     id 16 | name text: it was deleted; read, and no longer written
 //!                    4         producer ids: next i64: all below it may have been given out
 //! ```
+//!
+//! A record without a value says that the topic in its key was deleted. The log is compacted: the last fact of each key
+//! stays, and the word of a deleted topic for a week.
 //!
 //! # Invariants
 //!
@@ -57,8 +60,6 @@ pub(super) enum Fact {
     },
     /// The topic is gone.
     NoTopic {
-        /// Its id.
-        id: Uuid,
         /// Its name.
         name: TopicName,
     },
@@ -81,8 +82,8 @@ impl Fact {
         }
     }
 
-    /// The record's value.
-    pub(super) fn encode(&self) -> Vec<u8> {
+    /// The record's value; `None` for a topic that is gone.
+    pub(super) fn encode(&self) -> Option<Vec<u8>> {
         let mut out = vec![VERSION];
         match self {
             Self::Cluster { id, node } => {
@@ -102,22 +103,21 @@ impl Fact {
                     put_text(&mut out, value);
                 }
             }
-            Self::NoTopic { id, name } => {
-                out.push(3);
-                out.extend_from_slice(&id.0);
-                put_text(&mut out, name.as_str());
-            }
+            Self::NoTopic { .. } => return None,
             Self::ProducerIds { next } => {
                 out.push(4);
                 out.extend_from_slice(&next.to_be_bytes());
             }
         }
-        out
+        Some(out)
     }
 
-    /// Reads a record's value; the error is the end of the sentence "the record ...".
-    pub(super) fn decode(value: &[u8]) -> Result<Self, String> {
-        let mut rest = value;
+    /// Reads a record; the error is the end of the sentence "the record ...".
+    pub(super) fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, String> {
+        let Some(mut rest) = value else {
+            let name = key.strip_prefix(b"t").ok_or("has no value")?;
+            return Ok(Self::NoTopic { name: topic_name(name)? });
+        };
         let [version, kind] = take::<2>(&mut rest)?;
         if version != VERSION {
             return Err(format!("has version {version}, this release knows {VERSION}"));
@@ -125,7 +125,10 @@ impl Fact {
         let fact = match kind {
             1 => Self::Cluster { id: Uuid(take(&mut rest)?), node: i32::from_be_bytes(take(&mut rest)?) },
             2 => topic(&mut rest)?,
-            3 => Self::NoTopic { id: Uuid(take(&mut rest)?), name: name(&mut rest)? },
+            3 => {
+                let _id: [u8; 16] = take(&mut rest)?;
+                Self::NoTopic { name: name(&mut rest)? }
+            }
             4 => Self::ProducerIds { next: i64::from_be_bytes(take(&mut rest)?) },
             other => return Err(format!("is of kind {other}, which this release does not know")),
         };
@@ -161,11 +164,19 @@ fn text(rest: &mut &[u8]) -> Result<String, String> {
     let len = usize::from(u16::from_be_bytes(take(rest)?));
     let (head, tail) = rest.split_at_checked(len).ok_or("ends too early")?;
     *rest = tail;
-    String::from_utf8(head.to_vec()).map_err(|_| "holds text that is not UTF-8".to_owned())
+    utf8(head).map(str::to_owned)
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, String> {
+    std::str::from_utf8(bytes).map_err(|_| "holds text that is not UTF-8".to_owned())
 }
 
 fn name(rest: &mut &[u8]) -> Result<TopicName, String> {
-    TopicName::new(&text(rest)?).map_err(|error| format!("names a topic: {error}"))
+    topic_name(text(rest)?.as_bytes())
+}
+
+fn topic_name(bytes: &[u8]) -> Result<TopicName, String> {
+    TopicName::new(utf8(bytes)?).map_err(|error| format!("names a topic: {error}"))
 }
 
 #[cfg(test)]
@@ -179,7 +190,7 @@ mod tests {
         vec![
             Fact::Cluster { id: Uuid([7; 16]), node: 3 },
             Fact::Topic { id: Uuid([8; 16]), name: name.clone(), partitions: 12, overrides },
-            Fact::NoTopic { id: Uuid([8; 16]), name },
+            Fact::NoTopic { name },
             Fact::ProducerIds { next: 1000 },
         ]
     }
@@ -187,7 +198,7 @@ mod tests {
     #[test]
     fn every_kind_comes_back() {
         for fact in sample() {
-            assert_eq!(Fact::decode(&fact.encode()), Ok(fact));
+            assert_eq!(Fact::decode(&fact.key(), fact.encode().as_deref()), Ok(fact));
         }
     }
 
@@ -203,15 +214,20 @@ mod tests {
             b"\0\x0cretention.ms",
             b"\0\x011",
         ];
-        assert_eq!(topic.encode(), expected.concat());
+        assert_eq!(topic.encode(), Some(expected.concat()));
         assert_eq!(topic.key(), b"tt.1");
-        assert_eq!(gone.encode(), [&[1, 3][..], &[8; 16], b"\0\x03t.1"].concat());
-        assert_eq!(ids.encode(), [1, 4, 0, 0, 0, 0, 0, 0, 3, 232]);
+        assert_eq!((gone.key(), gone.encode()), (b"tt.1".to_vec(), None));
+        assert_eq!(ids.encode(), Some(vec![1, 4, 0, 0, 0, 0, 0, 0, 3, 232]));
+        // As it was written once.
+        let old = [&[1, 3][..], &[8; 16], b"\0\x03t.1"].concat();
+        assert_eq!(Fact::decode(b"tt.1", Some(&old)).as_ref(), Ok(gone));
     }
 
     #[test]
     fn what_is_not_in_the_table_is_refused() {
-        let refused = |bytes: &[u8]| Fact::decode(bytes).unwrap_err();
+        let refused = |bytes: &[u8]| Fact::decode(b"tt", Some(bytes)).unwrap_err();
+        assert_eq!(Fact::decode(b"c", None), Err("has no value".to_owned()));
+        assert!(Fact::decode(b"ta/b", None).is_err());
         assert_eq!(refused(&[2, 1]), "has version 2, this release knows 1");
         assert_eq!(refused(&[1, 9]), "is of kind 9, which this release does not know");
         assert_eq!(refused(&[1]), "ends too early");
@@ -221,7 +237,7 @@ mod tests {
         let path = [&[1, 3][..], &[8; 16], b"\0\x03a/b"].concat();
         assert!(refused(&path).starts_with("names a topic: Topic name is invalid"));
         for fact in sample() {
-            let bytes = fact.encode();
+            let bytes = fact.encode().unwrap_or_default();
             for end in 0..bytes.len() {
                 assert_eq!(refused(&bytes[..end]), "ends too early");
             }
@@ -233,8 +249,8 @@ mod tests {
         #[test]
         fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..80), kind in 0_u8..6) {
             let bytes = [&[1, kind][..], &bytes].concat();
-            if let Ok(fact) = Fact::decode(&bytes) {
-                prop_assert_eq!(Fact::decode(&fact.encode()), Ok(fact));
+            if let Ok(fact) = Fact::decode(b"t", Some(&bytes)) {
+                prop_assert_eq!(Fact::decode(&fact.key(), fact.encode().as_deref()), Ok(fact));
             }
         }
     }

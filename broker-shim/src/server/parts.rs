@@ -92,6 +92,7 @@ fn open_store(
         .clock(Arc::clone(clock))
         .config(log_config(config, &BTreeMap::new()))
         .retention_interval(config.storage.retention_check_interval)
+        .compaction_interval(config.storage.compaction_interval)
         .recovery_point_interval(config.storage.checkpoint_interval)
         .open()
 }
@@ -172,6 +173,13 @@ fn report_maintenance(report: &MaintenanceReport) {
             segments = report.segments_deleted,
             bytes = report.bytes_deleted,
             "retention deleted old segments"
+        );
+    }
+    if report.compacted > 0 {
+        tracing::info!(
+            logs = report.compacted,
+            bytes = report.bytes_compacted_away,
+            "compaction made logs smaller"
         );
     }
 }

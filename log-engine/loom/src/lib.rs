@@ -7,7 +7,12 @@
 //! * who waits for an offset is woken when it is published, or sees it and does not wait;
 //! * who waits for what is cut, or when the log is closed, is woken too.
 
-#![allow(unreachable_pub, dead_code, reason = "the files belong to another crate, which uses all of them")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    clippy::wrong_self_convention,
+    reason = "the files belong to another crate, which uses all of them"
+)]
 
 #[path = "../../src/log/end.rs"]
 mod end;

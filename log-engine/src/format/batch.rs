@@ -206,6 +206,12 @@ impl Attributes {
     pub const fn has_delete_horizon(self) -> bool {
         self.0 & Self::DELETE_HORIZON != 0
     }
+
+    /// The same with a delete horizon, or without.
+    #[must_use]
+    pub const fn with_delete_horizon(self, yes: bool) -> Self {
+        if yes { Self(self.0 | Self::DELETE_HORIZON) } else { Self(self.0 & !Self::DELETE_HORIZON) }
+    }
 }
 
 /// Who wrote a batch and which of its batches this is.
@@ -333,6 +339,14 @@ impl<'a> BatchView<'a> {
     #[must_use]
     pub fn raw_base_timestamp(&self) -> i64 {
         read_i64(self.bytes, BASE_TIMESTAMP_AT)
+    }
+
+    /// From when on compaction drops its tombstones, or the marker that it is; `None` before compaction has said so.
+    #[must_use]
+    pub fn delete_horizon(&self) -> Option<Timestamp> {
+        let set = self.attributes().has_delete_horizon();
+        // A time before the first second has passed as well.
+        set.then(|| Timestamp::from_millis(self.raw_base_timestamp()).unwrap_or_default())
     }
 
     /// The greatest timestamp of its records.

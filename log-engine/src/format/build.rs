@@ -371,6 +371,50 @@ pub fn rewrite(view: &BatchView<'_>, codec: Codec, cap: usize) -> Result<Vec<u8>
     builder.finish()
 }
 
+/// The same batch with those of its records whose index `keep` takes, as compaction leaves it: offsets, producer, sequence,
+/// epoch, codec and kind of time are kept. With a delete horizon that takes the place of the base timestamp.
+///
+/// Without records only the header is left, uncompressed, with the greatest time that there was.
+///
+/// # Errors
+///
+/// What opening the batch under `cap` gives ([`Rejected::Unreadable`]), or [`Rejected::TooLarge`].
+pub(crate) fn retain(
+    view: &BatchView<'_>,
+    cap: usize,
+    keep: impl Fn(usize) -> bool,
+    horizon: Option<Timestamp>,
+) -> Result<Vec<u8>, Rejected> {
+    let mut builder = BatchBuilder::with_capacity(view.body().len())
+        .at(view.base_offset(), view.leader_epoch())
+        .last_offset_delta(view.last_offset_delta());
+    builder.attributes = view.attributes().with_delete_horizon(horizon.is_some());
+    builder.producer = view.producer();
+    builder.base_timestamp = horizon.map(Timestamp::as_millis);
+    if view.attributes().timestamp_type() == TimestampType::LogAppendTime {
+        builder.append_time = view.max_timestamp();
+    }
+    let records = view.records(cap).map_err(Rejected::from_records)?;
+    for (index, record) in records.iter().enumerate() {
+        let record = record.map_err(Rejected::from_records)?;
+        if keep(index) {
+            let delta = u32::try_from(record.offset.distance_from(view.base_offset())).unwrap_or(u32::MAX);
+            if delta < builder.next_delta {
+                let index = u32::try_from(index).unwrap_or(u32::MAX);
+                let problem = "its offset does not rise";
+                return Err(Rejected::Records(CorruptReason::Record { index, problem }));
+            }
+            builder.push_record(delta, &record);
+        }
+    }
+    if builder.is_empty() {
+        builder.attributes = builder.attributes.with_codec(Codec::None).with_delete_horizon(false);
+        builder.base_timestamp = None;
+        builder.max_timestamp = Timestamp::to_raw(view.max_timestamp());
+    }
+    builder.finish()
+}
+
 fn to_i64(len: usize) -> i64 {
     i64::try_from(len).unwrap_or(i64::MAX)
 }

@@ -79,6 +79,13 @@ impl OffsetIndex {
         self.table.last_where(|entry| i64::from(entry.offset.get()) <= target)
     }
 
+    /// The same, and the entry after it: of the first batch known to end above `target`.
+    #[must_use]
+    pub fn around(&self, target: Offset) -> [Option<OffsetEntry>; 2] {
+        let target = target.distance_from(self.base);
+        self.table.around(|entry| i64::from(entry.offset.get()) <= target)
+    }
+
     /// The last entries that lie before a position and below an offset, the last one first: at most two.
     #[must_use]
     pub fn last_before(&self, before: Position, below: Offset) -> [Option<OffsetEntry>; 2] {

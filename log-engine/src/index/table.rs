@@ -72,6 +72,18 @@ impl<E: Entry> Table<E> {
 
     /// The same and the one before it.
     pub(super) fn last_two_where(&self, holds: impl Fn(E) -> bool) -> [Option<E>; 2] {
+        let end = self.front_where(holds);
+        [1, 2].map(|back| self.get(end.checked_sub(back)?))
+    }
+
+    /// The same and the one after it.
+    pub(super) fn around(&self, holds: impl Fn(E) -> bool) -> [Option<E>; 2] {
+        let end = self.front_where(holds);
+        [end.checked_sub(1).and_then(|last| self.get(last)), self.get(end)]
+    }
+
+    /// For how many entries in front it holds.
+    fn front_where(&self, holds: impl Fn(E) -> bool) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -81,7 +93,7 @@ impl<E: Entry> Table<E> {
                 high = middle;
             }
         }
-        [1, 2].map(|back| self.get(low.checked_sub(back)?))
+        low
     }
 
     /// Appends an entry that the caller knows may follow.

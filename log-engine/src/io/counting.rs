@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// What is counted: one for each kind of call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -61,11 +61,22 @@ pub struct Count {
 }
 
 #[derive(Debug, Default)]
-struct Counters([(AtomicU64, AtomicU64); OPS]);
+struct Counters {
+    ops: [(AtomicU64, AtomicU64); OPS],
+    open: OpenNow,
+}
+
+/// Files that are open, the most there ever were, and how many there may be (0 for any number).
+#[derive(Debug, Default)]
+struct OpenNow {
+    now: AtomicUsize,
+    most: AtomicUsize,
+    limit: AtomicUsize,
+}
 
 impl Counters {
     fn add(&self, op: Op, bytes: u64) {
-        let (calls, total) = &self.0[op as usize];
+        let (calls, total) = &self.ops[op as usize];
         calls.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(bytes, Ordering::Relaxed);
     }
@@ -94,7 +105,7 @@ impl CountingStorage {
     /// The calls of one kind since the beginning or the last [`CountingStorage::reset`].
     #[must_use]
     pub fn count(&self, op: Op) -> Count {
-        let (calls, bytes) = &self.counters.0[op as usize];
+        let (calls, bytes) = &self.counters.ops[op as usize];
         Count { calls: calls.load(Ordering::Relaxed), bytes: bytes.load(Ordering::Relaxed) }
     }
 
@@ -107,13 +118,25 @@ impl CountingStorage {
     /// Calls of all kinds together, but for [`Op::Store`], which calls nobody.
     #[must_use]
     pub fn total_calls(&self) -> u64 {
-        let all: u64 = self.counters.0.iter().map(|(calls, _)| calls.load(Ordering::Relaxed)).sum();
+        let all: u64 = self.counters.ops.iter().map(|(calls, _)| calls.load(Ordering::Relaxed)).sum();
         all - self.calls(Op::Store)
+    }
+
+    /// How many files are open now, and the most that ever were at the same time.
+    #[must_use]
+    pub fn open_files(&self) -> (usize, usize) {
+        let open = &self.counters.open;
+        (open.now.load(Ordering::SeqCst), open.most.load(Ordering::SeqCst))
+    }
+
+    /// Refuses from now on to open more than so many at the same time, as a system does; 0 for any number.
+    pub fn limit_open_files(&self, limit: usize) {
+        self.counters.open.limit.store(limit, Ordering::SeqCst);
     }
 
     /// Starts over at 0.
     pub fn reset(&self) {
-        for (calls, bytes) in &self.counters.0 {
+        for (calls, bytes) in &self.counters.ops {
             calls.store(0, Ordering::Relaxed);
             bytes.store(0, Ordering::Relaxed);
         }
@@ -123,7 +146,13 @@ impl CountingStorage {
 impl Storage for CountingStorage {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
         self.counters.add(Op::Open, 0);
+        let limit = self.counters.open.limit.load(Ordering::SeqCst);
+        if limit > 0 && self.counters.open.now.load(Ordering::SeqCst) >= limit {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
         let inner = self.inner.open(path, mode)?;
+        let now = self.counters.open.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.counters.open.most.fetch_max(now, Ordering::SeqCst);
         Ok(Arc::new(CountingFile { inner, counters: Arc::clone(&self.counters) }))
     }
 
@@ -177,6 +206,10 @@ impl Storage for CountingStorage {
         self.inner.space(dir)
     }
 
+    fn max_open_files(&self) -> Option<usize> {
+        self.inner.max_open_files()
+    }
+
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         self.inner.lock_dir(dir)
     }
@@ -186,6 +219,12 @@ impl Storage for CountingStorage {
 struct CountingFile {
     inner: Arc<dyn StorageFile>,
     counters: Arc<Counters>,
+}
+
+impl Drop for CountingFile {
+    fn drop(&mut self) {
+        self.counters.open.now.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl StorageFile for CountingFile {

@@ -171,6 +171,10 @@ impl Storage for FaultStorage {
         self.inner.space(dir)
     }
 
+    fn max_open_files(&self) -> Option<usize> {
+        self.inner.max_open_files()
+    }
+
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         self.inner.lock_dir(dir)
     }

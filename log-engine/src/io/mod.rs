@@ -144,6 +144,10 @@ pub trait Storage: Send + Sync + Debug {
     fn sync_fs(&self, dir: &Path) -> io::Result<()>;
     /// Room on the file system of `dir`.
     fn space(&self, dir: &Path) -> io::Result<Space>;
+    /// How many files the process may have open at once, as far as it is known.
+    fn max_open_files(&self) -> Option<usize> {
+        None
+    }
     /// Takes the lock of a directory (file `.lock`, the kind that Java's `FileChannel.lock` conflicts with);
     /// `Err` is the holder as text: `process 4711`. Held until the guard is dropped.
     fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;

@@ -34,6 +34,8 @@ mod lock;
 #[cfg(target_os = "linux")]
 mod window;
 
+/// So many parts cost no allocation: an append has two.
+const FEW_PARTS: usize = 8;
 /// Most parts that one `pwritev` takes (`IOV_MAX`).
 const MAX_PARTS: usize = 1024;
 /// Ranges longer than this are looked at at both ends.
@@ -201,6 +203,11 @@ impl Storage for RealStorage {
         Ok(Space { total: bytes(stat.f_blocks), available: bytes(stat.f_bavail) })
     }
 
+    fn max_open_files(&self) -> Option<usize> {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current?;
+        Some(usize::try_from(limit).unwrap_or(usize::MAX))
+    }
+
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         lock::lock(dir)
     }
@@ -256,8 +263,14 @@ impl StorageFile for RealFile {
 
     fn write_all_at(&self, parts: &[&[u8]], mut pos: u64) -> io::Result<()> {
         for parts in parts.chunks(MAX_PARTS) {
-            let mut slices: Vec<IoSlice<'_>> = parts.iter().map(|part| IoSlice::new(part)).collect();
-            let mut rest = &mut slices[..];
+            let (mut few, mut many) = ([IoSlice::new(&[]); FEW_PARTS], Vec::new());
+            let mut rest = if let Some(few) = few.get_mut(..parts.len()) {
+                few.iter_mut().zip(parts).for_each(|(slice, part)| *slice = IoSlice::new(part));
+                few
+            } else {
+                many.extend(parts.iter().map(|part| IoSlice::new(part)));
+                &mut many[..]
+            };
             // Empty parts in front would make a write of nothing look like a full disk.
             IoSlice::advance_slices(&mut rest, 0);
             while !rest.is_empty() {

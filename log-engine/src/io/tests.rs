@@ -189,6 +189,85 @@ fn slices_of_one_range_are_the_same_memory() {
     assert_eq!(one.as_ptr(), two.as_ptr());
 }
 
+/// On all storages that give windows.
+fn each_window(check: impl Fn(&dyn StorageFile, Box<dyn Window>)) {
+    let memory = MemStorage::new();
+    memory.allow_windows(true);
+    let temp = tempfile::tempdir().unwrap();
+    let crash = CrashStorage::new(Arc::new(SystemClock::default()));
+    crash.allow_windows(true);
+    let real: Arc<dyn Storage> = Arc::new(RealStorage::new());
+    let places: [(Arc<dyn Storage>, &Path); 4] = [
+        (Arc::new(memory), Path::new("/")),
+        (Arc::new(crash), Path::new("/")),
+        (Arc::clone(&real), temp.path()),
+        (Arc::new(FaultStorage::new(Arc::new(CountingStorage::new(real)), Fault::never())), temp.path()),
+    ];
+    for (storage, dir) in places {
+        let _ = storage.remove_file(&dir.join("a"));
+        let file = storage.open(&dir.join("a"), OpenMode::CreateNew).unwrap();
+        file.write_all_at(&[&[1; 5000]], 0).unwrap();
+        // Not every file system of a temporary directory reserves for real.
+        if let Some(window) = file.window(5000, 10_000).unwrap() {
+            check(&*file, window);
+        }
+    }
+}
+
+#[test]
+fn what_is_stored_through_a_window_is_read_in_every_way_and_makes_the_file_no_shorter() {
+    each_window(|file, mut window| {
+        assert_eq!(file.len().unwrap(), 15_000);
+        let map = file.map(1 << 20).unwrap().unwrap();
+        window.store(5000, b"abc").unwrap();
+        window.store(14_997, b"xyz").unwrap();
+        assert_eq!(read(file, 4999, 5), b"\x01abc\0");
+        assert_eq!(&Arc::clone(&map).slice(4999, 4, 5003)[..], b"\x01abc");
+        // Both ways lead to the same bytes, in any order.
+        file.write_all_at(&[b"ABCD"], 5001).unwrap();
+        window.store(5003, b"e").unwrap();
+        assert_eq!(&Arc::clone(&map).slice(5000, 5, 5005)[..], b"aABeD");
+        drop(window);
+        assert_eq!(read(file, 14_996, 4), b"\0xyz");
+        assert_eq!(file.len().unwrap(), 15_000);
+    });
+}
+
+#[test]
+fn a_window_within_a_file_leaves_its_length_and_what_is_there() {
+    each_window(|file, window| {
+        drop(window);
+        let mut window = file.window(4000, 100).unwrap().unwrap();
+        window.store(4050, b"abc").unwrap();
+        assert_eq!((file.len().unwrap(), read(file, 4049, 5)), (15_000, b"\x01abc\x01".to_vec()));
+    });
+}
+
+#[test]
+fn a_store_outside_of_its_window_is_a_bug() {
+    each_window(|_, mut window| {
+        for (pos, len) in [(4999, 1), (14_998, 3), (0, 1), (u64::MAX, 2)] {
+            let mut store = || window.store(pos, &vec![7; len]);
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut store));
+            assert!(outcome.is_err(), "{len} bytes at {pos}");
+        }
+    });
+}
+
+#[test]
+fn there_are_no_windows_without_maps_nor_onto_a_full_disk() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = RealStorage::with_max_maps(0).open(&temp.path().join("a"), OpenMode::CreateNew).unwrap();
+    assert!(file.window(0, 4096).unwrap().is_none());
+    let memory = MemStorage::new();
+    let file = memory.open(Path::new("a"), OpenMode::CreateNew).unwrap();
+    assert!(file.window(0, 4096).unwrap().is_none(), "off at first");
+    memory.allow_windows(true);
+    memory.set_capacity(4096);
+    assert_eq!(kind(file.window(0, 4097)), ErrorKind::StorageFull);
+    assert!(file.window(0, 4096).unwrap().is_some());
+}
+
 #[test]
 fn a_directory_is_locked_once() {
     each_storage(|storage, dir| {

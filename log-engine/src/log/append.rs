@@ -225,6 +225,19 @@ impl Log {
     }
 
     fn commit(&self, batch: &Prepared<'_>, config: &LogConfig, now: Timestamp) -> Result<Appended> {
+        let mut outcome = self.commit_once(batch, config, now);
+        // Nothing was written: an error after the write poisons the log.
+        while outcome.as_ref().is_err_and(LogError::is_too_many_files)
+            && !self.is_poisoned()
+            && self.free_files()
+        {
+            outcome = self.commit_once(batch, config, now);
+        }
+        self.settle_files();
+        outcome
+    }
+
+    fn commit_once(&self, batch: &Prepared<'_>, config: &LogConfig, now: Timestamp) -> Result<Appended> {
         let mut writer = self.writer.lock();
         self.check_usable()?;
         if let Some(incoming) = &batch.incoming
@@ -371,6 +384,9 @@ impl Log {
             created => created,
         };
         let fresh = fresh.map_err(LogError::into_no_space)?;
+        if let Some(files) = &self.files {
+            fresh.count_in(files.count());
+        }
         writer.dir_changed = true;
         let replaced = writer.active.base_offset() == base;
         if !replaced && let Err(error) = writer.active.seal() {
@@ -426,7 +442,8 @@ impl Log {
     /// A full disk is no reason to stop for ever; after any other failed write nobody knows what the disk holds.
     fn write_failed(&self, error: LogError) -> LogError {
         let error = error.into_no_space();
-        if !matches!(error, LogError::NoSpace { .. }) {
+        // Without a descriptor nothing was tried.
+        if !matches!(error, LogError::NoSpace { .. }) && !error.is_too_many_files() {
             self.poison(&error);
         }
         error

@@ -1,12 +1,13 @@
 //! Opening a log: settings, storage, and what the store knows about it.
 
 use super::append::Writer;
+use super::compact::{self, Compaction};
 use super::end::PublishedOffset;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, recover};
 use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
-use super::{Log, View, epochs, files};
+use super::{Log, OpenFiles, View, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -28,7 +29,9 @@ pub struct LogBuilder {
     clean: bool,
     recovery_point: Option<Offset>,
     start_offset: Option<Offset>,
+    compaction_point: Option<Offset>,
     lock: bool,
+    files: Option<Arc<OpenFiles>>,
 }
 
 impl LogBuilder {
@@ -41,7 +44,9 @@ impl LogBuilder {
             clean: false,
             recovery_point: None,
             start_offset: None,
+            compaction_point: None,
             lock: true,
+            files: None,
         }
     }
 
@@ -88,10 +93,23 @@ impl LogBuilder {
         self
     }
 
+    /// What a checkpoint says the log is compacted to: counts if the log itself has no word of it.
+    #[must_use]
+    pub fn compaction_point(mut self, point: Option<Offset>) -> Self {
+        self.compaction_point = point;
+        self
+    }
+
     /// Whether to take the lock of the log's directory. Default yes; a store has its own.
     #[must_use]
     pub fn lock(mut self, lock: bool) -> Self {
         self.lock = lock;
+        self
+    }
+
+    /// Shares a bound on open files with other logs.
+    pub(crate) fn files(mut self, files: &Arc<OpenFiles>) -> Self {
+        self.files = Some(Arc::clone(files));
         self
     }
 
@@ -109,7 +127,7 @@ impl LogBuilder {
         self.config.check()?;
         let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
-        files::make_dir(&*storage, &self.dir)?;
+        let made = files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
         let now = clock.now();
         let recovered = recover(&Request {
@@ -118,15 +136,27 @@ impl LogBuilder {
             clean: self.clean,
             recovery_point: self.recovery_point,
             start_offset: self.start_offset,
-            gaps: self.config.cleanup_policy.compact,
+            gaps: self.config.cleanup_policy.compact || self.compaction_point.is_some(),
+            made,
             now,
         })?;
-        if recovered.mark.is_none() {
+        let point = recovered.compaction_point.or(self.compaction_point);
+        // Whatever ended lower than it did was compacted no further.
+        let point = point.map(|point| point.min(recovered.end));
+        if point != recovered.compaction_point
+            && let Some(point) = point
+        {
+            compact::point::store(&*storage, &self.dir, point)?;
+        }
+        if recovered.mark.is_none() && !made {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
             files::sync_name(&*storage, &self.dir, self.lock)?;
         }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
+        if let Some(files) = &self.files {
+            segments.iter().for_each(|segment| segment.count_in(files.count()));
+        }
         let epochs = epochs::settle(
             &recovered.epochs,
             &segments,
@@ -142,8 +172,11 @@ impl LogBuilder {
             segment.release();
         }
         let recovered = Recovered { epochs, ..recovered };
+        let recovered = Recovered { compaction_point: point, ..recovered };
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
-        Ok(Arc::new(log))
+        let log = Arc::new(log);
+        let _ = log.this.set(Arc::downgrade(&log));
+        Ok(log)
     }
 
     fn assemble(
@@ -172,6 +205,8 @@ impl LogBuilder {
         if known.is_none() {
             marking.write(&*storage, mark, clock.monotonic())?;
         }
+        let looked = recovered.report.scanned_bytes > 0 || recovered.report.leftovers > 0;
+        let left_in_order = known.filter(|_| self.clean && !looked);
         let open_txn = recovered.producers.first_open();
         let writer = Writer::new(active, last, recovered.producers, mark.truncations);
         Ok(Log {
@@ -189,12 +224,17 @@ impl LogBuilder {
             turns: SyncTurns::default(),
             marking: Mutex::new(marking),
             pending: Mutex::default(),
+            compaction: Compaction::new(recovered.compaction_point),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             in_order: AtomicBool::new(false),
             lock: Mutex::new(lock),
             report: recovered.report,
             counters: Counters::default(),
+            files: self.files,
+            in_ring: AtomicBool::new(false),
+            this: OnceLock::new(),
+            left_in_order,
             examining: Mutex::default(),
         })
     }
@@ -224,8 +264,11 @@ fn open_segments(
     let fresh = recovered.roll || segments.is_empty();
     if fresh {
         let segment = Segment::create(Arc::clone(storage), dir, recovered.end, options, now)?;
-        segment.sync()?;
-        storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        if !segments.is_empty() || recovered.mark.is_some() {
+            segment.sync()?;
+            storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
+        }
+        // Else the log is new: an empty file has nothing to sync, and its name is synced with that of its first mark.
         segments.push(segment);
     } else if let Some(last) = segments.last() {
         last.activate(options, now);

@@ -48,8 +48,8 @@ pub(crate) fn moved_away() -> std::io::Error {
     std::io::Error::new(ErrorKind::NotFound, "the directory was moved, removed or replaced while it was open")
 }
 
-/// Makes a directory and its missing parents, all of them with durable names.
-pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
+/// Makes a directory and its missing parents, all of them with durable names; false if it was there.
+pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<bool> {
     let mut missing = Vec::new();
     for above in dir.ancestors().take_while(|above| !above.as_os_str().is_empty()) {
         if storage.exists(above).map_err(LogError::io("look for", above))? {
@@ -58,14 +58,14 @@ pub(crate) fn make_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
         missing.push(above);
     }
     if missing.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     storage.create_dir_all(dir).map_err(LogError::io("create", dir))?;
     for made in missing.into_iter().rev() {
         let parent = parent_of(made);
         storage.sync_dir(parent).map_err(LogError::io("sync", parent))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Makes the name of a directory durable that may have been made by somebody who was stopped before he could do so. With

@@ -248,6 +248,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_shows_what_is_written() {
+        let text = include_str!("../../../docs/FORMAT.md");
+        let block = text.split_once("```hex mark\n").unwrap().1.split("```").next().unwrap();
+        let shown: String = block.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        let written: String = encode(9, &mark()).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(shown, written);
+    }
+
+    #[test]
     fn every_flipped_bit_voids_the_slot() {
         let good = encode(9, &mark());
         for bit in 0..good.len() * 8 {

@@ -18,18 +18,22 @@
 //! # Not here
 //!
 //! Names of logs and many of them (`store`), files and indexes of one segment (`segment`), threads: whoever embeds the
-//! log calls [`Log::sync_if_due`], [`Log::apply_retention`] and [`Log::remove_deleted`], or lets a store do it.
+//! log calls [`Log::sync_if_due`], [`Log::apply_retention`], [`Log::compact`] and [`Log::remove_deleted`], or lets a store
+//! do it.
 
 mod append;
 mod builder;
+mod compact;
 mod cursor;
 mod damage;
 mod end;
 mod epochs;
 pub(crate) mod files;
 mod follow;
+mod group;
 pub mod inspect;
 mod mark;
+mod open_files;
 mod producer_file;
 pub mod producers;
 mod read;
@@ -52,8 +56,13 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use group::{each, sync_together};
+pub(crate) use open_files::OpenFiles;
+
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
+pub use compact::CompactionReport;
+pub(crate) use compact::Step;
 pub use cursor::Cursor;
 pub use damage::Damage;
 pub use end::WaitSlot;
@@ -75,20 +84,23 @@ use crate::segment::{Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
 use arc_swap::ArcSwap;
+use compact::Compaction;
 use end::PublishedOffset;
 use epochs::Epochs;
+use mark::Mark;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
 use stats::Counters;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 use sync::{Marking, SyncTurns};
 
-/// One log. Share it as `Arc<Log>`; every method takes `&self`.
+/// One log. Share it as `Arc<Log>`, between any threads; every method takes `&self`.
 ///
-/// Dropping it is like the process being killed: everything accepted is there when it is opened again, after a scan of
-/// what was not synced. [`Log::close`] spares the scan.
+/// Dropping the last `Arc` (followers and streams hold one) is like the process being killed: nothing is written, the lock
+/// of the directory is free, and everything accepted is there when it is opened again, after a scan of what was not
+/// synced. [`Log::close`] spares the scan.
 ///
 /// ```
 /// use log_engine::{Log, LogConfig, NewRecord};
@@ -128,6 +140,7 @@ pub struct Log {
     turns: SyncTurns,
     marking: Mutex<Marking>,
     pending: Mutex<Vec<Pending>>,
+    compaction: Compaction,
     /// The first failure; set once.
     poison: OnceLock<String>,
     closed: AtomicBool,
@@ -136,6 +149,13 @@ pub struct Log {
     lock: Mutex<Option<Box<dyn DirLock>>>,
     report: RecoveryReport,
     counters: Counters,
+    /// The bound on open files that it shares with the other logs of its store, and whether it is among those who hold some.
+    files: Option<Arc<OpenFiles>>,
+    in_ring: AtomicBool,
+    this: OnceLock<Weak<Self>>,
+    /// The mark of a log that was left in order: as long as it is the last one and nothing was appended, closing has nothing
+    /// to write.
+    left_in_order: Option<Mark>,
     /// Held by whoever looks through a segment for damage: nobody does it twice.
     examining: Mutex<()>,
 }
@@ -299,7 +319,8 @@ impl Log {
     }
 
     /// Syncs everything, writes indexes, producer state and mark, and gives back what was reserved. Wakes everybody who
-    /// waits. Appends are refused from now on, reads go on. A second call does nothing.
+    /// waits: followers read what is left and end, who waits for a sync is answered. Appends are refused from now on, reads
+    /// go on. A second call does nothing.
     ///
     /// # Errors
     ///
@@ -308,6 +329,7 @@ impl Log {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
         }
+        drop(self.compaction.stop());
         let outcome = self.flush_for_close();
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
         self.wake_everybody();
@@ -318,6 +340,7 @@ impl Log {
     /// Closes without writing anything: for a log whose directory is being deleted.
     pub fn abandon(&self) {
         self.closed.store(true, Ordering::SeqCst);
+        drop(self.compaction.stop());
         // Whoever appends or syncs has the lock or the turn; afterwards nobody does.
         drop(self.writer.lock());
         drop(self.turns.take());
@@ -362,6 +385,6 @@ impl Log {
 
     /// Whether compaction may have left gaps between batches.
     fn has_gaps(&self) -> bool {
-        self.config.load().cleanup_policy.compact
+        self.config.load().cleanup_policy.compact || self.compaction.known_point().is_some()
     }
 }

@@ -80,9 +80,15 @@ impl Log {
     pub fn read_unverified(&self, from: Offset, limits: ReadLimits) -> Result<ReadSlices> {
         // In this order: the list is never without what lies between the start and the end that are looked at here.
         let log_end = self.end.get();
-        let read =
-            self.with_view_since(log_end, |view, log_end| self.read_view(view, log_end, from, limits))?;
+        let look =
+            || self.with_view_since(log_end, |view, log_end| self.read_view(view, log_end, from, limits));
+        let mut read = look();
+        while read.as_ref().is_err_and(LogError::is_too_many_files) && self.free_files() {
+            read = look();
+        }
+        let read = read?;
         self.counters.note_read(read.len());
+        self.settle_files();
         Ok(read)
     }
 
@@ -109,6 +115,7 @@ impl Log {
                     }
                     log_end = self.end.get();
                 }
+                Err(error) if error.is_too_many_files() && self.free_synced_files() => {}
                 looked => return looked,
             }
         }

@@ -19,6 +19,7 @@
 //!
 //! Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
 
+use super::compact::point;
 use super::mark::{Mark, MarkFile};
 use super::records::RecordBatch;
 use super::scan::Scanner;
@@ -26,7 +27,7 @@ use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
-use crate::format::names::{FileKind, segment_file};
+use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::io::{DirEntry, FileId, OpenMode, ReadOnlyStorage, RealStorage, Storage};
 use crate::segment::{Origin, Segment, segments_in};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
@@ -36,6 +37,7 @@ use parking_lot::Mutex;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often a directory that changes under the look is looked at again.
@@ -73,7 +75,8 @@ const CHUNK: usize = 256 * 1024;
 pub struct LogReader {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
-    gaps: bool,
+    /// The log may have gaps: its settings say so, or it was compacted once.
+    gaps: AtomicBool,
     cap: usize,
     seen: ArcSwap<Seen>,
     refreshing: Mutex<()>,
@@ -140,7 +143,7 @@ impl LogReader {
         let reader = Self {
             storage,
             dir: dir.as_ref().to_owned(),
-            gaps: config.cleanup_policy.compact,
+            gaps: AtomicBool::new(config.cleanup_policy.compact),
             cap: config.decompressed_cap(),
             seen: ArcSwap::from_pointee(nothing),
             refreshing: Mutex::default(),
@@ -178,8 +181,8 @@ impl LogReader {
         let _one = self.refreshing.lock();
         let known = self.seen.load_full();
         let mut changing = None;
-        for _ in 0..TRIES {
-            match self.look(&known) {
+        for attempt in 1..=TRIES {
+            match self.look(&known, attempt < TRIES) {
                 Ok(Some(seen)) => {
                     let changed = known.parts.is_empty()
                         || (seen.start, seen.end(), seen.truncations)
@@ -257,10 +260,23 @@ impl LogReader {
         read(&self.seen.load())
     }
 
-    /// One look; `None` if the log was cut meanwhile.
-    fn look(&self, known: &Seen) -> Result<Option<Seen>> {
+    fn has_gaps(&self) -> bool {
+        self.gaps.load(Ordering::Relaxed)
+    }
+
+    /// One look; `None` if the log was cut meanwhile, or if a compacted segment is just being put in place: for an instant
+    /// the old one has lost its name and the new one has not got it. Who is not `patient` takes what there is: the writer
+    /// may have been killed then.
+    fn look(&self, known: &Seen, patient: bool) -> Result<Option<Seen>> {
         let (_, mark) = MarkFile::read(&*self.storage, &self.dir)?;
         let entries = self.storage.list(&self.dir).map_err(LogError::io("list", &self.dir))?;
+        if entries.iter().any(|entry| entry.name == point::FILE_NAME) {
+            self.gaps.store(true, Ordering::Relaxed);
+        }
+        if patient && entries.iter().any(|entry| is_being_replaced(&entry.name)) {
+            std::thread::sleep(POLL);
+            return Ok(None);
+        }
         let found = segments_in(&entries);
         let Some((first, _)) = found.first() else {
             let problem = "holds no segment: it is no log, or was never written".to_owned();
@@ -384,6 +400,10 @@ fn same_files(a: &Seen, b: &Seen) -> bool {
     a.truncations == b.truncations && files(a) == files(b)
 }
 
+fn is_being_replaced(name: &str) -> bool {
+    SegmentFile::parse(name).is_some_and(|file| file.kind == FileKind::Log && file.stage == Stage::Swap)
+}
+
 fn went_away(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::NotFound | ErrorKind::UnexpectedEof)
 }
@@ -452,7 +472,7 @@ impl ReaderBatches<'_> {
                 return self.take(part, at).map(Some);
             }
             // Nothing more in this one: the next one begins here, or compaction has emptied its end.
-            let Some(base) = successor.filter(|base| *base == self.next || self.reader.gaps) else {
+            let Some(base) = successor.filter(|base| *base == self.next || self.reader.has_gaps()) else {
                 return Err(self.hole(part, successor));
             };
             (self.next, self.at, self.chunk) = (base.max(self.next), None, Bytes::new());
@@ -479,7 +499,8 @@ impl ReaderBatches<'_> {
         let view = BatchView::parse(&bytes).map_err(corrupt)?;
         view.check_crc().map_err(corrupt)?;
         let holds = view.base_offset() <= self.next && self.next <= view.last_offset();
-        if !(holds || self.reader.gaps && view.base_offset() > self.next) {
+        let skips = view.base_offset() > self.next && self.reader.has_gaps();
+        if !holds && !skips {
             let (expected, found) = (self.next, view.base_offset().get());
             return Err(corrupt(CorruptReason::OffsetOrder { expected, found }));
         }

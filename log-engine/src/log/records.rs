@@ -370,7 +370,7 @@ impl<'a> RecordBatches<'a> {
                         self.chunks = Vec::new().into_iter();
                         continue;
                     }
-                    found => found.map_err(LogError::io("read", slice.segment().path()))?,
+                    found => found.map_err(|error| LogError::io("read", slice.segment().path())(error))?,
                 };
                 self.chunk = piece.bytes().clone();
                 self.origin = piece.origin().clone();

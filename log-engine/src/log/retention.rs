@@ -139,7 +139,7 @@ impl Log {
     }
 
     /// A snapshot at the base of a segment that is gone is of no use, and of no harm if it stays.
-    fn remove_snapshot(&self, at: Offset) {
+    pub(super) fn remove_snapshot(&self, at: Offset) {
         let path = self.dir().join(segment_file(at, FileKind::Snapshot));
         let _ = self.storage.remove_file(&path);
     }
@@ -171,8 +171,9 @@ impl Log {
         outcome.map(|()| removed)
     }
 
-    /// Moves the log start up to `offset`; what lies below cannot be read from now on, and its segments go with the next
-    /// retention. The answer is the log start, which is durable.
+    /// Moves the log start up to `offset`, which may lie inside a batch; what lies below cannot be read from now on, and its
+    /// segments go with the next retention. The answer is the log start, which is durable. Slices and batches that were
+    /// read before stay; whoever follows below is refused, whoever waits is woken.
     ///
     /// # Errors
     ///
@@ -221,12 +222,16 @@ fn by_age(view: &View, config: &LogConfig, now: Timestamp) -> Result<usize> {
     let Some(limit) = config.retention_ms.map(millis) else { return Ok(0) };
     let mut count = 0;
     for segment in &view.segments {
-        let modified = segment.modified()?;
-        let newest = segment.max_timestamp()?.map_or(modified, |(time, _)| time.min(modified));
-        if now.millis_since(newest) <= limit {
+        if now.millis_since(newest(segment)?) <= limit {
             break;
         }
         count += 1;
     }
     Ok(count)
+}
+
+/// How young a segment is: its greatest record time or its last append, whichever is earlier.
+pub(super) fn newest(segment: &Segment) -> Result<Timestamp> {
+    let modified = segment.modified()?;
+    Ok(segment.max_timestamp()?.map_or(modified, |(time, _)| time.min(modified)))
 }

@@ -15,6 +15,7 @@
 //!
 //! Copies to another file system: links do not reach there. Copy the snapshot, and remove it.
 
+use super::compact::point;
 use super::files::{make_dir, sync_name, with_suffix};
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
@@ -122,9 +123,14 @@ impl Log {
         self.check_usable()?;
         // Who has the turn keeps away whoever takes segments away.
         let turn = self.turns.take();
+        // Before the segments: it is moved behind them.
+        let compaction_point = self.compaction_point();
         let source = self.take_source()?;
         self.sync_in_turn(&turn)?;
         make_dir(&*self.storage, dir)?;
+        if let Some(point) = compaction_point {
+            super::compact::point::store(&*self.storage, dir, point)?;
+        }
         let mut made = Snapshot {
             start: self.start_offset(),
             end: source.end,
@@ -214,7 +220,7 @@ impl Log {
         file.sync_data().map_err(LogError::io("sync", &path))
     }
 
-    /// Epochs, producers, and the topic's id for tools of Kafka.
+    /// Epochs, producers, how far it is compacted, and the topic's id for tools of Kafka.
     fn copy_state(&self, source: &Source, dir: &Path) -> Result<()> {
         self.epochs.load().store(&*self.storage, dir, true)?;
         producer_file::store_snapshot(&*self.storage, dir, source.end, &source.producers)?;
@@ -228,7 +234,8 @@ impl Log {
             let snapshot = SegmentFile::parse(&entry.name).is_some_and(|file| {
                 file.kind == FileKind::Snapshot && file.stage == Stage::Live && file.base < source.end
             });
-            if entry.kind == EntryKind::File && (snapshot || entry.name == "partition.metadata") {
+            let other = [point::FILE_NAME, "partition.metadata"].contains(&entry.name.as_str());
+            if entry.kind == EntryKind::File && (snapshot || other) {
                 let from = self.dir().join(&entry.name);
                 let linked = self.storage.link(&from, &dir.join(&entry.name));
                 linked.map_err(LogError::io("link", &from))?;

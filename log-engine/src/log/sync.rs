@@ -12,6 +12,7 @@
 //! * Each 16 MiB the indexes and the producer state are on the disk before the mark that passes them; on a full disk
 //!   there are no indexes, and the state is an older one.
 
+use super::append::Writer;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
 use super::producers::Producers;
@@ -222,6 +223,19 @@ impl Log {
         if self.is_closed() || self.is_poisoned() {
             return Ok(false);
         }
+        let due = self.is_sync_due();
+        if due {
+            self.sync()?;
+        }
+        self.write_due_mark()?;
+        Ok(due)
+    }
+
+    /// Whether the log has been unsynced for longer, or with more bytes, than the settings allow.
+    pub(crate) fn is_sync_due(&self) -> bool {
+        if self.is_closed() || self.is_poisoned() {
+            return false;
+        }
         let config = self.config.load();
         let (bytes, since) = {
             let writer = self.writer.lock();
@@ -231,12 +245,13 @@ impl Log {
         let limit = Duration::from_millis(
             config.flush_ms.map_or(config.sync_after_ms, |ms| ms.min(config.sync_after_ms)),
         );
-        let due = since.is_some() && (bytes >= config.sync_after_bytes || age >= limit);
-        if due {
-            self.sync()?;
-        }
-        self.write_due_mark()?;
-        Ok(due)
+        since.is_some() && (bytes >= config.sync_after_bytes || age >= limit)
+    }
+
+    /// Whether a mark is to be written for what was synced, and nobody does so now.
+    pub(crate) fn is_mark_due(&self) -> bool {
+        let due = |marking: parking_lot::MutexGuard<'_, Marking>| marking.is_due(self.clock.monotonic());
+        !self.is_closed() && !self.is_poisoned() && self.marking.try_lock().is_some_and(due)
     }
 
     /// Bytes that were appended since the last sync.
@@ -306,14 +321,24 @@ impl Log {
         for (index, segment) in segments.iter().enumerate() {
             let ended = segments.get(index + 1).is_some_and(|next| next.base_offset() <= synced);
             if !ended {
-                segment.sync()?;
+                self.with_files(|| segment.sync())?;
             }
         }
         if reached.dir_changed {
             let dir = self.dir();
-            self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir))?;
+            self.with_files(|| self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir)))?;
         }
         Ok(())
+    }
+
+    /// Tries again what found no descriptor, as long as others can be closed: nothing was synced yet that could be lost.
+    fn with_files<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+        loop {
+            match work() {
+                Err(error) if error.is_too_many_files() && self.free_synced_files() => {}
+                done => return done,
+            }
+        }
     }
 
     fn write_due_mark(&self) -> Result<()> {
@@ -354,7 +379,7 @@ impl Log {
         let turn = self.turns.take();
         {
             let mut writer = self.writer.lock();
-            if self.is_poisoned() {
+            if self.is_poisoned() || self.is_as_it_was_left(&writer) {
                 return Ok(());
             }
             writer.active.seal()?;
@@ -367,6 +392,17 @@ impl Log {
         drop(turn);
         // Without room for the mark the old one stays, and the next start has to look at what lies behind it.
         self.write_mark(&mut self.marking.lock()).map_err(LogError::into_no_space)
+    }
+
+    /// Whether all that closing would write is there, since the last one who had the log open closed it.
+    fn is_as_it_was_left(&self, writer: &Writer) -> bool {
+        let marking = self.marking.lock();
+        self.left_in_order.as_ref().is_some_and(|left| marking.last() == left)
+            && !marking.is_behind()
+            && writer.active.is_untouched()
+            && writer.written == 0
+            && !writer.dir_changed
+            && !writer.persist
     }
 
     /// Kafka's snapshot of a clean close, in the place of the one before; without room for it that one stays.

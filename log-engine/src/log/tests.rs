@@ -1,6 +1,7 @@
 //! One behaviour a test, on memory; then a model; then every cut and every flipped bit.
 
 mod appending;
+mod compacting;
 mod crashes;
 mod faults;
 mod following;

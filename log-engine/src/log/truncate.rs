@@ -38,6 +38,7 @@ impl Log {
     /// nothing is cut then, a repair comes first. If the system refuses half-way the log is poisoned: opening it again
     /// finishes or undoes the cut.
     pub fn truncate(&self, to: Offset) -> Result<()> {
+        let _stopped = self.compaction.stop();
         let turn = self.turns.take();
         let mut writer = self.writer.lock();
         self.check_usable()?;
@@ -94,6 +95,7 @@ impl Log {
         let now = self.clock.now();
         let segment = &view.segments[cut.index];
         let front = segment.copy_front(cut.position)?;
+        self.lower_compaction_point(cut.offset)?;
         let old = *marking.last();
         let lowered = Mark {
             segment: segment.base_offset(),
@@ -151,6 +153,7 @@ impl Log {
             start_offset: None,
             gaps: self.has_gaps(),
             now: self.clock.now(),
+            made: false,
         };
         let parts: Vec<_> = view.segments.iter().map(|s| (s.base_offset(), s.len())).collect();
         writer.producers =

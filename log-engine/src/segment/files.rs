@@ -19,6 +19,8 @@ const OFFSET_INDEXES: [FileKind; 2] = [FileKind::OffsetIndex, FileKind::TimeInde
 const DERIVED: [FileKind; 3] = [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex];
 /// Read to the heap up to this size, mapped above: a map costs more than copying a few pages.
 const MAP_FROM: u64 = 16 * 1024;
+/// Ends the name of an index that is being written anew; whoever starts removes it.
+pub(crate) const TEMPORARY: &str = ".tmp";
 /// Copied at once when a front is copied.
 const COPY: usize = 1 << 20;
 
@@ -39,9 +41,22 @@ impl Names {
         self.dir.join(SegmentFile::live(self.base, kind).at(self.stage).name())
     }
 
-    /// The name under which a file is written that will take the place of `kind`; whoever starts removes it.
-    fn unfinished(&self, kind: FileKind) -> PathBuf {
-        self.dir.join(SegmentFile::live(self.base, kind).at(Stage::Cleaned).name())
+    /// The name under which a copy of a front is written; whoever starts removes it.
+    fn unfinished(&self) -> PathBuf {
+        self.dir.join(SegmentFile::live(self.base, FileKind::Log).at(Stage::Cleaned).name())
+    }
+
+    /// The name under which an index is written anew. Not `.cleaned`: a start would take that for a compaction that did
+    /// not finish, and the finished one beside it for a part of it.
+    fn temporary(&self, kind: FileKind) -> PathBuf {
+        let mut name = SegmentFile::live(self.base, kind).at(self.stage).name();
+        name.push_str(TEMPORARY);
+        self.dir.join(name)
+    }
+
+    /// The same files at another stage.
+    pub(super) fn at(self, stage: Stage) -> Self {
+        Self { stage, ..self }
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -154,7 +169,7 @@ impl Segment {
     /// durable before it gets the name.
     pub(super) fn replace_derived(&self, kind: FileKind, bytes: &[u8], sync: bool) -> Result<()> {
         let path = self.names.lock().path(kind);
-        let fresh = self.names.lock().unfinished(kind);
+        let fresh = self.names.lock().temporary(kind);
         let write = || {
             let file = self.storage.open(&fresh, OpenMode::Truncate)?;
             file.write_all_at(&[bytes], 0)?;
@@ -207,6 +222,26 @@ impl Segment {
         Ok(())
     }
 
+    /// Takes all files to another stage, durably, the batches last: they are never there without what belongs to them.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Io`]; some files may have been renamed, and nobody knows what the disk holds.
+    pub(crate) fn advance(&self, to: Stage) -> Result<()> {
+        let mut names = self.names.lock();
+        let target = names.clone().at(to);
+        let sync = || self.storage.sync_dir(&target.dir).map_err(LogError::io("sync", &target.dir));
+        for kind in DERIVED {
+            let (from, to) = (names.path(kind), target.path(kind));
+            unless_missing(self.storage.rename(&from, &to)).map_err(LogError::io("rename", &from))?;
+        }
+        sync()?;
+        let (from, to) = (names.log(), target.log());
+        self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
+        *names = target.clone();
+        sync()
+    }
+
     /// Removes all files of the segment, under their present names. Readers that hold slices keep the content.
     ///
     /// # Errors
@@ -224,19 +259,27 @@ impl Segment {
     }
 
     /// Closes the file, lets go of the map and, if it is sealed, forgets the indexes: all come back when they are needed.
-    /// Does nothing and answers `false` while there are bytes that were not synced.
+    /// Does nothing and answers `false` while there are bytes that were not synced, or while
+    /// somebody uses it.
     pub fn release(&self) -> bool {
-        let mut role = self.role.lock();
+        // Nobody is waited for: what is in use is not idle, and whoever uses it may wait for a file to be closed.
+        let Some(mut role) = self.role.try_lock() else { return false };
         let writer = role.writer();
         let end = writer.as_ref().map_or_else(|| self.len(), |writer| writer.end());
         if self.synced.load(Ordering::Acquire) < end.get() {
             return false;
         }
+        let Some(mut open) = self.open.try_write() else { return false };
         let written = writer.map(Writer::let_go_of_file).is_some();
-        *self.open.write() = Opened::default();
+        *open = Opened::default();
+        drop(open);
         if !written {
-            *self.indexes.write() = None;
-            *self.txns.write() = None;
+            if let Some(mut indexes) = self.indexes.try_write() {
+                *indexes = None;
+            }
+            if let Some(mut txns) = self.txns.try_write() {
+                *txns = None;
+            }
         }
         true
     }
@@ -245,7 +288,7 @@ impl Segment {
     /// it did.
     pub fn release_if_idle(&self) -> bool {
         let used = self.used.swap(false, Ordering::Relaxed);
-        !used && self.open.read().file.is_some() && self.release()
+        !used && self.open.try_read().is_some_and(|open| open.file.is_some()) && self.release()
     }
 
     /// Copies the first `to` bytes, whole batches, to a new file and syncs it: how a log is cut without shortening a file
@@ -256,7 +299,7 @@ impl Segment {
     /// [`LogError::Io`]; whoever starts next removes the copy.
     pub fn copy_front(&self, to: Position) -> Result<Front> {
         assert!(to <= self.len(), "only published bytes can be kept");
-        let path = self.names.lock().unfinished(FileKind::Log);
+        let path = self.names.lock().unfinished();
         let file = self.storage.open(&path, OpenMode::Truncate).map_err(LogError::io("create", &path))?;
         let mut at = Position::ZERO;
         // Read, not mapped: what cannot be read must not become zeros in the copy.
@@ -294,6 +337,9 @@ impl Segment {
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
         cut.trust_from(self.trusted_from().min(front.len));
         cut.activate(options, now);
+        if let Some(count) = self.counted.get() {
+            cut.count_in(count);
+        }
         Ok(cut)
     }
 

@@ -3,6 +3,7 @@
 use super::{BatchAt, Indexes, Piece, Segment, Walk};
 use crate::error::{LogError, Result};
 use crate::format::batch::BatchView;
+use crate::format::index_entry::OffsetEntry;
 use crate::format::names::FileKind;
 use crate::index::{OffsetIndex, TimeIndex};
 use crate::types::{Offset, Position, Timestamp};
@@ -11,6 +12,9 @@ use std::sync::atomic::Ordering;
 
 /// Bytes of log for each entry of an index that is made anew for a sealed segment: Kafka's default.
 const INTERVAL: u32 = 4096;
+
+/// Between entries so far apart lies one batch at most, as a rule: small ones have an entry each 4 KiB and a bit.
+const FAR_APART: u32 = 2 * INTERVAL;
 
 /// Indexes as they were found or made.
 #[derive(Debug)]
@@ -52,7 +56,10 @@ impl Segment {
     }
 
     fn locate_by_index(&self, offset: Offset) -> Result<Scan> {
-        let entry = self.with_indexes(|indexes| indexes.offsets.lookup(offset))?;
+        let [entry, next] = self.with_indexes(|indexes| indexes.offsets.around(offset))?;
+        if let Some(batch) = self.hold_of(entry, next, offset) {
+            return Ok(Scan::Found(batch));
+        }
         let Some(entry) = entry else { return Self::scan(self.walk(Position::ZERO), offset) };
         let promised = entry.offset.from_base(self.base);
         let mut walk = self.walk(entry.position);
@@ -68,6 +75,25 @@ impl Segment {
             Some(Err(other)) => return Err(other),
         }
         Self::scan(walk, offset)
+    }
+
+    /// The batch of the entry after the one that a walk begins at, if it holds the offset. Where batches are large each has
+    /// its entry, and the walk would begin one batch too early: a second header that is not in the cache.
+    fn hold_of(
+        &self,
+        entry: Option<OffsetEntry>,
+        next: Option<OffsetEntry>,
+        offset: Offset,
+    ) -> Option<BatchAt> {
+        if entry.is_some_and(|entry| entry.offset.from_base(self.base) == Some(offset)) {
+            return None;
+        }
+        let from = entry.map_or(Position::ZERO, |entry| entry.position);
+        let next = next.filter(|next| next.position.get() - from.get() >= FAR_APART)?;
+        let batch = self.walk(next.position).next()?.ok()?;
+        // Both speak of the same batch: a flipped bit in either is met by the walk.
+        let same = Some(batch.last_offset) == next.offset.from_base(self.base);
+        (same && batch.base_offset <= offset).then_some(batch)
     }
 
     fn scan(walk: Walk<'_>, offset: Offset) -> Result<Scan> {

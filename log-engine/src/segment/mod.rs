@@ -46,6 +46,7 @@ mod golden_tests;
 mod tests;
 
 pub use files::Front;
+pub(crate) use files::TEMPORARY;
 pub(crate) use piece::{Origin, Piece};
 pub use read::FileSlice;
 pub use walk::{BatchAt, Walk};
@@ -59,7 +60,7 @@ use crate::types::{Offset, Position, Timestamp};
 use files::Names;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use verified::Verified;
 use write::Writer;
@@ -81,6 +82,8 @@ pub struct Segment {
     trusted_from: AtomicU32,
     verified: Mutex<Verified>,
     open: RwLock<Opened>,
+    /// Where open files are counted, if anybody does.
+    counted: OnceLock<Arc<FileCount>>,
     /// Its file was asked for since somebody last looked whether it is idle.
     used: AtomicBool,
     /// How often its indexes were made anew from the batches.
@@ -112,8 +115,38 @@ enum Role {
 #[derive(Debug, Default)]
 struct Opened {
     file: Option<Arc<dyn StorageFile>>,
+    slot: Option<Slot>,
     writable: bool,
     map: Option<MappedFile>,
+}
+
+/// How many segments have their file open.
+#[derive(Debug, Default)]
+pub struct FileCount(AtomicUsize);
+
+impl FileCount {
+    /// How many.
+    #[must_use]
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// One of them.
+#[derive(Debug)]
+struct Slot(Arc<FileCount>);
+
+impl Slot {
+    fn new(count: &Arc<FileCount>) -> Self {
+        count.0.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -158,6 +191,27 @@ impl Segment {
         Ok(Arc::new(segment))
     }
 
+    /// Makes an empty segment that will take the place of others: its files are `.cleaned` until it
+    /// [advances](Segment::advance). Leftovers of an earlier try are removed.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::error::LogError::Io`].
+    pub(crate) fn create_cleaned(
+        storage: Arc<dyn Storage>,
+        dir: &Path,
+        base: Offset,
+        options: &SegmentOptions,
+        now: Timestamp,
+    ) -> Result<Arc<Self>> {
+        let mut segment = Self::new(storage, dir, base, Position::ZERO, None);
+        segment.names = Mutex::new(Names::new(dir, base).at(Stage::Cleaned));
+        segment.remove_files()?;
+        let file = segment.open_file(OpenMode::CreateNew)?;
+        segment.start_empty(file, options, now);
+        Ok(Arc::new(segment))
+    }
+
     /// Takes an existing file of which the first `len` bytes are trusted: whole batches. No I/O happens.
     ///
     /// `modified` is the file's time as the directory listing has it ([`DirEntry::modified`]); it is read from the file
@@ -191,6 +245,7 @@ impl Segment {
             trusted_from: AtomicU32::new(len.get()),
             verified: Mutex::default(),
             open: RwLock::default(),
+            counted: OnceLock::new(),
             used: AtomicBool::new(false),
             rebuilds: AtomicU32::new(0),
             indexes: RwLock::default(),
@@ -250,6 +305,15 @@ impl Segment {
         }
         let found = self.file()?.modified().map_err(self.io("look at"))?;
         Ok(*self.modified.lock().get_or_insert(found))
+    }
+
+    /// Counts its file here from now on, whenever it is open.
+    pub fn count_in(&self, count: &Arc<FileCount>) {
+        let count = self.counted.get_or_init(|| Arc::clone(count));
+        let mut open = self.open.write();
+        if open.file.is_some() && open.slot.is_none() {
+            open.slot = Some(Slot::new(count));
+        }
     }
 
     /// Which file it is. A file that is not open is not kept open for this.

@@ -1,7 +1,7 @@
 //! Reading a segment: its file and its map, made when they are first needed, and slices that outlive both.
 
 use super::piece::{Origin, Piece};
-use super::{MappedFile, Segment};
+use super::{MappedFile, Opened, Segment, Slot};
 use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::io::{OpenMode, StorageFile};
@@ -261,8 +261,15 @@ impl Segment {
             return Ok(Arc::clone(file));
         }
         let file = self.open_whole(OpenMode::Read)?;
-        open.file = Some(Arc::clone(&file));
+        self.hold(&mut open, &file);
         Ok(file)
+    }
+
+    fn hold(&self, open: &mut Opened, file: &Arc<dyn StorageFile>) {
+        open.file = Some(Arc::clone(file));
+        if open.slot.is_none() {
+            open.slot = self.counted.get().map(Slot::new);
+        }
     }
 
     pub(super) fn note_use(&self) {
@@ -308,7 +315,7 @@ impl Segment {
                 "the file has a second name: it is somebody else's too",
             )));
         }
-        open.file = Some(Arc::clone(&file));
+        self.hold(&mut open, &file);
         open.writable = true;
         Ok(file)
     }

@@ -57,8 +57,9 @@ pub struct Walk<'a> {
 }
 
 impl Segment {
+    /// Whether it is mapped, and all of it can be read so far.
     fn is_mapped(&self) -> bool {
-        self.open.read().map.is_some()
+        self.open.read().map.as_ref().is_some_and(|mapped| mapped.map.lost().is_none())
     }
 
     /// The batches from `from`, where one must begin, to the published end.
@@ -124,7 +125,9 @@ impl Walk<'_> {
         let inside = self.at.to_usize() - self.window_at.to_usize();
         if inside + HEADER_LEN > self.window.bytes().len() {
             let most = if self.segment.is_mapped() { MAPPED_WINDOW } else { WINDOW };
-            self.window = self.segment.piece(self.at, left.min(most))?;
+            let large = self.segment.piece(self.at, left.min(most));
+            // What is lost far behind is no matter of this header.
+            self.window = large.or_else(|_| self.segment.piece(self.at, left.min(WINDOW)))?;
             self.window_at = self.at;
         }
         let inside = self.at.to_usize() - self.window_at.to_usize();

@@ -35,10 +35,15 @@ impl From<&LogConfig> for SegmentOptions {
             segment_bytes: config.segment_bytes,
             index_interval_bytes: config.index_interval_bytes,
             segment_index_bytes: config.segment_index_bytes,
-            segment_ms: millis(config.segment_ms),
+            segment_ms: millis(config.segment_ms.min(longest_wait(config))),
             segment_jitter_ms: millis(config.segment_jitter_ms),
         }
     }
+}
+
+/// A record must not wait for its compaction in the active segment.
+fn longest_wait(config: &LogConfig) -> u64 {
+    config.max_compaction_lag_ms.filter(|_| config.cleanup_policy.compact).unwrap_or(u64::MAX)
 }
 
 /// What a segment needs to know of a batch that is appended.
@@ -320,6 +325,20 @@ impl Segment {
             return Ok(writer.max);
         }
         self.with_indexes(|indexes| indexes.last_time(self.base))
+    }
+
+    /// Whether it is the active segment and nobody has asked anything of it that costs I/O.
+    pub(crate) fn is_untouched(&self) -> bool {
+        matches!(*self.role.lock(), Role::Waiting(..))
+    }
+
+    /// Starts the write-back of what is not synced, if its file is open. A hint: errors are the sync's.
+    pub(crate) fn start_write_back(&self) {
+        let file = self.open.read().file.clone();
+        let (from, end) = (self.synced.load(Ordering::Acquire), self.len().get());
+        if let Some(file) = file.filter(|_| from < end) {
+            let _ = file.start_write_back(u64::from(from), u64::from(end - from));
+        }
     }
 
     /// Makes what was written so far durable: the `.log` file, and the index of aborted transactions, which is not made

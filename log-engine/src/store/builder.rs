@@ -6,13 +6,12 @@ use super::{Entry, Failed, LogName, LogStore, OpenReport, State};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, RealStorage, Storage, SystemClock};
-use crate::log::Log;
+use crate::log::{Log, OpenFiles, each};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Looks at locked directories before anything is written to them, and may refuse.
@@ -25,6 +24,7 @@ pub struct StoreBuilder {
     clock: Option<Arc<dyn Clock>>,
     config: LogConfig,
     threads: usize,
+    open_files: Option<usize>,
     schedule: Schedule,
     check: Option<Check>,
 }
@@ -44,6 +44,7 @@ impl StoreBuilder {
             clock: None,
             config: LogConfig::default(),
             threads,
+            open_files: None,
             schedule: Schedule::default(),
             check: None,
         }
@@ -78,10 +79,26 @@ impl StoreBuilder {
         self
     }
 
+    /// How many segment files all logs together keep open, about. Range 1.., default three quarters of what the process may
+    /// have open (`ulimit -n`) when the store is opened. Those that were not used for longest are closed, after a sync if they
+    /// have unsynced bytes, and opened again when they are needed.
+    #[must_use]
+    pub fn open_files(mut self, limit: usize) -> Self {
+        self.open_files = Some(limit.max(1));
+        self
+    }
+
     /// How often retention is applied. Default 5 min.
     #[must_use]
     pub fn retention_interval(mut self, interval: Duration) -> Self {
         self.schedule.retention = interval;
+        self
+    }
+
+    /// How often it is looked for logs to compact, while there are none; `None` for never. Default 15 s.
+    #[must_use]
+    pub fn compaction_interval(mut self, interval: Option<Duration>) -> Self {
+        self.schedule.compaction = interval;
         self
     }
 
@@ -138,8 +155,16 @@ impl StoreBuilder {
         for (dir, contents) in dirs.iter().zip(&contents) {
             remove_doomed(&*storage, dir, contents)?;
         }
-        let opener =
-            Opener { storage: &storage, clock: &clock, config: &self.config, dirs: &dirs, notes: &notes };
+        let allowed = storage.max_open_files().map_or(usize::MAX, |allowed| allowed - allowed / 4);
+        let files = Arc::new(OpenFiles::new(self.open_files.unwrap_or(allowed)));
+        let opener = Opener {
+            storage: &storage,
+            clock: &clock,
+            config: &self.config,
+            dirs: &dirs,
+            notes: &notes,
+            files: &files,
+        };
         let opened = opener.open_all(&contents, self.threads);
         let (state, report) = sort_out(opened, &contents, notes);
         let now = clock.monotonic();
@@ -148,12 +173,14 @@ impl StoreBuilder {
             clock,
             config: self.config,
             threads: self.threads,
+            files,
             dirs,
             changing: Mutex::default(),
             state: Mutex::new(state),
             checkpoints: Mutex::default(),
             schedule: self.schedule,
             done: Mutex::new(super::maintain::Done::at(now)),
+            compacting: Mutex::default(),
             report,
         }))
     }
@@ -188,6 +215,7 @@ struct Opener<'a> {
     config: &'a LogConfig,
     dirs: &'a [DataDir],
     notes: &'a [Notes],
+    files: &'a Arc<OpenFiles>,
 }
 
 /// One log and the outcome.
@@ -200,16 +228,18 @@ impl Opener<'_> {
             .enumerate()
             .flat_map(|(dir, c)| c.logs.iter().map(move |name| (dir, name)))
             .collect();
-        in_parallel(&jobs, threads, |(dir, name)| ((*name).clone(), *dir, self.open(*dir, name)))
+        each(&jobs, threads, |(dir, name)| ((*name).clone(), *dir, self.open(*dir, name)))
     }
 
     fn open(&self, dir: usize, name: &LogName) -> Result<Arc<Log>> {
         let notes = &self.notes[dir];
         let path = self.dirs[dir].path.join(name.to_string());
         open_log(self.storage, self.clock, &path, self.config)
+            .files(self.files)
             .clean(notes.clean)
             .recovery_point(notes.recovery_points.get(name).copied())
             .start_offset(notes.log_starts.get(name).copied())
+            .compaction_point(notes.compacted.get(name).copied())
             .open()
     }
 }
@@ -228,36 +258,6 @@ pub(super) fn open_log(
         .lock(false)
 }
 
-/// Does every job once, on so many threads; the answers come in no particular order.
-pub(super) fn in_parallel<J: Sync, T: Send>(
-    jobs: &[J],
-    threads: usize,
-    work: impl Fn(&J) -> T + Sync,
-) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let run = || {
-        let mut done = Vec::new();
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push(work(job));
-        }
-        done
-    };
-    if threads <= 1 || jobs.len() <= 1 {
-        return run();
-    }
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(jobs.len())).map(|_| scope.spawn(run)).collect();
-        let mut all = run();
-        for other in others {
-            match other.join() {
-                Ok(done) => all.extend(done),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        all
-    })
-}
-
 fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (State, OpenReport) {
     let mut state = State::default();
     let mut report = OpenReport::default();
@@ -267,7 +267,8 @@ fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (S
             Err(error) => {
                 let recovery_point = notes[dir].recovery_points.get(&name).copied();
                 let log_start = notes[dir].log_starts.get(&name).copied();
-                state.failed.insert(name.clone(), Failed { dir, recovery_point, log_start });
+                let compacted = notes[dir].compacted.get(&name).copied();
+                state.failed.insert(name.clone(), Failed { dir, recovery_point, log_start, compacted });
                 report.failed.push((name, error));
             }
         }

@@ -19,6 +19,8 @@ const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 /// Per log whose start lies above its first segment's base: the start.
 const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// Per log that was compacted: everything below is.
+const COMPACTED: &str = "cleaner-offset-checkpoint";
 /// Who owns the directory; the store does not look into it.
 const META: &str = "meta.properties";
 
@@ -46,6 +48,7 @@ pub(super) struct Notes {
     pub(super) clean: bool,
     pub(super) recovery_points: BTreeMap<LogName, Offset>,
     pub(super) log_starts: BTreeMap<LogName, Offset>,
+    pub(super) compacted: BTreeMap<LogName, Offset>,
     /// Checkpoints that could not be read, and do without.
     pub(super) unreadable: Vec<(PathBuf, String)>,
 }
@@ -58,6 +61,8 @@ pub(super) struct Checkpointed {
     pub(super) end: Option<Offset>,
     /// The log start, if the first segment begins below it.
     pub(super) start: Option<Offset>,
+    /// Where it is compacted to, if it ever was.
+    pub(super) compacted: Option<Offset>,
 }
 
 impl DataDir {
@@ -131,6 +136,7 @@ impl DataDir {
         let mut notes = Notes::default();
         notes.recovery_points = self.read_checkpoint(storage, RECOVERY_POINTS, &mut notes.unreadable)?;
         notes.log_starts = self.read_checkpoint(storage, LOG_STARTS, &mut notes.unreadable)?;
+        notes.compacted = self.read_checkpoint(storage, COMPACTED, &mut notes.unreadable)?;
         let marker = self.path.join(CLEAN);
         notes.clean = storage.exists(&marker).map_err(LogError::io("look for", &marker))?;
         if notes.clean {
@@ -185,10 +191,21 @@ impl DataDir {
         Ok(lines.into_iter().filter_map(named).collect())
     }
 
-    /// Writes where logs are synced to and where they begin.
+    /// Writes where logs are synced to, where they begin, and how far they are compacted.
     pub(super) fn write_recovery_points(&self, storage: &dyn Storage, logs: &[Checkpointed]) -> Result<()> {
         self.write_checkpoint(storage, RECOVERY_POINTS, logs, |log| log.synced)?;
-        self.write_checkpoint(storage, LOG_STARTS, logs, |log| log.start)
+        self.write_checkpoint(storage, LOG_STARTS, logs, |log| log.start)?;
+        self.write_compacted(storage, logs)
+    }
+
+    /// Writes how far logs are compacted; no file without one that is.
+    fn write_compacted(&self, storage: &dyn Storage, logs: &[Checkpointed]) -> Result<()> {
+        let path = self.path.join(COMPACTED);
+        let any = logs.iter().any(|log| log.compacted.is_some());
+        if any || storage.exists(&path).map_err(LogError::io("look for", &path))? {
+            self.write_checkpoint(storage, COMPACTED, logs, |log| log.compacted)?;
+        }
+        Ok(())
     }
 
     /// Writes where logs end.

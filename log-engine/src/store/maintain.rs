@@ -1,9 +1,9 @@
 //! What has to happen from time to time.
 
 use super::dir::Checkpointed;
-use super::{Checkpoints, LogName, LogStore, worse};
+use super::{CLOSERS, Checkpoints, LogName, LogStore, worse};
 use crate::error::{LogError, Result};
-use crate::log::Log;
+use crate::log::{Log, each};
 use crate::types::Timestamp;
 use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ const UNSYNCED_MAX: u64 = 512 * 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     pub(super) retention: Duration,
+    pub(super) compaction: Option<Duration>,
     pub(super) recovery_points: Duration,
     pub(super) high_watermarks: Duration,
 }
@@ -27,6 +28,7 @@ impl Default for Schedule {
     fn default() -> Self {
         Self {
             retention: Duration::from_secs(300),
+            compaction: Some(Duration::from_secs(15)),
             recovery_points: Duration::from_secs(60),
             high_watermarks: Duration::from_secs(5),
         }
@@ -57,6 +59,10 @@ pub struct MaintenanceReport {
     pub segments_deleted: usize,
     /// Bytes in them.
     pub bytes_deleted: u64,
+    /// Logs whose compaction came to its end.
+    pub compacted: usize,
+    /// By how many bytes they are smaller now; some of these may have been gone before this round.
+    pub bytes_compacted_away: u64,
     /// Segments and whole logs whose files were removed after their delay.
     pub removed: usize,
     /// What went wrong, and on which log; the rest was done all the same.
@@ -72,7 +78,8 @@ struct Due {
 }
 
 impl LogStore {
-    /// Does what is due: background syncs, retention at the time `now`, the removal of what was deleted, checkpoints. To be
+    /// Does what is due: background syncs, retention and compaction at the time `now`, the removal of what was deleted,
+    /// checkpoints. Of compaction there is so much in a round that it is no longer than others. To be
     /// called about once a second, by one thread at a time or [`LogStore::spawn_maintenance`].
     ///
     /// Errors are reported and do not keep the rest from being done; a log that cannot sync is poisoned.
@@ -81,11 +88,13 @@ impl LogStore {
         let due = self.take_due();
         let logs = self.logs();
         self.sync_when_much(&logs, &mut report);
+        self.sync_due(&logs, &mut report);
         for (name, log) in &logs {
             if let Err(error) = maintain_log(log, now, due.retention, &mut report) {
                 report.note(Some(name.clone()), error);
             }
         }
+        self.compact_some(&logs, now, &mut report);
         self.remove_doomed(&mut report);
         if due.recovery_points {
             for (_, log) in &logs {
@@ -119,6 +128,30 @@ impl LogStore {
         due
     }
 
+    /// Syncs what is due by time or size and writes the marks, of several logs at the same time: thousands that were appended
+    /// to are due together.
+    fn sync_due(&self, logs: &[(LogName, Arc<Log>)], report: &mut MaintenanceReport) {
+        let (named, due): (Vec<_>, Vec<_>) = logs
+            .iter()
+            .filter(|(_, log)| log.is_sync_due())
+            .map(|(name, log)| (name, Arc::clone(log)))
+            .unzip();
+        for (name, synced) in named.into_iter().zip(self.sync(&due)) {
+            match synced {
+                Ok(_) => report.synced += 1,
+                Err(error) => report.note(Some(name.clone()), error),
+            }
+        }
+        let behind: Vec<_> = logs.iter().filter(|(_, log)| log.is_mark_due()).collect();
+        let threads = if behind.len() > 1 { CLOSERS } else { 1 };
+        let written = each(&behind, threads, |(_, log)| log.sync_if_due());
+        for ((name, _), outcome) in behind.into_iter().zip(written) {
+            if let Err(error) = outcome {
+                report.note(Some(name.clone()), error);
+            }
+        }
+    }
+
     /// Syncs the logs with most to sync until the rest is little.
     fn sync_when_much(&self, logs: &[(LogName, Arc<Log>)], report: &mut MaintenanceReport) {
         let mut unsynced: Vec<_> = logs.iter().map(|(name, log)| (log.unsynced_bytes(), name, log)).collect();
@@ -127,12 +160,17 @@ impl LogStore {
             return;
         }
         unsynced.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
+        let mut most = Vec::new();
         for (bytes, name, log) in unsynced {
             if total < UNSYNCED_MAX / 2 {
                 break;
             }
             total -= bytes;
-            match log.sync() {
+            most.push((name, Arc::clone(log)));
+        }
+        let (named, most): (Vec<_>, Vec<_>) = most.into_iter().unzip();
+        for (name, synced) in named.into_iter().zip(self.sync(&most)) {
+            match synced {
                 Ok(_) => report.synced += 1,
                 Err(error) => report.note(Some(name.clone()), error),
             }
@@ -192,7 +230,8 @@ impl LogStore {
             }
             for (name, failed) in &state.failed {
                 let (synced, start) = (failed.recovery_point, failed.log_start);
-                let known = Checkpointed { name: name.clone(), synced, end: None, start };
+                let compacted = failed.compacted;
+                let known = Checkpointed { name: name.clone(), synced, end: None, start, compacted };
                 by_dir.entry(failed.dir).or_default().push(known);
             }
         }
@@ -227,7 +266,6 @@ fn maintain_log(log: &Log, now: Timestamp, retention: bool, report: &mut Mainten
     if log.is_closed() || log.is_poisoned() {
         return Ok(());
     }
-    report.synced += usize::from(log.sync_if_due()?);
     if retention {
         let done = log.apply_retention(now)?;
         report.segments_deleted += done.segments;
@@ -247,11 +285,12 @@ fn numbers_of(name: &LogName, log: &Log) -> Checkpointed {
         synced: Some(synced),
         end: Some(log.end_offset()),
         start: (start > first).then_some(start),
+        compacted: log.compaction_point(),
     }
 }
 
 impl MaintenanceReport {
-    fn note(&mut self, name: Option<LogName>, error: LogError) {
+    pub(super) fn note(&mut self, name: Option<LogName>, error: LogError) {
         // Closed meanwhile: that is no failure of maintenance.
         if !matches!(error, LogError::Closed) {
             self.errors.push((name, error));

@@ -7,6 +7,7 @@
 //!          recovery-point-offset-checkpoint     text, one line a log: synced to here
 //!          replication-offset-checkpoint        ends here
 //!          log-start-offset-checkpoint          begins here, if its first segment begins below
+//!          cleaner-offset-checkpoint            compacted to here, if it ever was
 //!          <topic>-<partition>/                 a log; partition.metadata in it has the topic's id, for tools of Kafka
 //!          <topic>-<partition>.<32 hex>-delete/ a deleted log, removed after file.delete.delay.ms or at the next start
 //! ```
@@ -23,9 +24,11 @@
 //! # Not here
 //!
 //! Topics and what they are for (the broker), one log's rules (`log`). Left for later: a directory that fails while others
-//! go on, one commit for many logs.
+//! go on.
 
 mod builder;
+mod commit;
+mod compact;
 mod dir;
 mod maintain;
 mod name;
@@ -45,13 +48,13 @@ use crate::error::{LogError, Result, if_room};
 use crate::format::checkpoint::{Properties, write_partition_metadata};
 use crate::format::names::deleted_dir;
 use crate::io::{Clock, Storage};
-use crate::log::Log;
 use crate::log::files::{read_small, replace};
+use crate::log::{Log, OpenFiles, each};
 use crate::types::Offset;
-use builder::{in_parallel, open_log};
+use builder::open_log;
 use dir::DataDir;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,6 +99,8 @@ pub struct LogStore {
     clock: Arc<dyn Clock>,
     config: LogConfig,
     threads: usize,
+    /// The bound on open files of all logs together.
+    files: Arc<OpenFiles>,
     dirs: Vec<DataDir>,
     /// Held by whoever makes or deletes a log, so that `state` need not be held during its I/O.
     changing: Mutex<()>,
@@ -104,6 +109,7 @@ pub struct LogStore {
     checkpoints: Mutex<Checkpoints>,
     schedule: maintain::Schedule,
     done: Mutex<maintain::Done>,
+    compacting: Mutex<compact::Compacting>,
     report: OpenReport,
 }
 
@@ -139,6 +145,7 @@ struct Failed {
     dir: usize,
     recovery_point: Option<Offset>,
     log_start: Option<Offset>,
+    compacted: Option<Offset>,
 }
 
 /// A deleted log's directory.
@@ -251,22 +258,59 @@ impl LogStore {
     pub fn create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         let _changing = self.changing.lock();
         let dir = self.place_for(name)?;
+        let log = self.make(dir, name, config)?;
+        self.state.lock().logs.insert(name.clone(), Entry { log: Arc::clone(&log), dir });
+        Ok(log)
+    }
+
+    /// Makes empty logs, as [`LogStore::create`] does, several at the same time; the answer in the order of the names. All or
+    /// none, but for a crash.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogStore::create`], also for a name that is there twice; the first of several.
+    pub fn create_many(&self, names: &[LogName], config: &LogConfig) -> Result<Vec<Arc<Log>>> {
+        let _changing = self.changing.lock();
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
+            return Err(named(twice, "is asked for twice"));
+        }
+        let places = names.iter().enumerate().map(|(at, name)| {
+            // The emptiest is the same for all of them: the rest go round from there.
+            Ok((name, (self.place_for(name)? + at) % self.dirs.len()))
+        });
+        let places = places.collect::<Result<Vec<_>>>()?;
+        let made = each(&places, CLOSERS, |(name, dir)| self.make(*dir, name, config));
+        if made.iter().any(Result::is_err) {
+            for ((name, dir), log) in places.iter().zip(&made) {
+                if let Ok(log) = log {
+                    log.abandon();
+                    let _ = self.storage.remove_dir_all(&self.dirs[*dir].path.join(name.to_string()));
+                }
+            }
+        }
+        let made = made.into_iter().collect::<Result<Vec<_>>>()?;
+        let mut state = self.state.lock();
+        for ((name, dir), log) in places.into_iter().zip(&made) {
+            state.logs.insert(name.clone(), Entry { log: Arc::clone(log), dir });
+        }
+        Ok(made)
+    }
+
+    fn make(&self, dir: usize, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         self.dirs[dir].check_home(&*self.storage)?;
         let path = self.dirs[dir].path.join(name.to_string());
         if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
             return Err(named(name, "is the name of something else in the directory"));
         }
-        let opened = open_log(&self.storage, &self.clock, &path, config).clean(true).open();
-        let log = match opened.and_then(|log| self.dirs[dir].sync(&*self.storage).map(|()| log)) {
-            Ok(log) => log,
-            Err(error) => {
-                // Nobody has written to it: the next try may find the place free.
-                let _ = self.storage.remove_dir_all(&path);
-                return Err(error);
-            }
-        };
-        self.state.lock().logs.insert(name.clone(), Entry { log: Arc::clone(&log), dir });
-        Ok(log)
+        // Whoever makes the directory makes its name durable.
+        let opened =
+            open_log(&self.storage, &self.clock, &path, config).files(&self.files).clean(true).open();
+        if opened.is_err() {
+            // Nobody has written to it: the next try may find the place free.
+            let _ = self.storage.remove_dir_all(&path);
+        }
+        opened
     }
 
     /// The directory in which a log of this name may be made.
@@ -392,7 +436,7 @@ impl LogStore {
             state.logs.values().map(|entry| (entry.dir, Arc::clone(&entry.log))).collect()
         };
         let threads = self.threads.max(CLOSERS);
-        let closed = in_parallel(&logs, threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
+        let closed = each(&logs, threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
         let mut in_order = vec![true; self.dirs.len()];
         for failed in self.state.lock().failed.values() {
             in_order[failed.dir] = false;

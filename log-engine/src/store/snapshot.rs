@@ -126,5 +126,7 @@ fn checkpointed(name: &LogName, log: &Log, copy: Snapshot) -> Checkpointed {
         synced: Some(copy.end),
         end: Some(copy.end),
         start: (copy.start > log.first_base()).then_some(copy.start),
+        // The copy of each log says it itself, of the moment at which it was made.
+        compacted: None,
     }
 }

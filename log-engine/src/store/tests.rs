@@ -1,5 +1,8 @@
 //! Opening, closing, crashing, refusing, deleting and maintaining many logs.
 
+mod compacting;
+mod scale;
+
 use super::*;
 use crate::format::build::{BatchBuilder, NewRecord};
 use crate::io::{

@@ -100,7 +100,7 @@ fn messages(count: usize) -> Vec<Message> {
 }
 
 /// Names of the segments, without suffix, in order.
-fn segments(dir: &Path) -> Vec<String> {
+pub(crate) fn segments(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
     let name = |entry: fs::DirEntry| entry.file_name().into_string().expect("names are ASCII");
     let names = entries.map(|entry| name(entry.expect("the directory is readable")));
@@ -110,14 +110,14 @@ fn segments(dir: &Path) -> Vec<String> {
     logs
 }
 
-fn files(dir: &Path, segments: &[String], suffixes: &[&str]) -> Vec<PathBuf> {
+pub(crate) fn files(dir: &Path, segments: &[String], suffixes: &[&str]) -> Vec<PathBuf> {
     let of = |segment: &String| {
         suffixes.iter().map(|suffix| dir.join(format!("{segment}.{suffix}"))).collect::<Vec<_>>()
     };
     segments.iter().flat_map(of).collect()
 }
 
-fn run(tools: &Tools, files: &[PathBuf], options: &[&str]) -> Finished {
+pub(crate) fn run(tools: &Tools, files: &[PathBuf], options: &[&str]) -> Finished {
     let list: Vec<&str> = files.iter().map(|file| file.to_str().expect("paths are UTF-8")).collect();
     let list = list.join(",");
     tools.run(tools.dump, &[&["--files", &list], options].concat(), "")
@@ -255,7 +255,7 @@ fn base(file: &str) -> i64 {
 }
 
 /// The number behind `name: `.
-fn field(line: &str, name: &str) -> i64 {
+pub(crate) fn field(line: &str, name: &str) -> i64 {
     let mut words = line.split_whitespace();
     let value = words.by_ref().find(|word| word.strip_suffix(':') == Some(name)).and_then(|_| words.next());
     let value = value.and_then(|value| value.trim_end_matches(',').parse().ok());

@@ -6,6 +6,7 @@
 
 mod codecs;
 mod dump;
+mod dump_shapes;
 mod first_request;
 mod group;
 mod java_tools;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Scenario::new("console_tools_of_4", java_tools::of_4),
         Scenario::new("kafka_python_newest", kafka_python::newest),
         Scenario::new("dump_tools_find_every_batch_valid", dump::every_batch_is_valid),
+        Scenario::new("dump_tools_read_every_shape_and_a_repaired_log", dump_shapes::are_read),
         Scenario::new("confluent_kafka_group_rebalances", || group::rebalances(&confluent_kafka()?)),
         Scenario::new("confluent_kafka_all_codecs", || codecs::all(&confluent_kafka()?)),
         Scenario::new("kcat_group_rebalances", || group::rebalances(&kcat()?)),

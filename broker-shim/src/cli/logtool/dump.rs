@@ -6,7 +6,7 @@ use super::target::{Target, base_of, small};
 use super::{Common, Outcome, decode, read_only, target};
 use crate::cli::logtool::target::CHECKPOINTS;
 use log_engine::error::{LogError, Result};
-use log_engine::format::names::FileKind;
+use log_engine::format::names::{FileKind, SegmentFile, Stage};
 use log_engine::inspect::SegmentReader;
 use log_engine::io::{EntryKind, Storage};
 use std::error::Error;
@@ -66,7 +66,9 @@ fn dump_all(
 
 fn files(storage: &dyn Storage, dir: &Path) -> Result<Vec<PathBuf>> {
     let entries = storage.list(dir).map_err(LogError::io("list", dir))?;
-    let files = entries.iter().filter(|entry| entry.kind == EntryKind::File);
+    // What is on its way in or out is not part of the log; it can be named by itself.
+    let unfinished = |name: &str| SegmentFile::parse(name).is_some_and(|file| file.stage != Stage::Live);
+    let files = entries.iter().filter(|entry| entry.kind == EntryKind::File && !unfinished(&entry.name));
     let mut paths: Vec<_> = files.map(|entry| dir.join(&entry.name)).collect();
     paths.sort();
     Ok(paths)

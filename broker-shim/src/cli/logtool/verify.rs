@@ -130,7 +130,9 @@ impl Summary {
             Kind::Note => &mut self.notes,
         } += 1;
         self.gaps |= finding.kind == Kind::Damage
-            && ["base offset", "a segment is missing"].iter().any(|gap| finding.problem.starts_with(gap));
+            && ["base offset", "a segment is missing", "segment begins with"]
+                .iter()
+                .any(|gap| finding.problem.starts_with(gap));
         out.line_or_text(&line(finding), &finding.to_string())
     }
 

@@ -1,6 +1,8 @@
 //! Message sets as Kafka 2.2.0 stored them for topics of the old formats.
 
 use super::*;
+use log_engine::inspect::{Entry, SegmentReader};
+use log_engine::io::RealStorage;
 
 #[path = "../../../../log-engine/tests/common/mod.rs"]
 mod common;
@@ -41,6 +43,35 @@ fn stored_message_sets_read_and_convert_up() {
         }
     }
     assert_eq!(seen, 2 * (42 + 3 * 43));
+}
+
+#[test]
+fn stored_entries_have_the_offsets_and_times_that_kafkas_consumer_read() {
+    let mut seen = 0;
+    for dir in old_partitions() {
+        let expected = common::expected(&dir, "expected.tsv");
+        let mut lines = expected.records.iter();
+        for (name, _) in common::files(&dir, ".log") {
+            let mut reader =
+                SegmentReader::open(&RealStorage::new(), &dir.join(&name), Offset::ZERO).unwrap();
+            while let Some(entry) = reader.next_entry().unwrap() {
+                let Entry::Old { bytes, .. } = entry else { panic!("{name}: {entry:?}") };
+                let entry = StoredEntry::open(bytes).unwrap();
+                let messages = entry.messages().unwrap();
+                let range = check_stored(bytes).unwrap();
+                assert_eq!((range.first, range.last), (messages[0].offset, messages.last().unwrap().offset));
+                for message in messages {
+                    let line = lines.next().unwrap();
+                    assert_eq!(message.offset.get(), line.offset, "{}", dir.display());
+                    assert_eq!(Timestamp::to_raw(message.timestamp), line.timestamp, "{}", dir.display());
+                    assert!(line.key.is(message.key) && line.value.is(message.value), "{}", dir.display());
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(lines.count(), 0, "{}", dir.display());
+    }
+    assert_eq!(seen, 2 * (42 + 3 * 43) + 2 * 8);
 }
 
 /// Every v2 batch of both versions goes down to what the consumer read, less headers.

@@ -254,7 +254,7 @@ fn a_lost_identity_file_is_written_again_from_the_log() {
 fn a_record_that_is_none_of_ours_stops_the_start() {
     let rig = Rig::new();
     let journal = Arc::clone(&rig.catalog.journal.lock());
-    engine::append(&journal, b"x", &[9, 9]).unwrap();
+    engine::append(&journal, b"x", Some(&[9, 9])).unwrap();
     let error = try_open(&rig.storage, &rig.store, &[]).err().unwrap().to_string();
     assert_eq!(
         error,
@@ -298,4 +298,38 @@ fn partitions_are_labelled_with_the_topic_s_id() {
     let store = open_store(&storage);
     let catalog = try_open(&storage, &store, &[]).unwrap();
     assert_eq!(label(&Rig { storage, store, catalog }), format!("version: 0\ntopic_id: {id}"));
+}
+
+/// Topics that came and went, and blocks of ids: of each the last word stays, and a start that reads it knows the same.
+#[test]
+fn the_metadata_log_shrinks_and_says_the_same_after_a_restart() {
+    let rig = Rig::new();
+    let journal = Arc::clone(&rig.catalog.journal.lock());
+    let small = LogConfig { segment_bytes: 500, ..engine::journal_config() };
+    journal.set_config(small.clone()).unwrap();
+    let kept = rig.create("kept", 2).id;
+    for _ in 0..30 {
+        rig.create("comes-and-goes", 1);
+        rig.catalog.delete("comes-and-goes").unwrap();
+    }
+    let gone = rig.create("gone", 1);
+    rig.catalog.delete("gone").unwrap();
+    let ids = (0..3 * ID_BLOCK).map(|_| rig.catalog.next_producer_id().unwrap()).max().unwrap();
+    let before = journal.size_bytes();
+    let now = log_engine::types::Timestamp::from_millis(1_700_000_000_000).unwrap();
+    assert_eq!(rig.store.maintain(now).compacted, 1);
+    let after = journal.size_bytes();
+    assert!(after * 4 < before, "{before} bytes to {after}");
+    drop((gone, journal));
+    let cluster = rig.catalog.cluster_id().to_owned();
+
+    let rig = rig.restart(&[]);
+    assert_eq!((rig.names(), rig.catalog.cluster_id()), (vec!["kept".to_owned()], cluster.as_str()));
+    assert_eq!(rig.catalog.topic("kept").unwrap().id, kept);
+    assert!(rig.catalog.next_producer_id().unwrap() > ids);
+    // A directory whose removal failed is known to be of a topic that is gone, as long as its last word is there.
+    make_dir(&rig.store, "gone-0");
+    let rig = rig.restart(&[]);
+    assert!(!rig.dirs().contains(&"gone-0".to_owned()), "{:?}", rig.dirs());
+    assert_eq!(rig.create("comes-and-goes", 1).partition_count(), 1);
 }

@@ -110,3 +110,29 @@ fn a_directory_that_was_renamed_keeps_what_is_in_it() {
     let cut = disk.power_cut(Survivors::Nothing);
     assert_eq!((read(&cut, "/d/a"), read(&cut, "/e/a")), (None, Some(b"x".to_vec())));
 }
+
+#[test]
+fn what_is_stored_through_a_window_is_as_unsynced_as_what_is_written() {
+    let disk = disk();
+    disk.allow_windows(true);
+    let file = write(&disk, "/d/a", &[1; PAGE], 0);
+    file.sync_data().unwrap();
+    disk.sync_dir(Path::new("/d")).unwrap();
+    let mut window = file.window(PAGE as u64, 2 * PAGE as u64).unwrap().unwrap();
+    window.store(PAGE as u64, &[2; PAGE]).unwrap();
+    window.store(2 * PAGE as u64, &[3; PAGE]).unwrap();
+    assert_eq!(read(&disk.power_cut(Survivors::Nothing), "/d/a").unwrap(), [1; PAGE]);
+    let mut seen = BTreeSet::new();
+    for seed in 0..600 {
+        let bytes = read(&disk.power_cut(Survivors::Some(seed)), "/d/a").unwrap();
+        seen.insert(bytes.chunks(PAGE).map(|page| [page[0], page[PAGE - 1]]).collect::<Vec<_>>());
+    }
+    // The old length, or the new one with any of both pages; zeros where a page is not there.
+    for whole in [vec![1], vec![1, 0, 0], vec![1, 2, 0], vec![1, 0, 3], vec![1, 2, 3]] {
+        assert!(seen.contains(&whole.iter().map(|byte| [*byte; 2]).collect::<Vec<_>>()), "{whole:?}");
+    }
+    file.sync_data().unwrap();
+    window.store(PAGE as u64, &[4; 10]).unwrap();
+    let synced = [[1; PAGE], [2; PAGE], [3; PAGE]].concat();
+    assert_eq!(read(&disk.power_cut(Survivors::Nothing), "/d/a").unwrap(), synced);
+}

@@ -36,7 +36,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const MOST: u64 = 1 << 30;
 
 /// Bytes of all windows of this process.
-static WINDOWED: AtomicU64 = AtomicU64::new(0);
+static WINDOWED: Budget = Budget(AtomicU64::new(0));
 
 /// The file systems on which `fallocate` reserves for real, by `statfs`: ext4 (ext2 and ext3 have the same number, and
 /// refuse the call) and tmpfs. Not xfs: where blocks can be shared between files (`reflink`), a store to a shared one takes a
@@ -48,17 +48,19 @@ struct RealWindow {
     /// First: the handler forgets the range before it is unmapped.
     watched: Watched,
     map: MmapRaw,
+    /// Where in the file the map begins: the page that holds `pos`.
+    mapped: u64,
     pos: u64,
     len: u64,
 }
 
 pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
-    let Some(size) = usize::try_from(len).ok().filter(|size| *size > 0) else { return Ok(None) };
+    let mapped = pos - pos % rustix::param::page_size() as u64;
+    let Some(size) = usize::try_from(pos - mapped + len).ok().filter(|_| len > 0) else { return Ok(None) };
     if MAPS.load(Ordering::Relaxed) >= file.max_maps || !reserves(&file.file)? {
         return Ok(None);
     }
-    if WINDOWED.fetch_add(len, Ordering::Relaxed) + len > MOST {
-        WINDOWED.fetch_sub(len, Ordering::Relaxed);
+    if !WINDOWED.take(len, MOST) {
         return Ok(None);
     }
     let map = take_blocks(&file.file, pos, len).and_then(|taken| {
@@ -67,7 +69,7 @@ pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box
         }
         // The first page may be on the disk only. If it cannot be read this is an error, and not a signal at the first store.
         file.file.read_exact_at(&mut [0], pos)?;
-        match MmapOptions::new().offset(pos).len(size).map_raw(&file.file) {
+        match MmapOptions::new().offset(mapped).len(size).map_raw(&file.file) {
             Ok(map) => Ok(Some(map)),
             Err(e) if e.kind() == ErrorKind::OutOfMemory => Ok(None),
             Err(e) => Err(e),
@@ -76,9 +78,9 @@ pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box
     if let Ok(Some(map)) = map {
         MAPS.fetch_add(1, Ordering::Relaxed);
         let watched = Watched::new(map.as_ptr(), map.len(), Access::Write);
-        return Ok(Some(Box::new(RealWindow { watched, map, pos, len })));
+        return Ok(Some(Box::new(RealWindow { watched, map, mapped, pos, len })));
     }
-    WINDOWED.fetch_sub(len, Ordering::Relaxed);
+    WINDOWED.give_back(len);
     map.map(|_| None)
 }
 
@@ -101,12 +103,13 @@ fn take_blocks(file: &File, pos: u64, len: u64) -> io::Result<bool> {
 
 impl Window for RealWindow {
     fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
-        let inside = pos.checked_sub(self.pos).filter(|at| at.saturating_add(bytes.len() as u64) <= self.len);
-        let Some(at) = inside.and_then(|at| usize::try_from(at).ok()) else {
+        let inside = pos >= self.pos
+            && pos.checked_add(bytes.len() as u64).is_some_and(|end| end <= self.pos + self.len);
+        let Some(at) = usize::try_from(pos.wrapping_sub(self.mapped)).ok().filter(|_| inside) else {
             panic!("{} bytes at {pos} do not lie in a window of {} at {}", bytes.len(), self.len, self.pos);
         };
         // SAFETY: the range lies in the map, as was just checked, and the map lives as long as `self`. It has blocks: `open` has
-        // reserved them, and `segment` drops the window before it cuts the file (`Writer::trim_to`), so no page of it is beyond
+        // reserved them, and `segment` drops the window before it cuts the file (`Tail::cut`), so no page of it is beyond
         // the file's end. No reference to these bytes exists: `RealMap::slice` gives only what is published, `segment` stores
         // above that, and `&mut self` keeps a second writer away.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.map.as_mut_ptr().add(at), bytes.len()) }
@@ -114,7 +117,7 @@ impl Window for RealWindow {
             None => Ok(()),
             // Somebody has shortened the file, or its page could not be read: some of the bytes went nowhere.
             Some(lost) => {
-                let lost = self.pos + lost.start..self.pos + lost.end;
+                let lost = self.mapped + lost.start..self.mapped + lost.end;
                 Err(io::Error::other(format!(
                     "bytes [{}, {}) of the file could not be stored",
                     lost.start, lost.end
@@ -127,6 +130,51 @@ impl Window for RealWindow {
 impl Drop for RealWindow {
     fn drop(&mut self) {
         MAPS.fetch_sub(1, Ordering::Relaxed);
-        WINDOWED.fetch_sub(self.len, Ordering::Relaxed);
+        WINDOWED.give_back(self.len);
+    }
+}
+
+/// So many bytes are in use.
+#[derive(Debug)]
+struct Budget(AtomicU64);
+
+impl Budget {
+    fn take(&self, bytes: u64, most: u64) -> bool {
+        let add = |used: u64| used.checked_add(bytes).filter(|all| *all <= most);
+        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::{OpenMode, RealStorage, Storage, install_sigbus_handler};
+
+    #[test]
+    fn a_store_to_a_file_that_somebody_has_shortened_is_an_error() {
+        install_sigbus_handler().unwrap();
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("a");
+        let file = RealStorage::new().open(&path, OpenMode::CreateNew).unwrap();
+        file.write_all_at(&[&[1; 5000]], 0).unwrap();
+        let Some(mut window) = file.window(5000, 20_000).unwrap() else { return };
+        window.store(5000, b"abc").unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(6000).unwrap();
+        window.store(5500, b"abc").unwrap();
+        assert!(window.store(9000, b"abc").is_err());
+        assert!(window.store(5000, b"abc").is_err(), "it is not to be trusted any more");
+    }
+
+    #[test]
+    fn no_more_is_taken_than_there_is_and_what_is_given_back_is_there_again() {
+        let budget = Budget(AtomicU64::new(0));
+        assert!(budget.take(60, 100) && !budget.take(41, 100) && budget.take(40, 100));
+        assert!(!budget.take(1, 100) && !budget.take(u64::MAX, 100));
+        budget.give_back(60);
+        assert!(budget.take(60, 100));
     }
 }

@@ -82,11 +82,15 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}: ", self.kind.name(), self.file.display())?;
-        if !self.bytes.is_empty() {
-            write!(f, "bytes [{}, {}), ", self.bytes.start, self.bytes.end)?;
-        }
-        if !self.offsets.is_empty() {
-            write!(f, "offsets [{}, {}), ", self.offsets.start, self.offsets.end)?;
+        let (bytes, offsets) = (&self.bytes, &self.offsets);
+        match (bytes.is_empty(), offsets.is_empty()) {
+            (true, true) => {}
+            (false, true) => write!(f, "bytes [{}, {}): ", bytes.start, bytes.end)?,
+            (true, false) => write!(f, "offsets [{}, {}): ", offsets.start, offsets.end)?,
+            (false, false) => {
+                let ((from, to), (first, next)) = ((bytes.start, bytes.end), (offsets.start, offsets.end));
+                write!(f, "bytes [{from}, {to}), offsets [{first}, {next}): ")?;
+            }
         }
         f.write_str(&self.problem)
     }
@@ -126,6 +130,7 @@ impl CheckOptions<'_> {
             recovery_point: self.recovery_point,
             start_offset: self.start_offset,
             gaps: self.compacted,
+            made: false,
             now: self.now,
         }
     }
@@ -229,6 +234,7 @@ impl Check<'_> {
             let (name, problem) = match step {
                 FileStep::Remove(name) => (name, "left over: opening the log removes it".to_owned()),
                 FileStep::Rename { from, to } => (from, format!("left over: opening the log makes it {to}")),
+                FileStep::Sync => continue,
             };
             self.out.findings.push(Finding::new(Kind::Note, &self.dir.join(name), 0..0, problem));
         }

@@ -27,8 +27,6 @@ mod check;
 pub mod decode;
 mod derived;
 mod old;
-#[cfg(test)]
-mod tests;
 
 pub use check::{CheckOptions, Finding, Kind, LogCheck, check_log};
 pub use old::{CheckOld, OldRange};

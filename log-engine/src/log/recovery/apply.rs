@@ -30,7 +30,7 @@ pub(crate) fn apply(
     let mut report = RecoveryReport {
         scanned_bytes: decision.scanned_bytes,
         batches_set_aside: decision.batches_aside,
-        leftovers: listing.steps.len(),
+        leftovers: listing.steps.iter().filter(|step| **step != FileStep::Sync).count(),
         ..RecoveryReport::default()
     };
     for step in &listing.steps {
@@ -68,6 +68,7 @@ fn take(storage: &dyn Storage, dir: &Path, step: &FileStep) -> Result<()> {
             let path = dir.join(from);
             storage.rename(&path, &dir.join(to)).map_err(LogError::io("rename", &path))
         }
+        FileStep::Sync => storage.sync_dir(dir).map_err(LogError::io("sync", dir)),
     }
 }
 

@@ -73,8 +73,9 @@ impl Stamped {
     }
 }
 
-/// So many of them are kept of a segment, 6 MiB: with more, the batches are read again.
-const MOST_STAMPED: usize = 64 * 1024;
+/// So many of them are kept of a segment, 6 MiB: with more, the batches are read again. Few in tests, so that both ways
+/// are gone.
+const MOST_STAMPED: usize = if cfg!(test) { 4 } else { 64 * 1024 };
 
 /// What will be done.
 #[derive(Clone, Debug, Default)]

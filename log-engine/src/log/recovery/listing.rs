@@ -2,20 +2,32 @@
 //!
 //! | found | done |
 //! |---|---|
-//! | `.deleted`, `.cleaned` | removed |
+//! | `.deleted`, `.cleaned`, an index's `.tmp` | removed |
 //! | `.swap` at or above the lowest `.cleaned` | removed: its compaction did not finish |
-//! | any other `.swap` | renamed in; the live segments that it replaces are removed |
+//! | `.log.swap` besides, if it is whole | renamed in with its indexes; the live segments that it replaces are removed |
+//! | `.swap` of an index without its `.log.swap` | removed: it is in place, or was being removed |
 //! | an index or transaction index without its `.log` | removed |
 //! | a `.log` whose name is not 20 digits | the log is refused |
 //! | anything else | untouched |
 //!
-//! Nothing is done here: the steps are listed, in the order in which they are safe to be interrupted.
+//! Nothing is done here: the steps are listed, in the order in which they are safe to be interrupted. A disk takes the
+//! changes of names in any order, so where the order counts there is a sync between:
+//!
+//! ```text
+//!  .log.swap that do not count go | sync | all else that goes | sync | indexes renamed in | sync | .log renamed in
+//! ```
+//!
+//! The index of aborted transactions is not made anew, so it never goes before its batches do, and is in place before
+//! they are. One that is live beside a `.log.swap` stays: either it is the new one, or that of the old segment, which
+//! says of the same batches the same and more.
 
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
 use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::io::{DirEntry, EntryKind, FileId, Storage};
+use crate::log::compact::point;
 use crate::log::scan::{Expected, Found, Scanner};
+use crate::segment::TEMPORARY;
 use crate::types::{Offset, Position, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -24,7 +36,12 @@ use std::path::Path;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum FileStep {
     Remove(String),
-    Rename { from: String, to: String },
+    Rename {
+        from: String,
+        to: String,
+    },
+    /// The names so far are durable before the next step.
+    Sync,
 }
 
 /// A `.log` file.
@@ -46,30 +63,63 @@ pub(crate) struct Listing {
     /// Offsets of the snapshots, rising.
     pub(crate) snapshots: Vec<Offset>,
     pub(crate) steps: Vec<FileStep>,
+    /// There is a file that says how far the log is compacted.
+    pub(crate) compacted: bool,
+}
+
+/// The steps by their turn.
+#[derive(Debug, Default)]
+struct Steps {
+    unwanted_swaps: Vec<FileStep>,
+    removals: Vec<FileStep>,
+    indexes: Vec<FileStep>,
+    batches: Vec<FileStep>,
+}
+
+impl Steps {
+    fn in_order(self) -> Vec<FileStep> {
+        let swaps = !self.batches.is_empty();
+        let mut all = self.unwanted_swaps;
+        if !all.is_empty() {
+            all.push(FileStep::Sync);
+        }
+        all.extend(self.removals);
+        if swaps {
+            all.push(FileStep::Sync);
+            all.extend(self.indexes);
+            all.push(FileStep::Sync);
+            all.extend(self.batches);
+        }
+        all
+    }
 }
 
 /// Lists a directory. Writes nothing.
 pub(crate) fn list(storage: &dyn Storage, dir: &Path) -> Result<Listing> {
     let entries = storage.list(dir).map_err(LogError::io("list", dir))?;
-    let mut files = Vec::new();
+    let (mut files, mut steps, mut compacted) = (Vec::new(), Steps::default(), false);
     for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
+        let unfinished = entry.name.strip_suffix(TEMPORARY).and_then(SegmentFile::parse);
+        compacted |= entry.name == point::FILE_NAME;
         match SegmentFile::parse(&entry.name) {
             Some(file) => files.push((file, entry)),
+            None if unfinished.is_some_and(|file| file.kind != FileKind::Snapshot) => {
+                steps.removals.push(FileStep::Remove(entry.name));
+            }
             None if entry.name.ends_with(FileKind::Log.suffix()) => return Err(misnamed(dir, &entry.name)),
             None => {}
         }
     }
     files.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-    let mut listing = Listing::default();
-    let swaps = sort_out_unfinished(&mut listing, &files);
+    let swaps = sort_out_unfinished(&mut steps, &files);
     let mut logs: BTreeMap<Offset, FoundSegment> = live(&files, FileKind::Log)
         .map(|(file, entry)| (file.base, FoundSegment::new(file.base, entry)))
         .collect();
-    swap_in(storage, dir, &swaps, &mut logs, &mut listing)?;
-    drop_orphans(&files, &logs, &mut listing);
-    listing.segments = logs.into_values().collect();
-    listing.snapshots = live(&files, FileKind::Snapshot).map(|(file, _)| file.base).collect();
-    Ok(listing)
+    swap_in(storage, dir, &swaps, &mut logs, &mut steps)?;
+    drop_orphans(&files, &logs, &mut steps);
+    let segments = logs.into_values().collect();
+    let snapshots = live(&files, FileKind::Snapshot).map(|(file, _)| file.base).collect();
+    Ok(Listing { segments, snapshots, steps: steps.in_order(), compacted })
 }
 
 impl FoundSegment {
@@ -85,15 +135,17 @@ fn live(files: &[Named], kind: FileKind) -> impl Iterator<Item = &Named> {
 }
 
 /// Lists the removal of what was being deleted or made; returns the swaps that are finished.
-fn sort_out_unfinished<'a>(listing: &mut Listing, files: &'a [Named]) -> Vec<&'a Named> {
+fn sort_out_unfinished<'a>(steps: &mut Steps, files: &'a [Named]) -> Vec<&'a Named> {
     let cleaned =
         files.iter().filter(|(file, _)| file.stage == Stage::Cleaned).map(|(file, _)| file.base).min();
     let mut swaps = Vec::new();
     for named @ (file, entry) in files {
-        match file.stage {
-            Stage::Live => {}
-            Stage::Swap if cleaned.is_none_or(|lowest| file.base < lowest) => swaps.push(named),
-            _ => listing.steps.push(FileStep::Remove(entry.name.clone())),
+        let remove = FileStep::Remove(entry.name.clone());
+        match (file.stage, file.kind) {
+            (Stage::Live, _) => {}
+            (Stage::Swap, _) if cleaned.is_none_or(|lowest| file.base < lowest) => swaps.push(named),
+            (Stage::Swap, FileKind::Log) => steps.unwanted_swaps.push(remove),
+            _ => steps.removals.push(remove),
         }
     }
     swaps
@@ -105,26 +157,32 @@ fn swap_in(
     dir: &Path,
     swaps: &[&Named],
     logs: &mut BTreeMap<Offset, FoundSegment>,
-    listing: &mut Listing,
+    steps: &mut Steps,
 ) -> Result<()> {
-    let mut whole = BTreeSet::new();
+    let (mut there, mut whole) = (BTreeSet::new(), BTreeSet::new());
     for (file, entry) in swaps.iter().filter(|(file, _)| file.kind == FileKind::Log) {
+        there.insert(file.base);
         // A swap that is not what was written replaces nothing: it stays where it is, for somebody to look at.
         let Some(end) = whole_end(storage, &dir.join(&entry.name), file.base)? else { continue };
         whole.insert(file.base);
         let replaced: Vec<Offset> =
             logs.range(file.base..end.max(file.base)).map(|(base, _)| *base).collect();
-        let same = logs.contains_key(&file.base).then_some(file.base);
-        for base in replaced.into_iter().chain(same).collect::<BTreeSet<_>>() {
-            if let Some(old) = logs.remove(&base).filter(|_| base != file.base) {
-                listing.steps.push(FileStep::Remove(old.name));
+        for base in replaced.into_iter().filter(|base| *base != file.base) {
+            if let Some(old) = logs.remove(&base) {
+                steps.removals.push(FileStep::Remove(old.name));
             }
         }
         logs.insert(file.base, FoundSegment::new(file.base, entry));
     }
-    for (file, entry) in swaps.iter().filter(|(file, _)| whole.contains(&file.base)) {
-        let to = segment_file(file.base, file.kind);
-        listing.steps.push(FileStep::Rename { from: entry.name.clone(), to });
+    for (file, entry) in swaps {
+        let rename = FileStep::Rename { from: entry.name.clone(), to: segment_file(file.base, file.kind) };
+        match file.kind {
+            FileKind::Log if whole.contains(&file.base) => steps.batches.push(rename),
+            FileKind::Log => {}
+            _ if whole.contains(&file.base) => steps.indexes.push(rename),
+            _ if there.contains(&file.base) => {}
+            _ => steps.removals.push(FileStep::Remove(entry.name.clone())),
+        }
     }
     Ok(())
 }
@@ -147,8 +205,8 @@ fn whole_end(storage: &dyn Storage, path: &Path, base: Offset) -> Result<Option<
     }
 }
 
-/// Lists the removal of indexes whose segment is not there (or is replaced by one with other bytes).
-fn drop_orphans(files: &[Named], logs: &BTreeMap<Offset, FoundSegment>, listing: &mut Listing) {
+/// Lists the removal of indexes whose segment is not there, or is replaced by one with other bytes.
+fn drop_orphans(files: &[Named], logs: &BTreeMap<Offset, FoundSegment>, steps: &mut Steps) {
     for (file, entry) in files {
         let index = matches!(file.kind, FileKind::OffsetIndex | FileKind::TimeIndex | FileKind::TxnIndex);
         if !index || file.stage != Stage::Live {
@@ -156,9 +214,9 @@ fn drop_orphans(files: &[Named], logs: &BTreeMap<Offset, FoundSegment>, listing:
         }
         let owner = logs.get(&file.base);
         let swapped = owner.is_some_and(|segment| segment.name.ends_with(Stage::Swap.suffix()));
-        if owner.is_none() || swapped {
+        if owner.is_none() || swapped && file.kind != FileKind::TxnIndex {
             // Before the renames: a swap may bring an index of the same name.
-            listing.steps.insert(0, FileStep::Remove(entry.name.clone()));
+            steps.removals.push(FileStep::Remove(entry.name.clone()));
         }
     }
 }

@@ -29,6 +29,7 @@ pub(crate) use state::{incoming_of, marker_of, sound_bytes};
 
 use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
+use super::compact::point;
 use super::damage::Damage;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
@@ -54,6 +55,8 @@ pub(crate) struct Request {
     pub(crate) start_offset: Option<Offset>,
     /// Whether compaction may have left gaps between batches.
     pub(crate) gaps: bool,
+    /// The directory was made just now.
+    pub(crate) made: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -77,6 +80,8 @@ pub(crate) struct Recovered {
     pub(crate) segments: Vec<Kept>,
     pub(crate) start: Offset,
     pub(crate) end: Offset,
+    /// What the log says it is compacted to.
+    pub(crate) compaction_point: Option<Offset>,
     /// The batch that ends the last segment.
     pub(crate) last: Option<LastBatch>,
     pub(crate) damage: Vec<Damage>,
@@ -99,13 +104,16 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let dir = &request.dir;
     let listing = listing::list(storage, dir)?;
     let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
+    let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
+    let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
     let epochs = Epochs::load(storage, dir);
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
+    let names_durable = request.made || names_last(&listing, mark.as_ref());
     let marked = mark.map(|mark| (&mut mark_file, mark));
-    let report = apply(request, &listing, &decision, names_last(&listing, mark.as_ref()), marked)?;
+    let report = apply(request, &listing, &decision, names_durable, marked)?;
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
@@ -114,6 +122,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     Ok(Recovered {
         start,
         end: decision.end,
+        compaction_point,
         last,
         damage: decision.damage,
         roll: decision.roll,
@@ -127,6 +136,11 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         mark_file,
         report,
     })
+}
+
+/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
+fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
+    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
 }
 
 /// A directory that was looked through from its first byte on, and not changed.
@@ -144,6 +158,7 @@ pub(crate) struct Looked {
 /// What opening would find if it believed nothing, from segment number `first` on. Writes nothing.
 pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) -> Result<Looked> {
     let storage = &*request.storage;
+    let request = &Request { gaps: request.gaps || listing.compacted, ..request.clone() };
     let (_, mark) = MarkFile::read(storage, &request.dir)?;
     let epochs = Epochs::load(storage, &request.dir);
     let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
@@ -156,11 +171,6 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let here = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let marked_here = mark.as_ref().is_some_and(here);
     Ok(Looked { listing, mark, marked_here, epochs, start, decision })
-}
-
-/// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
-fn seen_epoch(trust: &Trust, decision: &Decision) -> Option<LeaderEpoch> {
-    if decision.scanned_bytes == 0 { LeaderEpoch::new(trust.epoch) } else { decision.epoch }
 }
 
 /// Whether the mark names the last segment there is: the names up to it were synced before the mark was written.
@@ -214,12 +224,14 @@ fn marked_epoch(request: &Request, segment: &FoundSegment, mark: &Mark) -> Resul
     if segment.len < mark.position.to_u64() {
         return Ok(None);
     }
-    let Some(last) = mark.last_batch else { return Ok((mark.next_offset == segment.base).then_some(-1)) };
+    // A log that was compacted and then cut may end in a gap.
+    let follows = |end: Offset| end == mark.next_offset || end < mark.next_offset && request.gaps;
+    let Some(last) = mark.last_batch else { return Ok(follows(segment.base).then_some(-1)) };
     let mut scanner = Scanner::open(&*request.storage, &request.dir.join(&segment.name))?;
     let at = last.position.to_u64();
     let Some(batch) = scanner.intact(at)? else { return Ok(None) };
     let ends = at + batch.len() as u64 == mark.position.to_u64();
-    let same = ends && batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
+    let same = ends && batch.stored_crc() == last.crc && follows(batch.next_offset());
     Ok(same.then(|| batch.leader_epoch().map_or(-1, LeaderEpoch::get)))
 }
 

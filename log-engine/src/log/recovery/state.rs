@@ -109,9 +109,14 @@ impl Replayed {
     }
 }
 
-/// What a stored batch means to the producer state.
+/// What a stored batch means to the producer state. A marker without a record, as Kafka's compaction leaves them, means
+/// nothing: least of all that a transaction begins.
 pub(crate) fn incoming_of(batch: &BatchView<'_>) -> Option<Incoming> {
-    Incoming::of(batch, marker_of(batch))
+    let marker = marker_of(batch);
+    if marker.is_none() && batch.attributes().is_control() {
+        return None;
+    }
+    Incoming::of(batch, marker)
 }
 
 /// The end of a transaction that a control batch stands for; `None` for data and for other control records.

@@ -194,3 +194,19 @@ fn a_checkpoint_does_not_overrule_the_mark_of_a_log_that_was_cut_below_its_start
     let log = bench.builder().start_offset(Some(offset(3))).open().unwrap();
     assert_eq!(dump(&log), numbered(0..1));
 }
+
+/// A start after a kill reads what was not synced once: for its checksums, its producers and its epochs.
+#[test]
+fn what_was_not_synced_is_read_once() {
+    let bench = Bench::new();
+    let log = bench.open();
+    fill(&log, 0..4000);
+    let size = log.size_bytes();
+    log.abandon();
+    drop(log);
+    let counting = Arc::new(CountingStorage::new(Arc::clone(&bench.storage) as Arc<dyn Storage>));
+    let log = bench.builder().storage(Arc::clone(&counting) as Arc<dyn Storage>).open().unwrap();
+    assert_eq!(log.recovery_report().scanned_bytes, size);
+    let read = counting.count(Op::Read).bytes + counting.count(Op::Slice).bytes;
+    assert!(read < size + size / 4, "{read} bytes were read of {size}");
+}

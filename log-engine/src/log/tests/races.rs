@@ -65,6 +65,45 @@ fn a_reader_at_the_start_meets_retention_and_no_damage() {
     assert_eq!(log.damage(), []);
 }
 
+/// A reader took the list of segments, and when it came to open a file a cut had given its name to another: it was told
+/// that there is no such file.
+#[test]
+fn a_reader_that_comes_to_a_file_as_it_is_cut_looks_again() {
+    let bench = Bench::small(400);
+    let log = bench.open();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..1_500 {
+                append(&log, round);
+                append(&log, round);
+                if round % 3 == 0 {
+                    let to = log.end_offset().get() - 1 - round % 5;
+                    log.truncate(offset(to.max(0))).unwrap();
+                }
+                // Everything is closed, so that readers open it again, by name.
+                log.sync().unwrap();
+                log.release_idle();
+                log.release_idle();
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let from = offset((log.end_offset().get() - 4).max(0));
+                    let fine = |error: &LogError| matches!(error, LogError::OffsetOutOfRange { .. });
+                    if let Err(error) = log.read(from, ReadLimits::default()) {
+                        assert!(fine(&error), "{error:?}");
+                    }
+                    log.offset_for_time(time(NOW)).unwrap();
+                    log.aborted_transactions(from, log.end_offset()).unwrap();
+                }
+            });
+        }
+    });
+}
+
 #[test]
 fn readers_writers_syncs_cuts_and_the_close_never_wait_for_each_other_for_ever() {
     let bench = Bench::small(600);

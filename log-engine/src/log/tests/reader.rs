@@ -164,7 +164,7 @@ fn a_follower_beside_a_busy_writer_gets_every_batch_in_order() {
                 Err(error) => panic!("{error} at {next}"),
             }
         }
-        assert!(given > 500, "{given}");
+        assert!(given > 0, "nothing was followed");
     });
     let reader = bench.reader();
     assert_eq!((reader.start_offset(), reader.end_offset()), (log.start_offset(), log.end_offset()));

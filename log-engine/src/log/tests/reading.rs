@@ -1,4 +1,5 @@
 use super::*;
+use crate::io::{CountingStorage, Op, OpenMode, RealStorage};
 
 fn filled(bench: &Bench, count: i64) -> Arc<Log> {
     let log = bench.open();
@@ -110,4 +111,114 @@ fn a_follower_is_woken_by_an_append_and_by_the_end_of_the_log() {
     });
     assert!(matches!(log.append(&[NewRecord::value(b"x")]), Err(LogError::Closed)));
     assert_eq!(dump(&log).len(), 2);
+}
+
+/// A log of batches of about so many bytes each, and how long each is.
+fn of_sizes(bench: &Bench, sizes: &[usize]) -> (Arc<Log>, Vec<usize>) {
+    let log = bench.open();
+    let mut lens = Vec::new();
+    for size in sizes {
+        let before = log.size_bytes();
+        log.append(&[NewRecord::value(&vec![b'x'; *size])]).unwrap();
+        lens.push(usize::try_from(log.size_bytes() - before).unwrap());
+    }
+    (log, lens)
+}
+
+/// Large reads go by the index and small ones from batch to batch: both find the same end.
+#[test]
+fn a_large_read_ends_where_a_walk_would() {
+    let sizes: Vec<usize> = (0..400_usize).map(|n| 20 + n * 7919 % 3000 * usize::from(n % 5 > 0)).collect();
+    let bench = Bench::new();
+    let (log, lens) = of_sizes(&bench, &sizes);
+    for from in [0, 1, 57, 200, 399] {
+        for max_bytes in [0, 1000, 32_767, 32_768, 40_000, 100_000, 1 << 20] {
+            for up_to in [None, Some(from + 1), Some(from + 30), Some(390)] {
+                let cap = up_to.unwrap_or(400).min(400).max(from);
+                let mut expected = from;
+                let mut left = max_bytes;
+                while expected < cap && lens[expected] <= left {
+                    left -= lens[expected];
+                    expected += 1;
+                }
+                let at = |raw: usize| offset(i64::try_from(raw).unwrap());
+                let limits = ReadLimits { max_bytes, at_least_one: false, up_to: up_to.map(at) };
+                let read = log.read_unverified(at(from), limits).unwrap();
+                assert_eq!(read.next, at(expected), "{max_bytes} bytes from {from}, up to {up_to:?}");
+                assert_eq!(read.len(), lens[from..expected].iter().sum::<usize>());
+            }
+        }
+    }
+}
+
+/// Where batches are large a lookup goes to the entry behind the offset: a wrong one must not lead it astray.
+#[test]
+fn no_bit_of_an_index_of_large_batches_misleads() {
+    let bench = Bench::new();
+    let (log, _) = of_sizes(&bench, &[9000; 6]);
+    log.close().unwrap();
+    drop(log);
+    let name = "00000000000000000000.index";
+    let index = bench.file(name);
+    assert_eq!(index.len(), 5 * 8);
+    for bit in 0..index.len() * 8 {
+        let mut bad = index.clone();
+        bad[bit / 8] ^= 1 << (bit % 8);
+        // A start may have removed it.
+        let file = bench.storage.open(&Path::new(DIR).join(name), OpenMode::Truncate).unwrap();
+        file.write_all_at(&[&bad], 0).unwrap();
+        let log = bench.open();
+        for number in 0..6 {
+            let one = ReadLimits { max_bytes: 1, ..ReadLimits::default() };
+            let read = log.read(offset(number), one).unwrap();
+            assert_eq!((read.start, read.next), (offset(number), offset(number + 1)), "bit {bit}");
+        }
+        log.abandon();
+    }
+}
+
+fn counted(temp: &tempfile::TempDir) -> (Arc<Log>, Arc<CountingStorage>) {
+    let counting = Arc::new(CountingStorage::new(Arc::new(RealStorage::new())));
+    let storage = Arc::clone(&counting) as Arc<dyn Storage>;
+    (Log::builder(temp.path().join("t-0")).storage(storage).open().unwrap(), counting)
+}
+
+/// What is mapped is handed out as it lies: batch behind batch at neighbouring addresses, and the storage is asked for a
+/// few long stretches only.
+#[test]
+fn a_sequential_read_copies_nothing_and_makes_no_call_for_a_batch() {
+    let temp = tempfile::tempdir().unwrap();
+    let (log, counting) = counted(&temp);
+    fill(&log, 0..2000);
+    assert!(log.records(offset(0)).next().unwrap().is_ok(), "the map is made");
+    counting.reset();
+    let (mut expected, mut batches) = (None, 0);
+    for batch in log.records(offset(0)) {
+        let batch = batch.unwrap();
+        let at = batch.bytes().as_ptr().addr();
+        assert!(expected.is_none_or(|expected| expected == at), "batch {batches} lies somewhere else");
+        expected = Some(at + batch.bytes().len());
+        batches += 1;
+    }
+    assert_eq!(batches, 2000);
+    assert_eq!(counting.total_calls(), counting.calls(Op::Slice), "no system call");
+    assert!(counting.calls(Op::Slice) < 10, "{} looks", counting.calls(Op::Slice));
+}
+
+/// One look for the header of the batch, and one for who wants its bytes.
+#[test]
+fn finding_a_large_batch_looks_at_one_header() {
+    let temp = tempfile::tempdir().unwrap();
+    let (log, counting) = counted(&temp);
+    for _ in 0..20 {
+        log.append(&[NewRecord::value(&[b'x'; 20_000])]).unwrap();
+    }
+    let one = ReadLimits { max_bytes: 1, ..ReadLimits::default() };
+    log.read(offset(3), one).unwrap();
+    counting.reset();
+    let read = log.read(offset(7), one).unwrap();
+    assert_eq!((read.start, read.next), (offset(7), offset(8)));
+    assert_eq!((counting.total_calls(), counting.calls(Op::Slice)), (1, 1));
+    read.slices[0].bytes().unwrap();
+    assert_eq!(counting.total_calls(), 2);
 }

@@ -141,3 +141,65 @@ fn a_cut_inside_a_batch_takes_the_whole_batch_and_forgets_its_producer_state() {
     log.truncate(offset(99)).unwrap();
     assert_eq!(log.end_offset(), offset(6));
 }
+
+/// A segment's age is that of its greatest record time or of its last append, whichever is earlier.
+mod ages {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Record times: none, the first second, around now, the end of time.
+    fn record_time() -> impl Strategy<Value = Option<i64>> {
+        prop_oneof![
+            Just(None),
+            Just(Some(0)),
+            Just(Some(i64::MAX)),
+            (-100_000i64..100_000).prop_map(|off| Some(NOW + off)),
+            any::<i64>().prop_map(|raw| Some(raw.max(0))),
+        ]
+    }
+
+    /// An append with its record time and a jump of the clock before it, which may go back.
+    fn appends() -> impl Strategy<Value = Vec<(Option<i64>, i64)>> {
+        prop::collection::vec((record_time(), -20_000i64..20_000), 1..30)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_clock_pins_a_segment(appends in appends(), limit in 0u64..30_000, wait in 0u64..60_000, reopen: bool) {
+            let mut bench = Bench::small(250);
+            bench.config.retention_ms = Some(limit);
+            bench.config.segment_ms = u64::MAX;
+            let log = bench.open();
+            let mut model: Vec<(i64, Option<i64>, i64)> = Vec::new();
+            for (record, jump) in &appends {
+                bench.clock.set(time(bench.clock.now().as_millis() + jump));
+                let now = bench.clock.now().as_millis();
+                let mut builder = BatchBuilder::new();
+                builder.push(&NewRecord { timestamp: record.map(time), ..NewRecord::value(b"some value") });
+                // A coordinator's batch is taken as it is, whatever its time.
+                let at = log.append_batch(&builder.finish().unwrap(), Origin::Coordinator).unwrap();
+                model.push((at.base_offset.get(), *record, now));
+            }
+            bench.advance(wait);
+            let now = bench.clock.now();
+            let bases = bases(&log);
+            let log = if reopen { log.close().unwrap(); drop(log); bench.open() } else { log };
+            log.apply_retention(now).unwrap();
+            let mut kept = log.end_offset().get();
+            for (index, base) in bases.iter().enumerate() {
+                let end = bases.get(index + 1).copied().unwrap_or(i64::MAX);
+                let inside = model.iter().filter(|(at, ..)| (*base..end).contains(at));
+                let record = inside.clone().filter_map(|(_, record, _)| *record).max();
+                let appended = inside.map(|(.., appended)| *appended).next_back().unwrap();
+                let newest = record.map_or(appended, |record| record.min(appended));
+                if now.millis_since(time(newest)) <= i64::try_from(limit).unwrap() {
+                    kept = *base;
+                    break;
+                }
+            }
+            prop_assert_eq!(log.start_offset().get(), kept);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Copies of a log: what is in them, what they share, and what happens to either afterwards.
 
 use super::*;
+use crate::config::CleanupPolicy;
 use crate::io::{CrashStorage, Fault, FaultStorage, OpenMode, Survivors};
 
 const COPY: &str = "/backup/t-0";
@@ -213,4 +214,32 @@ fn what_is_left_of_an_earlier_try_is_no_obstacle() {
     log.snapshot(COPY).unwrap();
     assert!(!bench.storage.exists(left).unwrap());
     assert_eq!(dump(&bench.open_copy()), numbered(0..1));
+}
+
+/// A copy of a compacted log has gaps, and must know it whatever its settings say.
+#[test]
+fn a_copy_of_a_compacted_log_takes_its_gaps_for_no_damage() {
+    let mut bench = Bench::small(300);
+    bench.config.cleanup_policy = CleanupPolicy { delete: false, compact: true };
+    bench.config.min_cleanable_dirty_ratio = 0.0;
+    let log = bench.open();
+    for n in 0..40_u8 {
+        log.append(&[NewRecord::keyed(&[b'a' + n % 3], &[n; 40])]).unwrap();
+    }
+    log.compact(bench.clock.now()).unwrap();
+    let offsets = |log: &Log| {
+        let mut cursor = log.cursor(Offset::ZERO);
+        let mut offsets = Vec::new();
+        while let Some(record) = cursor.next().unwrap() {
+            offsets.push(record.offset.get());
+        }
+        offsets
+    };
+    let kept = offsets(&log);
+    assert!(kept.len() < 40, "nothing was compacted");
+    log.snapshot(COPY).unwrap();
+    bench.config.cleanup_policy = CleanupPolicy { delete: true, compact: false };
+    let copy = bench.open_copy();
+    assert_eq!((offsets(&copy), copy.damage()), (kept, vec![]));
+    assert_eq!(copy.compaction_point(), log.compaction_point());
 }

@@ -167,3 +167,27 @@ fn a_read_that_the_disk_refuses_goes_on_batch_by_batch() {
     let (log, _) = opened(Fault::at(calls, std::io::ErrorKind::Other).lasting());
     assert!(matches!(read(&log, 0), Err(LogError::Io { .. })), "nothing is delivered unchecked");
 }
+
+/// Looking through a damaged segment reads all of it, a gigabyte perhaps: appends go on meanwhile.
+#[test]
+fn the_writer_does_not_wait_for_who_looks_through_a_damaged_segment() {
+    let bench = Bench::small(400);
+    let log = bench.open();
+    fill(&log, 0..20);
+    log.close().unwrap();
+    drop(log);
+    let mut bytes = bench.file(&log_name(0));
+    bytes[70] ^= 1;
+    bench.overwrite(&log_name(0), &bytes);
+    let log = bench.open();
+    std::thread::scope(|scope| {
+        let looking = log.examining.lock();
+        let reader = scope.spawn(|| log.read(offset(0), ReadLimits::default()));
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!(append(&log, 20).base_offset, offset(20));
+        assert!(!reader.is_finished(), "it waits to look");
+        drop(looking);
+        assert!(matches!(reader.join().unwrap(), Err(LogError::Corrupt { .. })));
+    });
+    assert_eq!(log.damage().len(), 1);
+}

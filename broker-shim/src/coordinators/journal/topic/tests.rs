@@ -1,12 +1,17 @@
 //! The journal on real logs in a directory.
 
 use super::*;
+use crate::config::BrokerConfig;
 use crate::coordinators::group::Committer;
 use crate::coordinators::groups::CommitOffset;
 use crate::coordinators::{CoordinatorSettings, GroupCoordinator};
 use crate::metadata::{CreateTopic, CreateTopicError, DeleteTopicError, TopicName, TopicPlan, Uuid};
+use crate::metadata::{LogCatalog, inspect_directories};
 use log_engine::config::LogConfig;
 use log_engine::io::SystemClock;
+use log_engine::io::{Clock, ManualClock, MemStorage, Storage};
+use log_engine::store::{LogName, LogStore};
+use log_engine::types::Timestamp;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -171,4 +176,82 @@ async fn too_large_a_commit_is_refused_for_good() {
     let record = (vec![1], Some(vec![0; 2 << 20]));
     assert!(matches!(journal.append(0, &[record]), Err(JournalError::TooLarge)));
     assert!(matches!(journal.append(9, &[]), Err(JournalError::NoTopic(_))));
+}
+
+/// A broker's disk with small segments of `__consumer_offsets`, started on it.
+struct Machine {
+    storage: Arc<MemStorage>,
+    clock: Arc<ManualClock>,
+}
+
+impl Machine {
+    fn start(&self) -> (Arc<LogStore>, GroupCoordinator) {
+        let settings = [
+            ("log.dirs", "/data"),
+            ("offsets.topic.num.partitions", "1"),
+            ("offsets.topic.segment.bytes", "2000"),
+        ];
+        let builder = BrokerConfig::builder();
+        let config = settings.iter().fold(builder, |b, (key, value)| b.set(*key, *value)).build().unwrap();
+        let known = inspect_directories(&*self.storage, &config).unwrap();
+        let storage: Arc<dyn Storage> = Arc::<MemStorage>::clone(&self.storage);
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let store = LogStore::builder(["/data"]).storage(storage).clock(Arc::clone(&clock)).open().unwrap();
+        let catalog = LogCatalog::open(Arc::clone(&store), &*self.storage, Arc::new(config), known).unwrap();
+        let journal = Arc::new(TopicJournal::new(Arc::new(catalog)));
+        (store, GroupCoordinator::new(CoordinatorSettings::default(), journal, clock))
+    }
+}
+
+#[tokio::test]
+async fn the_offsets_topic_shrinks_and_says_the_same_after_a_restart() {
+    let now = Timestamp::from_millis(1_700_000_000_000).unwrap();
+    let clock = Arc::new(ManualClock::at(now));
+    let storage = Arc::new(MemStorage::with_clock(Arc::<ManualClock>::clone(&clock)));
+    let machine = Machine { storage, clock };
+    let (store, groups) = machine.start();
+    groups.load(true).unwrap();
+    groups.ensure_topic().await.unwrap();
+    for round in 0..100 {
+        for group in ["a", "b", "gone"] {
+            commit(&groups, group, round).await;
+        }
+    }
+    groups.delete_group("gone").unwrap();
+    for round in 100..150 {
+        commit(&groups, "a", round).await;
+    }
+    let log = store.get(&LogName::new("__consumer_offsets", 0).unwrap()).unwrap();
+    let before = log.size_bytes();
+    let report = store.maintain(machine.clock.now());
+    assert_eq!(report.compacted, 1, "{report:?}");
+    assert!(log.size_bytes() * 4 < before, "{before} bytes to {}", log.size_bytes());
+    drop((log, groups));
+    store.close().unwrap();
+    drop(store);
+
+    let (store, groups) = machine.start();
+    let report = groups.load(true).unwrap();
+    assert_eq!((report.groups, report.offsets), (2, 2));
+    assert_eq!((committed(&groups, "a"), committed(&groups, "b")), (Some(149), Some(99)));
+    assert_eq!(committed(&groups, "gone"), None);
+    // A day later the tombstones of the group go too, and it stays gone.
+    for day in 0..2 {
+        machine.clock.advance(std::time::Duration::from_secs(86_401));
+        for round in 0..100 {
+            commit(&groups, "a", 1000 * day + round).await;
+        }
+        store.maintain(machine.clock.now());
+    }
+    let log = store.get(&LogName::new("__consumer_offsets", 0).unwrap()).unwrap();
+    let tombstones = log.records(log.start_offset()).flat_map(|batch| {
+        let batch = batch.unwrap();
+        let records = batch.records().unwrap();
+        records.iter().filter(|record| record.as_ref().unwrap().value.is_none()).count().checked_sub(1)
+    });
+    assert_eq!(tombstones.count(), 0);
+    drop((log, groups, store));
+    let (_store, groups) = machine.start();
+    assert_eq!(groups.load(false).unwrap().groups, 2);
+    assert_eq!((committed(&groups, "a"), committed(&groups, "gone")), (Some(1099), None));
 }
