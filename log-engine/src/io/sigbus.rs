@@ -235,5 +235,5 @@ mod handler {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(miri)))]
+#[cfg(test)]
 mod tests;
