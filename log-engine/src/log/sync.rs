@@ -332,7 +332,7 @@ impl Log {
     }
 
     /// Tries again what found no descriptor, as long as others can be closed: nothing was synced yet that could be lost.
-    fn with_files<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+    pub(super) fn with_files<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
         loop {
             match work() {
                 Err(error) if error.is_too_many_files() && self.free_synced_files() => {}

@@ -126,6 +126,9 @@ impl Segment {
     /// Starts writing a file that was just made.
     pub(super) fn start_empty(&self, file: Arc<dyn StorageFile>, options: &SegmentOptions, now: Timestamp) {
         self.capacity.store(options.segment_bytes, Ordering::Relaxed);
+        if let Ok(id) = file.id() {
+            self.is_of(id);
+        }
         {
             let mut open = self.open.write();
             open.file = Some(file);
