@@ -310,18 +310,19 @@ impl LogReader {
         if let Some(part) = old.filter(|part| part.complete) {
             return Ok(part.clone());
         }
-        if let (None, Some(next)) = (old, successor) {
-            // Complete: what is in it is read when somebody asks.
-            let len = Position::new(entry.len).unwrap_or(Position::MAX);
-            let segment = self.segment(base, len, entry);
-            return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
-        }
         let path = self.dir.join(segment_file(base, FileKind::Log));
         let file = self.storage.open(&path, OpenMode::Read).map_err(LogError::io("open", &path))?;
         if file.id().map_err(LogError::io("look at", &path))? != entry.id {
             return Err(LogError::io("open", &path)(ErrorKind::NotFound.into()));
         }
+        // Not the listing's: that may be from before the roll, when more was to come, or there were zeros behind the end.
         let len = file.len().map_err(LogError::io("measure", &path))?;
+        if let (None, Some(next)) = (old, successor) {
+            // Complete: what is in it is read when somebody asks.
+            let len = Position::new(len).unwrap_or(Position::MAX);
+            let segment = self.segment(base, len, entry);
+            return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
+        }
         let mut scanner = Scanner::of(file, path, len);
         let from = match old {
             Some(part) => (part.segment.len(), part.next, part.epoch),
@@ -338,7 +339,9 @@ impl LogReader {
     }
 
     fn segment(&self, base: Offset, len: Position, entry: &DirEntry) -> Arc<Segment> {
-        Segment::open(Arc::clone(&self.storage), &self.dir, base, len, Some(entry.modified))
+        let segment = Segment::open(Arc::clone(&self.storage), &self.dir, base, len, Some(entry.modified));
+        segment.is_of(entry.id);
+        segment
     }
 }
 
@@ -528,5 +531,39 @@ impl Iterator for ReaderBatches<'_> {
         let found = self.advance().transpose();
         self.failed = matches!(found, Some(Err(_)));
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::build::NewRecord;
+    use crate::io::MemStorage;
+
+    /// The length was the listing's. Taken while the segment was written it was too great, and what had been zeros then was
+    /// missing for ever; or it was too small, and what came before the roll was a hole, or passed over in a log with gaps.
+    #[test]
+    fn a_segment_that_was_sealed_during_the_listing_is_read_to_its_end() {
+        for windows in [true, false] {
+            let storage = Arc::new(MemStorage::new());
+            storage.allow_windows(windows);
+            let dir = Path::new("/l");
+            let config = LogConfig { segment_bytes: 400, ..LogConfig::default() };
+            let log = crate::Log::builder(dir).storage(Arc::clone(&storage) as _).config(config.clone());
+            let log = log.open().unwrap();
+            let append = || log.append(&[NewRecord::value(&[7; 50])]).unwrap();
+            append();
+            let (base, stale) = segments_in(&storage.list(dir).unwrap()).remove(0);
+            while log.segment_offsets().len() == 1 {
+                append();
+            }
+            let successor = log.segment_offsets()[1].0;
+            let reader = LogReader::open_in(storage, dir, &config).unwrap();
+            let nothing = Seen { parts: Vec::new(), start: Offset::ZERO, truncations: 0 };
+            let part = reader.part(&nothing, base, &stale, Some(successor), None).unwrap();
+            let batches = part.segment.walk(Position::ZERO).collect::<Result<Vec<_>>>().unwrap();
+            assert_eq!(batches.last().unwrap().next_offset(), successor);
+            assert_ne!(part.segment.len().to_u64(), stale.len);
+        }
     }
 }
