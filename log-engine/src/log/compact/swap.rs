@@ -100,10 +100,11 @@ impl Log {
             return usable.map(|()| false);
         }
         let outcome = self.rename_in(old, &output.segment);
-        drop(turn);
         if let Err(error) = &outcome {
+            // Before the turn is given back: nobody is told that a sync worked when a segment is out of place.
             self.poison(error);
         }
+        drop(turn);
         outcome.map(|()| true)
     }
 
