@@ -317,8 +317,8 @@ impl LogReader {
         }
         // Not the listing's: that may be from before the roll, when more was to come, or there were zeros behind the end.
         let len = file.len().map_err(LogError::io("measure", &path))?;
-        if let (None, Some(next)) = (old, successor) {
-            // Complete: what is in it is read when somebody asks.
+        if let Some(next) = successor {
+            // Complete: what is in it is read when somebody asks, and whatever cannot be read is told then.
             let len = Position::new(len).unwrap_or(Position::MAX);
             let segment = self.segment(base, len, entry);
             return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
@@ -328,14 +328,13 @@ impl LogReader {
             Some(part) => (part.segment.len(), part.next, part.epoch),
             None => marked(&mut scanner, base, entry.id, mark)?,
         };
-        let (len, next, epoch) = chain(&mut scanner, base, from, successor)?;
-        let complete = successor.is_some();
+        let (len, next, epoch) = chain(&mut scanner, base, from)?;
         // The same object as long as nothing came: its file and its indexes stay loaded.
         let segment = match old.filter(|part| part.segment.len() == len) {
             Some(part) => Arc::clone(&part.segment),
             None => self.segment(base, len, entry),
         };
-        Ok(Part { segment, id: entry.id, next, epoch, complete })
+        Ok(Part { segment, id: entry.id, next, epoch, complete: false })
     }
 
     fn segment(&self, base: Offset, len: Position, entry: &DirEntry) -> Arc<Segment> {
@@ -366,7 +365,6 @@ fn chain(
     scanner: &mut Scanner,
     base: Offset,
     from: (Position, Offset, i32),
-    limit: Option<Offset>,
 ) -> Result<(Position, Offset, i32)> {
     let (mut at, mut next, mut epoch) = from;
     loop {
@@ -379,8 +377,7 @@ fn chain(
         };
         let begins = batch.base_offset() == next || at == Position::ZERO && batch.base_offset() >= base;
         let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
-        let ends = limit.is_none_or(|limit| batch.next_offset() <= limit);
-        let Some(end) = at.checked_add(batch.len()).filter(|_| begins && ends && found >= epoch) else {
+        let Some(end) = at.checked_add(batch.len()).filter(|_| begins && found >= epoch) else {
             break;
         };
         (at, next, epoch) = (end, batch.next_offset(), found);
@@ -565,5 +562,29 @@ mod tests {
             assert_eq!(batches.last().unwrap().next_offset(), successor);
             assert_ne!(part.segment.len().to_u64(), stale.len);
         }
+    }
+
+    /// It was taken for one that compaction has emptied at its end, and what lay there was passed over without a word.
+    #[test]
+    fn damage_at_the_end_of_a_segment_is_told_although_the_log_may_have_gaps() {
+        let storage = Arc::new(MemStorage::new());
+        let dir = Path::new("/l");
+        let compact = crate::CleanupPolicy { delete: false, compact: true };
+        let config = LogConfig { segment_bytes: 400, cleanup_policy: compact, ..LogConfig::default() };
+        let log = crate::Log::builder(dir).storage(Arc::clone(&storage) as _).config(config.clone());
+        let log = log.open().unwrap();
+        let append = || log.append(&[NewRecord::keyed(b"k", &[7; 50])]).unwrap();
+        append();
+        let reader = LogReader::open_in(Arc::clone(&storage) as _, dir, &config).unwrap();
+        assert_eq!(reader.end_offset().get(), 1);
+        while log.segment_offsets().len() == 1 {
+            append();
+        }
+        let path = dir.join(segment_file(Offset::ZERO, FileKind::Log));
+        let len = storage.open(&path, OpenMode::Read).unwrap().len().unwrap();
+        storage.open(&path, OpenMode::ReadWrite).unwrap().write_all_at(&[&[9]], len - 10).unwrap();
+        reader.refresh().unwrap();
+        let last = reader.records(Offset::ZERO).last().unwrap();
+        assert!(matches!(last, Err(LogError::Corrupt { .. })), "{last:?}");
     }
 }
