@@ -335,6 +335,7 @@ impl Segment {
             names.dir.clone()
         };
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
+        cut.is_of(front.id);
         cut.trust_from(self.trusted_from().min(front.len));
         cut.activate(options, now);
         if let Some(count) = self.counted.get() {

@@ -558,3 +558,21 @@ fn what_was_compacted_is_found_by_time() {
         BatchView::parse(batch.bytes()).unwrap().check_crc().unwrap();
     }
 }
+
+/// Segments that compaction had made were open and in no count: the bound on open files did not see them.
+#[test]
+fn what_compaction_has_made_counts_among_the_open_files() {
+    let bench = compacted(400);
+    let files = Arc::new(OpenFiles::new(100));
+    let log = bench.builder().files(&files).open().unwrap();
+    for n in 0..40 {
+        put(&log, &format!("k{}", n % 5), &value(n));
+    }
+    roll_over(&log);
+    assert!(compact(&bench, &log).segments > 0);
+    // What was replaced is held until its files are removed.
+    bench.advance(bench.config.file_delete_delay_ms);
+    log.remove_deleted().unwrap();
+    assert!(log.stats().open_files > 1);
+    assert_eq!(files.count().get(), log.stats().open_files);
+}
