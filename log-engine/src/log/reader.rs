@@ -324,11 +324,12 @@ impl LogReader {
             return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
         }
         let mut scanner = Scanner::of(file, path, len);
+        let gaps = self.has_gaps();
         let from = match old {
             Some(part) => (part.segment.len(), part.next, part.epoch),
-            None => marked(&mut scanner, base, entry.id, mark)?,
+            None => marked(&mut scanner, base, entry.id, mark, gaps)?,
         };
-        let (len, next, epoch) = chain(&mut scanner, base, from)?;
+        let (len, next, epoch) = chain(&mut scanner, base, from, gaps)?;
         // The same object as long as nothing came: its file and its indexes stay loaded.
         let segment = match old.filter(|part| part.segment.len() == len) {
             Some(part) => Arc::clone(&part.segment),
@@ -350,21 +351,28 @@ fn marked(
     base: Offset,
     id: FileId,
     mark: Option<&Mark>,
+    gaps: bool,
 ) -> Result<(Position, Offset, i32)> {
     let nothing = (Position::ZERO, base, -1);
     let Some(mark) = mark.filter(|mark| mark.segment == base && mark.is_of(id)) else { return Ok(nothing) };
-    let Some(last) = mark.last_batch else { return Ok(nothing) };
+    let Some(last) = mark.last_batch else {
+        return Ok(if gaps { (Position::ZERO, mark.next_offset, -1) } else { nothing });
+    };
     let Some(batch) = scanner.intact(last.position.to_u64())? else { return Ok(nothing) };
-    let same = batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
+    // A log that was compacted and then cut may end in a gap.
+    let end = batch.next_offset();
+    let ends = end == mark.next_offset || gaps && end < mark.next_offset;
+    let same = batch.stored_crc() == last.crc && ends;
     let epoch = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
     Ok(if same { (mark.position, mark.next_offset, epoch) } else { nothing })
 }
 
-/// Goes over the batches that chain from a position on.
+/// Goes over the batches that chain from a position on. Also the last segment has gaps if a compacted log was cut.
 fn chain(
     scanner: &mut Scanner,
     base: Offset,
     from: (Position, Offset, i32),
+    gaps: bool,
 ) -> Result<(Position, Offset, i32)> {
     let (mut at, mut next, mut epoch) = from;
     loop {
@@ -375,7 +383,9 @@ fn chain(
             Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::UnexpectedEof => break,
             Err(error) => return Err(error),
         };
-        let begins = batch.base_offset() == next || at == Position::ZERO && batch.base_offset() >= base;
+        let begins = batch.base_offset() == next
+            || at == Position::ZERO && batch.base_offset() >= base
+            || gaps && batch.base_offset() > next;
         let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
         let Some(end) = at.checked_add(batch.len()).filter(|_| begins && found >= epoch) else {
             break;
@@ -470,6 +480,11 @@ impl ReaderBatches<'_> {
             };
             if let Some(at) = at.filter(|at| *at < part.segment.len()) {
                 return self.take(part, at).map(Some);
+            }
+            if successor.is_none() && self.reader.has_gaps() {
+                // It was compacted and then cut in a gap: the log goes on at its end.
+                (self.next, self.at, self.chunk) = (end, None, Bytes::new());
+                break;
             }
             // Nothing more in this one: the next one begins here, or compaction has emptied its end.
             let Some(base) = successor.filter(|base| *base == self.next || self.reader.has_gaps()) else {
