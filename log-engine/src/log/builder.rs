@@ -255,6 +255,7 @@ fn open_segments(
 ) -> Result<(Vec<Arc<Segment>>, bool)> {
     let open = |kept: &Kept| {
         let segment = Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
+        segment.set_options(options);
         if let Some(from) = kept.scanned_from {
             segment.trust_from(from);
         }
