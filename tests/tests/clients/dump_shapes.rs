@@ -5,9 +5,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use corrente_tests::broker::{Broker, binary};
+use corrente_tests::client::{Client, listen_until};
 use corrente_tests::install::Missing;
+use corrente_tests::process;
 use log_engine::config::CleanupPolicy;
 use log_engine::format::batch::{HEADER_LEN, ProducerStamp, TimestampType};
 use log_engine::format::build::{BatchBuilder, control_marker};
@@ -19,7 +24,39 @@ use log_engine::types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
 use log_engine::{Codec, LogConfig, NewRecord};
 
 use crate::dump::{field, files, run, segments};
+use crate::group::{GROUP, TOPIC, send};
 use crate::java_tools::{Tools, tools_2_2_0, tools_4};
+
+/// The tool's decoder of commits, and `corrente log verify`, on a broker's directory: while it runs, after it was killed and
+/// after a clean stop.
+pub(crate) fn a_brokers_directory_is_read() -> Result<(), Missing> {
+    let (tools, client) = (tools_4()?, crate::confluent_kafka()?);
+    let mut broker = Broker::start(&[("num.partitions", "3"), ("offsets.topic.num.partitions", "1")]);
+    assert_eq!(broker.ensure_topic(TOPIC), 3);
+    let mut member = client.member(&broker, TOPIC, GROUP);
+    listen_until("the member has all partitions", &mut [&mut member], |m| m[0].assigned == [0, 1, 2]);
+    send(&client, &broker, "committed", 60, 0);
+    listen_until("the member has read all", &mut [&mut member], |m| m[0].read.len() >= 60);
+    member.leave();
+    let verified = |when: &str, dir: &Path| {
+        let mut command = Command::new(binary());
+        let done = process::run(command.args(["log", "verify"]).arg(dir), b"", Duration::from_secs(60));
+        assert!(done.stdout.contains(" batches: clean"), "{when}: {done:?}");
+        done.success(when);
+    };
+    verified("while it runs", &broker.log_dir());
+    broker.kill9();
+    verified("killed", &broker.log_dir());
+    broker.spawn();
+    broker.stop();
+    verified("stopped", &broker.log_dir());
+    let dir = broker.partition_dir("__consumer_offsets", 0);
+    // That of 2.2.0 does not know group metadata of version 3, which Kafka writes since 2.3.
+    let text = run(&tools, &files(&dir, &segments(&dir), &["log"]), &["--offsets-decoder"]).stdout;
+    let commits = text.lines().filter(|line| line.contains(GROUP) && line.contains(TOPIC)).count();
+    assert!(commits >= 3, "{text}");
+    Ok(())
+}
 
 pub(crate) fn are_read() -> Result<(), Missing> {
     let tools = [tools_2_2_0()?, tools_4()?];
