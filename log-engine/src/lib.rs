@@ -65,6 +65,7 @@
 //!
 //! `gzip`, `snappy`, `lz4`, `zstd` (all on by default): codecs of record batches. `stream`: `Log::stream`, batches as a
 //! `futures_core::Stream`. `test-util`: the storages for tests.
+//! `planted-bugs`: mistakes that the tests of this crate turn on to see that they notice; for nobody else.
 
 pub mod config;
 pub mod error;
@@ -72,6 +73,8 @@ pub mod format;
 pub mod index;
 pub mod io;
 pub mod log;
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
 pub mod segment;
 pub mod store;
 pub mod types;

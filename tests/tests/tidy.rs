@@ -119,6 +119,25 @@ fn the_engine_knows_no_protocol_no_runtime_and_the_protocol_no_engine() {
     assert_none("a dependency that turns the layers around", &findings);
 }
 
+/// Known mistakes are for the engine's own tests: nobody else turns the feature on that builds them in.
+#[test]
+fn planted_bugs_are_built_for_the_engines_tests_only() {
+    let mut findings = Vec::new();
+    for source in sources().iter().filter(|s| s.name.ends_with("Cargo.toml")) {
+        let text = match source.name.as_str() {
+            "log-engine/Cargo.toml" => {
+                let normal = source.text.split("[dev-dependencies]").next().unwrap_or_default();
+                normal.replace("planted-bugs = [\"test-util\"]", "")
+            }
+            _ => source.text.clone(),
+        };
+        if text.contains("planted-bugs") {
+            findings.push(source.name.clone());
+        }
+    }
+    assert_none("a feature for tests of the engine is named elsewhere", &findings);
+}
+
 #[test]
 fn the_engine_has_no_clock_but_the_injected_one() {
     let mut findings = Vec::new();

@@ -121,6 +121,9 @@ fn run(options: &Options) -> Outcome {
     };
     let peers = ALL.iter().filter(wanted).copied().collect();
     let setup = Setup { options: options.clone(), peers };
+    if options.cpu_time {
+        loads::count_cpu_time();
+    }
     let mut goals = Vec::new();
     for (name, load) in LOADS.iter().filter(|(name, _)| options.wants(name)) {
         println!("\n## {name}");

@@ -28,6 +28,7 @@ options:
   --sustained-mib N  length of the long run (default 8192)
   --logs N        many logs are so many (default 10000)
   --only A,B      these engines only, with log-engine and the raw limits
+  --cpu-time      where one thread works and waits for no device, count its CPU time: for a machine that others use
   --quick         small sizes: two or three minutes in all, for a look";
 
 /// Sizes, places and names.
@@ -42,6 +43,7 @@ pub struct Options {
     pub sustained_bytes: u64,
     pub logs: usize,
     pub only: Option<Vec<String>>,
+    pub cpu_time: bool,
 }
 
 impl Default for Options {
@@ -56,6 +58,7 @@ impl Default for Options {
             sustained_bytes: 8 << 30,
             logs: 10_000,
             only: None,
+            cpu_time: false,
         }
     }
 }
@@ -76,6 +79,7 @@ impl Options {
                 "--sustained-mib" => options.sustained_bytes = number::<u64>(&value()?)? << 20,
                 "--logs" => options.logs = number(&value()?)?,
                 "--only" => options.only = Some(value()?.split(',').map(str::to_owned).collect()),
+                "--cpu-time" => options.cpu_time = true,
                 "--quick" => options.quick(),
                 "--help" | "-h" => return Err(USAGE.to_owned()),
                 name if name.starts_with('-') => return Err(format!("unknown option {name}\n\n{USAGE}")),

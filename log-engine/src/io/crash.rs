@@ -15,6 +15,9 @@
 //!
 //! Files keep their identity, locks are gone. The old disk stays as it is: one run gives as many cuts as are wanted.
 //!
+//! A sync can be made to fail as disks do ([`CrashStorage::fail_sync`]): the pages count as clean from then on, a later
+//! sync succeeds, and they never reached the disk.
+//!
 //! # Not here
 //!
 //! Which call the power fails at: put a [`super::FaultStorage`] with a lasting fault on top.
@@ -63,6 +66,9 @@ struct Disk {
     /// Never shorter: a directory that is gone may come back by a cut.
     dirs: Vec<Dir>,
     files: HashMap<u64, Content>,
+    /// Syncs of files so far, and the number of the one that fails.
+    syncs: u64,
+    failing: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -91,13 +97,15 @@ struct Content {
     synced: Vec<u8>,
     /// Numbers of the pages that were written, cut or lengthened since.
     dirty: BTreeSet<usize>,
+    /// Those that a failed sync took for written: they are not on the disk, and no later sync writes them.
+    lost: BTreeSet<usize>,
 }
 
 impl CrashStorage {
     /// An empty disk; times of change come from `clock`.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let disk = Disk { dirs: vec![Dir::default()], files: HashMap::new() };
+        let disk = Disk { dirs: vec![Dir::default()], files: HashMap::new(), syncs: 0, failing: None };
         Self { live: MemStorage::with_clock(Arc::clone(&clock)), clock, disk: Arc::new(Mutex::new(disk)) }
     }
 
@@ -118,6 +126,18 @@ impl CrashStorage {
         let fresh = cut.fresh;
         fresh.sync_everything();
         fresh
+    }
+
+    /// The sync of a file number `at` (from 0, counted since the disk was made) fails, and what it should have written is
+    /// lost although the next one succeeds: what Linux does after a write error.
+    pub fn fail_sync(&self, at: u64) {
+        self.disk.lock().failing = Some(at);
+    }
+
+    /// How many syncs of files there were.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.disk.lock().syncs
     }
 
     /// Declares all that is there durable.
@@ -141,7 +161,8 @@ impl CrashStorage {
             return Ok(id);
         }
         let live = self.live.open(path, OpenMode::ReadWrite)?;
-        disk.files.insert(id, Content { live, synced: Vec::new(), dirty: BTreeSet::new() });
+        let nothing = Content { live, synced: Vec::new(), dirty: BTreeSet::new(), lost: BTreeSet::new() };
+        disk.files.insert(id, nothing);
         let (dir, name) = disk.place(path)?;
         disk.dirs[dir].add(name, Node::File(id));
         Ok(id)
@@ -216,7 +237,9 @@ impl Dir {
 impl Content {
     fn touch(&mut self, bytes: Range<usize>) {
         if !bytes.is_empty() {
-            self.dirty.extend(bytes.start / PAGE..=(bytes.end - 1) / PAGE);
+            let pages = bytes.start / PAGE..=(bytes.end - 1) / PAGE;
+            self.lost.retain(|page| !pages.contains(page));
+            self.dirty.extend(pages);
         }
     }
 
@@ -228,8 +251,21 @@ impl Content {
     }
 
     fn sync(&mut self) {
-        self.synced = self.bytes();
+        let mut bytes = self.bytes();
+        for page in &self.lost {
+            let (from, to) = ((page * PAGE).min(bytes.len()), ((page + 1) * PAGE).min(bytes.len()));
+            bytes[from..to].fill(0);
+            let kept = to.min(self.synced.len());
+            if from < kept {
+                bytes[from..kept].copy_from_slice(&self.synced[from..kept]);
+            }
+        }
+        self.synced = bytes;
         self.dirty.clear();
+    }
+
+    fn fail_sync(&mut self) {
+        self.lost.append(&mut self.dirty);
     }
 }
 
@@ -503,8 +539,15 @@ impl StorageFile for CrashFile {
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.disk.lock();
         self.inner.sync_data()?;
-        if let Some(content) = disk.files.get_mut(&self.id) {
-            content.sync();
+        let fails = disk.failing == Some(disk.syncs);
+        disk.syncs += 1;
+        match disk.files.get_mut(&self.id) {
+            Some(content) if fails => {
+                content.fail_sync();
+                return Err(ErrorKind::Other.into());
+            }
+            Some(content) => content.sync(),
+            None => {}
         }
         Ok(())
     }

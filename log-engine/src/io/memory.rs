@@ -61,6 +61,8 @@ struct Inode {
 struct State {
     bytes: Vec<u8>,
     modified: Timestamp,
+    /// Bytes at the end that take no room: there are such only by a planted bug.
+    holes: u64,
 }
 
 impl Shared {
@@ -88,6 +90,27 @@ impl MemStorage {
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { shared: Arc::new(Shared::new(clock)) }
+    }
+
+    /// A copy of all that is there now, apart from this one: files keep their identity and links stay links. Nobody holds a
+    /// lock on it.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let copy = Shared::new(Arc::clone(&self.shared.clock));
+        copy.next_id.store(self.shared.next_id.load(Ordering::Relaxed), Ordering::Relaxed);
+        copy.windows.store(self.allows_windows(), Ordering::Relaxed);
+        copy.capacity.store(self.shared.capacity.load(Ordering::Relaxed), Ordering::Relaxed);
+        let fork = Self { shared: Arc::new(copy) };
+        for (path, node) in self.shared.names.lock().iter() {
+            match node {
+                Node::Dir => drop(fork.shared.names.lock().insert(path.clone(), Node::Dir)),
+                Node::File(inode) => {
+                    let state = inode.state.lock();
+                    fork.put_back(path, inode.id, state.bytes.clone(), state.modified);
+                }
+            }
+        }
+        fork
     }
 
     /// Limits all files together to `bytes`; growing beyond is `StorageFull`.
@@ -120,7 +143,7 @@ impl MemStorage {
         let inode = known.unwrap_or_else(|| {
             self.shared.next_id.fetch_max(id.0 + 1, Ordering::Relaxed);
             self.shared.used.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            let state = Mutex::new(State { bytes, modified });
+            let state = Mutex::new(State { bytes, modified, holes: 0 });
             Arc::new(Inode { id, shared: Arc::downgrade(&self.shared), links: AtomicU64::new(0), state })
         });
         set_name(&mut names, normal(path), Node::File(inode));
@@ -131,7 +154,7 @@ impl MemStorage {
             id: FileId(self.shared.next_id.fetch_add(1, Ordering::Relaxed)),
             shared: Arc::downgrade(&self.shared),
             links: AtomicU64::new(0),
-            state: Mutex::new(State { bytes: Vec::new(), modified: self.shared.clock.now() }),
+            state: Mutex::new(State { bytes: Vec::new(), modified: self.shared.clock.now(), holes: 0 }),
         })
     }
 }
@@ -393,7 +416,9 @@ impl Inode {
                     return Err(error(ErrorKind::StorageFull));
                 }
             } else {
-                shared.used.fetch_sub(old - len, Ordering::Relaxed);
+                let holes = state.holes.min(old - len);
+                state.holes -= holes;
+                shared.used.fetch_sub(old - len - holes, Ordering::Relaxed);
             }
             state.modified = shared.clock.now();
         }
@@ -409,7 +434,8 @@ impl Inode {
 impl Drop for Inode {
     fn drop(&mut self) {
         if let Some(shared) = self.shared.upgrade() {
-            shared.used.fetch_sub(self.state.get_mut().bytes.len() as u64, Ordering::Relaxed);
+            let state = self.state.get_mut();
+            shared.used.fetch_sub(state.bytes.len() as u64 - state.holes, Ordering::Relaxed);
         }
     }
 }
@@ -495,6 +521,13 @@ impl StorageFile for MemFile {
         }
         let mut state = self.inode.state.lock();
         let whole = (state.bytes.len() as u64).max(pos + len);
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::StoreToASparseMapping) {
+            let old = state.bytes.len() as u64;
+            state.bytes.resize(usize::try_from(whole).map_err(|_| error(ErrorKind::StorageFull))?, 0);
+            state.holes += whole - old;
+            return Ok(Some(Box::new(SparseWindow { inode: Arc::clone(&self.inode), from: old })));
+        }
         self.inode.resize_locked(&mut state, whole)?;
         drop(state);
         Ok(Some(Box::new(MemWindow { inode: Arc::clone(&self.inode), pos, len })))
@@ -577,6 +610,31 @@ impl Window for MemWindow {
         if let Some(shared) = self.inode.shared.upgrade() {
             state.modified = shared.clock.now();
         }
+        Ok(())
+    }
+}
+
+/// A map of a file that has no blocks from a position on: each store takes some, and there is no way to say that there are
+/// none.
+#[cfg(feature = "planted-bugs")]
+#[derive(Debug)]
+struct SparseWindow {
+    inode: Arc<Inode>,
+    from: u64,
+}
+
+#[cfg(feature = "planted-bugs")]
+impl Window for SparseWindow {
+    fn store(&mut self, pos: u64, bytes: &[u8]) -> io::Result<()> {
+        let end = pos + bytes.len() as u64;
+        let shared = self.inode.shared.upgrade().expect("the storage of an open file");
+        let taken = end.saturating_sub(self.from.max(pos));
+        let used = shared.used.fetch_add(taken, Ordering::Relaxed) + taken;
+        assert!(used <= shared.capacity.load(Ordering::Relaxed), "SIGBUS: a store to a hole of a full disk");
+        let start = usize::try_from(pos).expect("a position in a file in memory");
+        let mut state = self.inode.state.lock();
+        state.holes -= taken;
+        state.bytes.get_mut(start..start + bytes.len()).expect("SIGBUS").copy_from_slice(bytes);
         Ok(())
     }
 }

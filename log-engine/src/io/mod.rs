@@ -36,6 +36,9 @@ mod crash;
 mod fault;
 #[cfg(any(test, feature = "test-util"))]
 mod memory;
+#[cfg(any(test, feature = "test-util"))]
+#[expect(unsafe_code, reason = "an allocator that counts")]
+mod peak;
 mod read_only;
 #[expect(unsafe_code, reason = "maps, and two system calls that rustix lacks")]
 mod real;
@@ -53,6 +56,8 @@ pub use crash::{CrashStorage, Survivors};
 pub use fault::{Fault, FaultStorage};
 #[cfg(any(test, feature = "test-util"))]
 pub use memory::MemStorage;
+#[cfg(any(test, feature = "test-util"))]
+pub use peak::PeakAllocator;
 pub use read_only::ReadOnlyStorage;
 pub use real::RealStorage;
 pub use sigbus::install_sigbus_handler;

@@ -4,7 +4,7 @@ use super::append::Writer;
 use super::compact::{self, Compaction};
 use super::end::PublishedOffset;
 use super::mark::Mark;
-use super::recovery::{Kept, Recovered, Request, recover};
+use super::recovery::{Kept, Recovered, Request, all_aborted, recover};
 use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
 use super::{Log, OpenFiles, View, epochs, files};
@@ -12,7 +12,7 @@ use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
 use crate::segment::{Segment, SegmentOptions};
-use crate::types::{Offset, Timestamp};
+use crate::types::Offset;
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
@@ -129,8 +129,7 @@ impl LogBuilder {
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
         let made = files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
-        let now = clock.now();
-        let recovered = recover(&Request {
+        let request = Request {
             storage: Arc::clone(&storage),
             dir: self.dir.clone(),
             clean: self.clean,
@@ -138,8 +137,9 @@ impl LogBuilder {
             start_offset: self.start_offset,
             gaps: self.config.cleanup_policy.compact || self.compaction_point.is_some(),
             made,
-            now,
-        })?;
+            now: clock.now(),
+        };
+        let recovered = recover(&request)?;
         let point = recovered.compaction_point.or(self.compaction_point);
         // Whatever ended lower than it did was compacted no further.
         let point = point.map(|point| point.min(recovered.end));
@@ -153,7 +153,7 @@ impl LogBuilder {
             files::sync_name(&*storage, &self.dir, self.lock)?;
         }
         let options = SegmentOptions::from(&self.config);
-        let (segments, fresh) = open_segments(&storage, &self.dir, &recovered, &options, now)?;
+        let (segments, fresh) = open_segments(&request, &recovered, &options)?;
         if let Some(files) = &self.files {
             segments.iter().for_each(|segment| segment.count_in(files.count()));
         }
@@ -247,12 +247,11 @@ fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn DirLock>> {
 
 /// The segments of a recovered log, the last one ready for appends; true if that was made anew.
 fn open_segments(
-    storage: &Arc<dyn Storage>,
-    dir: &Path,
+    request: &Request,
     recovered: &Recovered,
     options: &SegmentOptions,
-    now: Timestamp,
 ) -> Result<(Vec<Arc<Segment>>, bool)> {
+    let (storage, dir, now) = (&request.storage, &*request.dir, request.now);
     let open = |kept: &Kept| {
         let segment = Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
         segment.set_options(options);
@@ -274,28 +273,52 @@ fn open_segments(
     } else if let Some(last) = segments.last() {
         last.activate(options, now);
     }
-    if restore_aborted(&segments, recovered)? {
+    if restore_aborted(request, &segments, recovered)? {
         storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     }
     Ok((segments, fresh))
 }
 
-/// Brings the indexes of aborted transactions to what the scanned batches say, durably but for their names: the mark
-/// that is written next keeps the batches from being scanned again. True if a file was touched.
-fn restore_aborted(segments: &[Arc<Segment>], recovered: &Recovered) -> Result<bool> {
+/// Brings the indexes of aborted transactions to what the batches say, durably but for their names: the mark that is
+/// written next keeps the batches from being scanned again. True if a file was touched.
+///
+/// What an earlier process knew of a file is compared with it, for it has no checksum: if one differs, its entries are
+/// made anew from all batches of the log.
+fn restore_aborted(request: &Request, segments: &[Arc<Segment>], recovered: &Recovered) -> Result<bool> {
     let mut touched = false;
-    for segment in segments.iter().filter(|segment| {
-        recovered.segments.iter().any(|kept| kept.base == segment.base_offset() && kept.is_scanned())
-    }) {
-        if segment.has_txn_index()? {
-            segment.keep_aborted_below(recovered.replayed_from.max(segment.base_offset()))?;
-            touched = true;
+    let mut unsound = Vec::new();
+    let mut aborted = recovered.aborted.clone();
+    for (base, sum) in &recovered.txns {
+        let Ok(index) = segments.binary_search_by_key(base, |segment| segment.base_offset()) else {
+            continue;
+        };
+        if segments[index].holds_txns(*sum)? {
+            segments[index].set_txn_sum(*sum);
+        } else {
+            unsound.push(*base);
         }
     }
-    for aborted in &recovered.aborted {
-        let index = segments.partition_point(|segment| segment.base_offset() <= aborted.last);
-        if let Some(segment) = index.checked_sub(1).and_then(|index| segments.get(index)) {
+    if !unsound.is_empty() {
+        aborted = all_aborted(request, &recovered.segments, &recovered.damage)?;
+    }
+    for segment in segments {
+        let base = segment.base_offset();
+        let kept = recovered.segments.iter().find(|kept| kept.base == base);
+        let remade = unsound.contains(&base);
+        let from = if remade { base } else { recovered.replayed_from.max(base) };
+        // What could not be read to its end says nothing about the entries behind.
+        let read = |kept: &Kept| kept.next > recovered.replayed_from && !recovered.unread.contains(&base);
+        let replayed = kept.is_some_and(|kept| kept.is_scanned() || read(kept));
+        let mut changed = (replayed || remade) && segment.has_txn_index()?;
+        if changed {
+            segment.keep_aborted_below(from)?;
+        }
+        let end = kept.map_or(recovered.end, |kept| kept.next);
+        for aborted in aborted.iter().filter(|txn| (from..end).contains(&txn.last)) {
             segment.add_aborted(*aborted)?;
+            changed = true;
+        }
+        if changed {
             segment.sync()?;
             touched = true;
         }

@@ -126,28 +126,51 @@ pub(crate) fn settle(
     seen: Option<LeaderEpoch>,
 ) -> Result<Epochs> {
     let mut epochs = found.clone();
-    epochs.truncate(end);
+    // What begins beyond the end was lost with its batches, unless the last batch has it: then the start is wrong.
+    let misplaced = epochs.truncate(end) && {
+        let last = segments.iter().rev().find(|segment| !segment.is_empty());
+        let last =
+            last.map(|segment| first_batches(std::slice::from_ref(segment), before(end), 1)).transpose()?;
+        let last = last.and_then(|batches| batches.first()?.leader_epoch);
+        last.is_some()
+            && last > epochs.latest()
+            && found.entries.iter().any(|(epoch, _)| Some(*epoch) == last)
+    };
     let empty = segments.iter().all(|segment| segment.is_empty());
-    let seen = epochs.entries.len() == 1 && epochs.latest() == seen;
-    if !empty && !seen && (epochs.is_empty() || !agree(&epochs, segments, start)?) {
+    let seen = epochs.entries.len() == 1 && epochs.latest() == seen && !misplaced;
+    if !empty && !seen && (epochs.is_empty() || misplaced || !agree(&epochs, segments, start, end)?) {
         epochs = from_batches(segments, end)?;
     }
     epochs.raise_start(start);
     Ok(epochs)
 }
 
-fn agree(epochs: &Epochs, segments: &[Arc<Segment>], start: Offset) -> Result<bool> {
+fn before(offset: Offset) -> Offset {
+    Offset::new(offset.get() - 1).unwrap_or_default()
+}
+
+fn agree(epochs: &Epochs, segments: &[Arc<Segment>], start: Offset, end: Offset) -> Result<bool> {
     for (index, (epoch, first)) in epochs.entries.iter().enumerate() {
         let probes = first_batches(segments, (*first).max(start), 2)?;
         if !probes.is_empty() && !probes.iter().any(|batch| batch.leader_epoch == Some(*epoch)) {
             return Ok(false);
         }
         // A claim that begins inside a batch, or after batches that it should have: its start is wrong.
-        let moved =
-            index > 0 && probes.first().is_some_and(|batch| *first > start && batch.base_offset < *first);
+        // A damaged batch may claim to reach so far: the next one contradicts it.
+        let vouched = match &probes[..] {
+            [batch, next, ..] => batch.last_offset.next() == Some(next.base_offset),
+            [batch] => batch.last_offset.next() == Some(end),
+            [] => false,
+        };
+        let moved = index > 0 && *first > start && vouched && probes[0].base_offset < *first;
         let before = Offset::new(first.get() - 1).filter(|before| *before >= start && index > 0);
-        let late = match before.map(|before| first_batches(segments, before, 1)).transpose()? {
-            Some(batches) => batches.first().is_some_and(|batch| batch.leader_epoch == Some(*epoch)),
+        // Only the batch that holds the offset tells: where damage is in the way, a later one is found.
+        let late = match before {
+            Some(before) => first_batches(segments, before, 1)?.first().is_some_and(|batch| {
+                batch.leader_epoch == Some(*epoch)
+                    && batch.base_offset <= before
+                    && before <= batch.last_offset
+            }),
             None => false,
         };
         if moved || late {

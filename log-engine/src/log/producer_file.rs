@@ -6,13 +6,19 @@
 //! ```text
 //!  at  size  field
 //!   0   8    "CORRPROD"
-//!   8   4    version        1
+//!   8   4    version        2; 1 is read too
 //!  12   4    crc            CRC-32C of everything from 16 to the end
 //!  16   8    offset         the state covers everything below it
 //!  24   8    segment        base offset of the segment with the last batch below the offset, -1 if there is none
 //!  32   8    position       where that batch begins
 //!  40   4    batch crc      as in its header
 //!  44   4    count          producers that follow, in order of their ids
+//!
+//!  (version 2) after them
+//!   0   4    count          segments with aborted transactions, whose index files have no checksum; then for each
+//!   0   8    segment        its base offset
+//!   8   4    entries        so many entries its index begins with at least
+//!  12   4    crc            CRC-32C of those
 //!
 //!  then per producer, 31 + 24 n bytes:
 //!   0   8    producer id
@@ -37,6 +43,7 @@ use crate::error::{LogError, Result};
 use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::format::snapshot::{self, ProducerEntry};
 use crate::io::Storage;
+use crate::segment::TxnSum;
 use crate::types::{Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use std::path::Path;
 
@@ -44,7 +51,9 @@ use std::path::Path;
 pub(crate) const FILE_NAME: &str = "producer-state";
 
 const MAGIC: &[u8; 8] = b"CORRPROD";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Without the sums of transaction indexes.
+const OLD_VERSION: u32 = 1;
 const CHECKED_FROM: usize = 16;
 
 /// Which batch ends where the state does.
@@ -61,6 +70,8 @@ pub(crate) struct StateFile {
     /// `None` if there is no batch below the offset.
     pub(crate) evidence: Option<Evidence>,
     pub(crate) producers: Producers,
+    /// What the indexes of aborted transactions hold, of the segments that have one and are known.
+    pub(crate) txns: Vec<(Offset, TxnSum)>,
 }
 
 impl StateFile {
@@ -172,6 +183,12 @@ fn encode(state: &StateFile) -> Vec<u8> {
     for (id, producer) in producers {
         encode_producer(&mut out, id, producer);
     }
+    out.extend_from_slice(&u32::try_from(state.txns.len()).unwrap_or(u32::MAX).to_be_bytes());
+    for (segment, sum) in &state.txns {
+        out.extend_from_slice(&segment.get().to_be_bytes());
+        out.extend_from_slice(&sum.entries.to_be_bytes());
+        out.extend_from_slice(&sum.crc.to_be_bytes());
+    }
     let crc = crc32c::crc32c(&out[CHECKED_FROM..]);
     out[12..16].copy_from_slice(&crc.to_be_bytes());
     out
@@ -217,7 +234,11 @@ impl Reader<'_> {
 
 pub(crate) fn decode(bytes: &[u8]) -> Option<StateFile> {
     let mut reader = Reader(bytes);
-    if &reader.take::<8>()? != MAGIC || reader.u32()? != VERSION {
+    if &reader.take::<8>()? != MAGIC {
+        return None;
+    }
+    let version = reader.u32()?;
+    if version != VERSION && version != OLD_VERSION {
         return None;
     }
     if reader.u32()? != crc32c::crc32c(&bytes[CHECKED_FROM..]) {
@@ -234,7 +255,13 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<StateFile> {
         let (id, producer) = decode_producer(&mut reader)?;
         producers.restore(id, producer);
     }
-    reader.0.is_empty().then_some(StateFile { offset, evidence, producers })
+    let mut txns = Vec::new();
+    let sums = if version == OLD_VERSION { 0 } else { reader.u32()? };
+    for _ in 0..sums {
+        let segment = Offset::new(reader.i64()?)?;
+        txns.push((segment, TxnSum { entries: reader.u32()?, crc: reader.u32()? }));
+    }
+    reader.0.is_empty().then_some(StateFile { offset, evidence, producers, txns })
 }
 
 fn decode_producer(reader: &mut Reader<'_>) -> Option<(ProducerId, Producer)> {
@@ -286,12 +313,29 @@ mod tests {
             producers.restore(ProducerId::new(1000 + n).unwrap(), producer);
         }
         let batch = LastBatch { position: Position::new(99).unwrap(), crc: 5 };
-        StateFile { offset: offset(31), evidence: Some(Evidence { segment: offset(0), batch }), producers }
+        let txns =
+            vec![(offset(0), TxnSum { entries: 3, crc: 77 }), (offset(20), TxnSum { entries: 1, crc: 0 })];
+        StateFile {
+            offset: offset(31),
+            evidence: Some(Evidence { segment: offset(0), batch }),
+            producers,
+            txns,
+        }
     }
 
     #[test]
     fn a_state_reads_as_it_was_written() {
         assert_eq!(decode(&encode(&state())), Some(state()));
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_has_no_sums() {
+        let mut old = encode(&StateFile { txns: Vec::new(), ..state() });
+        old.truncate(old.len() - 4);
+        old[8..12].copy_from_slice(&OLD_VERSION.to_be_bytes());
+        let crc = crc32c::crc32c(&old[CHECKED_FROM..]);
+        old[12..16].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(decode(&old), Some(StateFile { txns: Vec::new(), ..state() }));
     }
 
     #[test]

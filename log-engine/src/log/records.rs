@@ -128,6 +128,8 @@ pub struct RecordBatches<'a> {
     /// Something could not be read: one batch after the other from now on, up to it.
     singly: bool,
     chunk_of: Offset,
+    /// Where a batch was looked for a second time.
+    looked_again: Option<Offset>,
     pub(super) failed: bool,
 }
 
@@ -242,6 +244,7 @@ impl<'a> RecordBatches<'a> {
             chunk: Bytes::new(),
             chunk_at: Position::ZERO,
             chunk_of: Offset::ZERO,
+            looked_again: None,
             origin: Origin::default(),
             singly: false,
             failed: false,
@@ -346,7 +349,7 @@ impl<'a> RecordBatches<'a> {
         }
         match checked {
             Ok(next) => self.next = next,
-            Err(reason) => return Err(self.error(at, reason)?),
+            Err(reason) => return self.look_again(at, reason).map(|()| None),
         }
         let origin = self.origin.part(at.to_u64(), bytes.len());
         let cap = self.log.config.load().decompressed_cap();
@@ -419,14 +422,23 @@ impl<'a> RecordBatches<'a> {
         self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw))
     }
 
-    /// The error for a batch that is not what was written: with the exact range, once the segment was looked through.
-    fn error(&self, at: Position, reason: CorruptReason) -> Result<LogError> {
-        let view = self.log.view.load();
+    /// After a batch that is not what was written: the error with the exact range, once the segment was looked through.
+    ///
+    /// The damage may lie before the offset that is wanted, and have led here: then that is looked for once more.
+    fn look_again(&mut self, at: Position, reason: CorruptReason) -> Result<()> {
+        let view = self.log.view.load_full();
         let segment = &view.segments[view.segment_of(self.next)];
         self.log.examine(segment)?;
         let damage = self.log.damage();
-        let here = damage.iter().find(|damage| damage.offsets.contains(&self.next));
-        Ok(here.map_or_else(|| corrupt(segment, at, reason), super::damage::Damage::to_error))
+        if let Some(here) = damage.iter().find(|damage| damage.offsets.contains(&self.next)) {
+            return Err(here.to_error());
+        }
+        if self.looked_again.replace(self.next) == Some(self.next) {
+            return Err(corrupt(segment, at, reason));
+        }
+        self.chunk.clear();
+        self.chunks = Vec::new().into_iter();
+        Ok(())
     }
 }
 

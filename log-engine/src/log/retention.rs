@@ -186,7 +186,8 @@ impl Log {
         if offset > end {
             return Err(LogError::OffsetOutOfRange { requested: offset, start, end });
         }
-        if offset <= start {
+        // An earlier call may have failed before its answer was durable.
+        if offset <= start && offset <= self.marking.lock().last().log_start {
             return Ok(start);
         }
         let turn = self.turns.take();

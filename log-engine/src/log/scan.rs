@@ -53,6 +53,9 @@ pub(crate) struct Behind {
     pub(crate) next: [Option<Offset>; 2],
     /// Where the records of the file are known to end.
     pub(crate) end: Option<Offset>,
+    /// Damage of what was synced ends where that does, at the latest: batches of higher offsets, however whole, are a
+    /// stranger's, or stood in these blocks before.
+    pub(crate) latest: Option<Offset>,
 }
 
 impl Behind {
@@ -297,6 +300,10 @@ impl Scanner {
         behind: Behind,
     ) -> Result<Result<usize, CorruptReason>> {
         let view = self.reparse(at, len)?;
+        if behind.latest.is_some_and(|latest| view.base_offset() > latest) {
+            let found = view.base_offset().get();
+            return Ok(Err(CorruptReason::OffsetOrder { expected: expected.offset, found }));
+        }
         let (base, vouched) = (view.base_offset(), behind.vouches_for(&view));
         let (alone, known) = (expected.is_believable_last(&view), expected.knows_epoch(&view));
         let after = Expected { gaps: false, ..expected.after(&view) };

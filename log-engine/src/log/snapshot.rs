@@ -223,7 +223,9 @@ impl Log {
         if let Some(batch) = source.last {
             let evidence = Some(Evidence { segment, batch });
             let (offset, producers) = (source.end, source.producers.clone());
-            StateFile { offset, evidence, producers }.store(&*self.storage, dir)?;
+            // The last one may have got entries since the copy began.
+            let txns = self.txn_sums().into_iter().filter(|(base, _)| *base < segment).collect();
+            StateFile { offset, evidence, producers, txns }.store(&*self.storage, dir)?;
         }
         for entry in self.storage.list(&self.dir()).map_err(LogError::io("list", self.dir()))? {
             let snapshot = SegmentFile::parse(&entry.name).is_some_and(|file| {

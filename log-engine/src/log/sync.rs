@@ -19,7 +19,7 @@ use super::producers::Producers;
 use super::{Log, View};
 use crate::error::{LogError, Result, if_room};
 use crate::io::Storage;
-use crate::segment::Segment;
+use crate::segment::{Segment, TxnSum};
 use crate::types::{Offset, Position};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -274,7 +274,10 @@ impl Log {
     /// One sync of all that is appended by now.
     pub(super) fn sync_in_turn(&self, _turn: &Turn<'_>) -> Result<()> {
         let reached = self.reach();
-        if let Err(error) = self.sync_reached(&reached) {
+        let synced = self.sync_reached(&reached);
+        #[cfg(feature = "planted-bugs")]
+        let synced = planted(synced, || self.sync_reached(&reached));
+        if let Err(error) = synced {
             self.poison(&error);
             return Err(error);
         }
@@ -300,6 +303,7 @@ impl Log {
             offset: end,
             evidence: writer.last.map(|batch| Evidence { segment: writer.active.base_offset(), batch }),
             producers: writer.producers.clone(),
+            txns: self.txn_sums(),
         });
         Reached {
             end,
@@ -315,7 +319,17 @@ impl Log {
         }
     }
 
+    /// What is known of the indexes of aborted transactions, for the file of the producers' state.
+    pub(super) fn txn_sums(&self) -> Vec<(Offset, TxnSum)> {
+        let sum = |segment: &Arc<Segment>| Some((segment.base_offset(), segment.txn_sum()?));
+        self.view.load().segments.iter().filter_map(sum).collect()
+    }
+
     fn sync_reached(&self, reached: &Reached) -> Result<()> {
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::AcknowledgeBeforeSync) {
+            return Ok(());
+        }
         let synced = self.synced.get();
         let segments = &reached.view.segments;
         for (index, segment) in segments.iter().enumerate() {
@@ -324,7 +338,10 @@ impl Log {
                 self.with_files(|| segment.sync())?;
             }
         }
-        if reached.dir_changed {
+        let names_wanted = reached.dir_changed;
+        #[cfg(feature = "planted-bugs")]
+        let names_wanted = names_wanted && !crate::planted::is(crate::planted::Bug::SkipDirectorySync);
+        if names_wanted {
             let dir = self.dir();
             self.with_files(|| self.storage.sync_dir(&dir).map_err(LogError::io("sync", &dir)))?;
         }
@@ -413,6 +430,15 @@ impl Log {
         }
         let bases: Vec<_> = self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
         producer_file::keep_snapshots(&*self.storage, &dir, |at| at == end || bases.contains(&at))
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+fn planted(synced: Result<()>, again: impl FnOnce() -> Result<()>) -> Result<()> {
+    if crate::planted::is(crate::planted::Bug::RetryAFailedSync) {
+        synced.or_else(|_| again())
+    } else {
+        synced
     }
 }
 

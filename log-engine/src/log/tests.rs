@@ -5,6 +5,7 @@ mod compacting;
 mod crashes;
 mod faults;
 mod following;
+mod found;
 mod lookups;
 mod missing;
 mod model;

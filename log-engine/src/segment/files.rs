@@ -1,7 +1,7 @@
 //! The files of a segment: their names, index files written and read, renaming, removal, the copy of a front.
 
 use super::write::Writer;
-use super::{Opened, Piece, Role, Segment, SegmentOptions};
+use super::{Opened, Piece, Role, Segment, SegmentOptions, TxnSum};
 use crate::error::{LogError, Result};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, SegmentFile, Stage};
@@ -336,6 +336,8 @@ impl Segment {
         };
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
         cut.trust_from(self.trusted_from().min(front.len));
+        // The index of aborted transactions keeps its file, and what of it is not on the disk yet.
+        cut.txns_dirty.store(self.txns_dirty.load(Ordering::Acquire), Ordering::Release);
         cut.activate(options, now);
         if let Some(count) = self.counted.get() {
             cut.count_in(count);
@@ -406,7 +408,35 @@ impl Segment {
         }
         self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)?;
         self.txns_dirty.store(true, Ordering::Release);
-        Ok(())
+        self.with_txns(|index| self.note_txn_sum(index))
+    }
+
+    fn note_txn_sum(&self, index: &TxnIndex) {
+        let entries = u32::try_from(index.len()).unwrap_or(u32::MAX);
+        let sum = TxnSum { entries, crc: crc32c::crc32c(&index.encode_from(0)) };
+        *self.txn_sum.lock() = Some(sum).filter(|sum| sum.entries > 0);
+    }
+
+    /// What the index of aborted transactions holds, if it holds anything and this process knows.
+    pub(crate) fn txn_sum(&self) -> Option<TxnSum> {
+        *self.txn_sum.lock()
+    }
+
+    /// Takes over what an earlier process knew, which was compared with the file.
+    pub(crate) fn set_txn_sum(&self, sum: TxnSum) {
+        *self.txn_sum.lock() = Some(sum);
+    }
+
+    /// Whether the file begins with these entries.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(crate) fn holds_txns(&self, sum: TxnSum) -> Result<bool> {
+        let file = self.read_derived(FileKind::TxnIndex, false)?;
+        let bytes = file.as_ref().map_or(&[][..], |file| file.bytes());
+        let len = (sum.entries as usize).saturating_mul(TxnIndex::ENTRY_LEN);
+        Ok(bytes.get(..len).is_some_and(|entries| crc32c::crc32c(entries) == sum.crc))
     }
 
     /// Forgets aborted transactions whose markers lie at `end` or above, and replaces the file if there were any or if
@@ -419,6 +449,7 @@ impl Segment {
         let file_len = self.read_derived(FileKind::TxnIndex, false)?.map(|file| file.bytes().len());
         let bytes = self.with_txns(|index| {
             index.keep_below(end);
+            self.note_txn_sum(index);
             index.encode_from(0)
         })?;
         match file_len {

@@ -61,6 +61,10 @@ impl Segment {
             return Ok(Scan::Found(batch));
         }
         let Some(entry) = entry else { return Self::scan(self.walk(Position::ZERO), offset) };
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::TrustTheIndex) {
+            return Self::scan(self.walk(entry.position), offset);
+        }
         let promised = entry.offset.from_base(self.base);
         let mut walk = self.walk(entry.position);
         match walk.next() {
@@ -368,6 +372,10 @@ impl Segment {
 
     /// Whether a batch begins at `from` that keeps the promise of an entry of `last_offset`.
     fn lands_well(&self, from: Position, last_offset: Option<Offset>) -> Result<bool> {
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::TrustTheIndex) {
+            return Ok(true);
+        }
         match self.walk(from).next() {
             Some(Ok(first)) => Ok(last_offset.is_none_or(|last| first.base_offset <= last)),
             None => Ok(true),

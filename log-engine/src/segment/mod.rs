@@ -94,6 +94,8 @@ pub struct Segment {
     txns: RwLock<Option<TxnIndex>>,
     /// The file of aborted transactions has entries that were not synced.
     txns_dirty: AtomicBool,
+    /// What the index of aborted transactions holds, as far as this process knows without looking.
+    txn_sum: Mutex<Option<TxnSum>>,
     role: Mutex<Role>,
     /// Its file was found to have another name when it was to be written.
     shared: AtomicBool,
@@ -171,6 +173,14 @@ struct Indexes {
     origins: [Origin; 2],
 }
 
+/// What an index of aborted transactions held: its file has no checksum of its own.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TxnSum {
+    pub(crate) entries: u32,
+    /// CRC-32C of their bytes.
+    pub(crate) crc: u32,
+}
+
 impl Segment {
     /// Makes an empty segment, ready for appends. Leftover indexes of the same name are removed.
     ///
@@ -188,6 +198,11 @@ impl Segment {
     ) -> Result<Arc<Self>> {
         let segment = Self::new(storage, dir, base, Position::ZERO, None);
         segment.remove_derived()?;
+        #[cfg(feature = "planted-bugs")]
+        if let Some(file) = crate::planted::recycled(&*segment.storage, dir, &segment.path()) {
+            segment.start_empty(file, options, now);
+            return Ok(Arc::new(segment));
+        }
         let file = segment.open_file(OpenMode::CreateNew)?;
         segment.start_empty(file, options, now);
         Ok(Arc::new(segment))
@@ -254,6 +269,7 @@ impl Segment {
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),
+            txn_sum: Mutex::default(),
             shared: AtomicBool::new(false),
             role: Mutex::default(),
             modified: Mutex::new(modified),

@@ -435,6 +435,12 @@ impl LogStore {
             }
             state.logs.values().map(|entry| (entry.dir, Arc::clone(&entry.log))).collect()
         };
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(crate::planted::Bug::CleanMarkerBeforeTheLastSync) {
+            for dir in &self.dirs {
+                let _ = dir.mark_clean(&*self.storage);
+            }
+        }
         let threads = self.threads.max(CLOSERS);
         let closed = each(&logs, threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
         let mut in_order = vec![true; self.dirs.len()];

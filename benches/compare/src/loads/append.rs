@@ -1,12 +1,11 @@
 //! Unsynced appends in five shapes. What was appended survives the end of the process, unless the table says otherwise.
 
-use super::mb_per_s;
+use super::{Watch, mb_per_s};
 use crate::peers::{Kind, Outcome};
 use crate::raw::{Blocks, RawFile, check_and_walk};
 use crate::report::{Bench, Better, OURS, interleave};
 use crate::work::{SHAPES, Shape, Unit};
 use crate::{Scratch, Setup};
-use std::time::Instant;
 
 enum Way {
     Engine(Kind),
@@ -93,7 +92,7 @@ fn measure(setup: &Setup, scratch: &Scratch, way: &Way, unit: &Unit) -> Outcome<
     let units = setup.options.bytes.div_ceil(unit.payload());
     // The clock is looked at now and then: it would be a good part of a small append.
     let look = (64 * 1024 / unit.payload()).max(1);
-    let start = Instant::now();
+    let start = Watch::start();
     let mut done = 0;
     while done < units {
         for _ in 0..look {

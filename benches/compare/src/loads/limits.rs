@@ -1,14 +1,13 @@
 //! What the machine gives: memory, checksums, reading through a map. The other tables hold engines against the raw
 //! rows among their own.
 
-use super::mb_per_s;
+use super::{Watch, mb_per_s};
 use crate::Setup;
 use crate::peers::Outcome;
 use crate::raw::{self, Blocks, RawFile};
 use crate::report::{Bench, Better, interleave};
 use crate::work::noise;
 use std::hint::black_box;
-use std::time::Instant;
 
 pub fn run(setup: &Setup) -> Outcome<Vec<Bench>> {
     let len = usize::try_from(setup.options.bytes).map_err(|e| e.to_string())?;
@@ -25,7 +24,7 @@ pub fn run(setup: &Setup) -> Outcome<Vec<Bench>> {
     let names =
         ["memory: copy", "memory: sum", "CRC-32C, in memory", "CRC-32C, 16 KiB in the cache", "mapped: sum"];
     interleave(setup.options.rounds, &names, |_, name| {
-        let start = Instant::now();
+        let start = Watch::start();
         match *name {
             "memory: copy" => black_box(&mut target).copy_from_slice(black_box(&source)),
             "memory: sum" => _ = black_box(raw::sum(black_box(&source))),

@@ -13,7 +13,8 @@ pub mod synced;
 
 use crate::peers::{Engine, Outcome};
 use crate::work::Unit;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Megabytes (of 10^6) a second.
 fn mb_per_s(bytes: u64, time: Duration) -> f64 {
@@ -29,9 +30,37 @@ fn fill(engine: &dyn Engine, unit: &Unit, bytes: u64) -> Outcome<u64> {
 
 /// How long `work` takes.
 fn timed<T>(work: impl FnOnce() -> Outcome<T>) -> Outcome<(T, Duration)> {
-    let start = Instant::now();
+    let start = Watch::start();
     let out = work()?;
     Ok((out, start.elapsed()))
+}
+
+/// Whether a [`Watch`] counts this thread's CPU time.
+static CPU_TIME: AtomicBool = AtomicBool::new(false);
+
+/// For a machine that others work on: what the thread was not running for is not counted.
+pub fn count_cpu_time() {
+    CPU_TIME.store(true, Ordering::Relaxed);
+}
+
+/// Times what one thread does without waiting for a device: wall time, or the thread's CPU time.
+struct Watch(Duration);
+
+impl Watch {
+    fn start() -> Self {
+        Self(Self::now())
+    }
+
+    fn elapsed(&self) -> Duration {
+        Self::now() - self.0
+    }
+
+    fn now() -> Duration {
+        use rustix::time::{ClockId, clock_gettime};
+        let cpu = CPU_TIME.load(Ordering::Relaxed);
+        let clock = if cpu { ClockId::ThreadCPUTime } else { ClockId::Monotonic };
+        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    }
 }
 
 /// Starts from a quiet disk: what others left to be written is written.

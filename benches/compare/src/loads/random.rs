@@ -1,7 +1,7 @@
 //! One record at a time, anywhere in a hot log of batches of 100 x 100 B: by its number, and by its time.
 
 use super::read::prepare;
-use super::settle;
+use super::{Watch, settle};
 use crate::Setup;
 use crate::peers::Outcome;
 use crate::peers::ours::{self, config};
@@ -11,7 +11,6 @@ use crate::work::{SMALL, Unit};
 use bytes::Bytes;
 use log_engine::format::batch::HEADER_LEN;
 use log_engine::{Log, NewRecord, Offset, Timestamp};
-use std::time::Instant;
 
 /// Reads of one measurement.
 const READS: u64 = 20_000;
@@ -79,7 +78,7 @@ fn measure(
     mut read: impl FnMut(u64, &mut dyn FnMut(&[u8])) -> Outcome,
 ) -> Outcome<f64> {
     let mut wrong = 0;
-    let start = Instant::now();
+    let start = Watch::start();
     for number in numbers(records).take(usize::try_from(READS).unwrap_or(usize::MAX)) {
         let expected = &unit.records[usize::try_from(number % unit.records.len() as u64).unwrap_or(0)];
         let mut same = false;
@@ -137,7 +136,7 @@ fn by_time(setup: &Setup) -> Outcome<Bench> {
 }
 
 fn times(log: &Log, batches: u64) -> Outcome<f64> {
-    let start = Instant::now();
+    let start = Watch::start();
     for number in numbers(batches).take(usize::try_from(READS).unwrap_or(usize::MAX)) {
         let time = Timestamp::from_millis(number.cast_signed()).ok_or("a time")?;
         let found = log.offset_for_time(time).map_err(|e| e.to_string())?;

@@ -1,6 +1,6 @@
 //! Sequential reads of a hot log: record by record with checksums, and slices of the file without a look at them.
 
-use super::{mb_per_s, settle, timed};
+use super::{Watch, mb_per_s, settle, timed};
 use crate::Setup;
 use crate::peers::ours::config;
 use crate::peers::{Engine, Kind, Outcome};
@@ -123,7 +123,7 @@ fn slices(setup: &Setup, shape: Shape) -> Outcome<Bench> {
     // Once outside of the time, as the raw map was: each map takes its faults once.
     sum_of_slices(&log);
     interleave(setup.options.rounds, &[OURS, RAW], |_, name| {
-        let start = Instant::now();
+        let start = Watch::start();
         let (sum, bytes) = if *name == OURS {
             sum_of_slices(&log)
         } else {

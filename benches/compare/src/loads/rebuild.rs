@@ -1,6 +1,6 @@
 //! Indexes made anew: the files are removed, and the first read has to walk the headers of the whole segment.
 
-use super::settle;
+use super::{Watch, settle};
 use crate::Scratch;
 use crate::Setup;
 use crate::peers::Outcome;
@@ -8,7 +8,6 @@ use crate::peers::ours::config;
 use crate::report::{Bench, Better, OURS, interleave};
 use crate::work::{MEDIUM, SHAPES, SMALL, Shape, Unit};
 use log_engine::{Log, Offset, Origin, ReadLimits};
-use std::time::Instant;
 
 pub fn run(setup: &Setup) -> Outcome<Vec<Bench>> {
     let mut bench = Bench::new("index rebuild, hot", "GB/s", Better::Higher);
@@ -49,7 +48,7 @@ fn measure(scratch: &Scratch, bytes: u64) -> Outcome<f64> {
     }
     let log = Log::open(scratch.path(), config()).map_err(|e| e.to_string())?;
     let middle = Offset::new(log.end_offset().get() / 2).ok_or("an offset")?;
-    let start = Instant::now();
+    let start = Watch::start();
     let read = log.read_unverified(middle, ReadLimits { max_bytes: 1, ..ReadLimits::default() });
     let time = start.elapsed();
     let read = read.map_err(|e| e.to_string())?;

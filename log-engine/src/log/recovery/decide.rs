@@ -16,6 +16,8 @@ use crate::log::epochs::Epochs;
 use crate::log::mark::LastBatch;
 use crate::log::producers::Incoming;
 use crate::log::scan::{Behind, Expected, Found, Scanner};
+#[cfg(feature = "planted-bugs")]
+use crate::planted::Bug;
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +36,8 @@ pub(crate) struct Trust {
     pub(crate) floor: Offset,
     /// Bad bytes at the floor or above are damage too, except at the very end.
     pub(crate) unknown: bool,
+    /// Where the log is known to end, if it is.
+    pub(crate) end: Option<Offset>,
 }
 
 /// A segment as it will be served.
@@ -197,7 +201,7 @@ impl Walk<'_> {
     /// Goes over to a segment; false if it and all behind it is set aside.
     fn border(&mut self, index: usize) -> bool {
         let segment = &self.segments[index];
-        self.expected.limit = self.segments.get(index + 1).map(|next| next.base);
+        self.expected.limit = self.segments.get(index + 1).map(|next| next.base).or(self.trust.end);
         if index == self.trust.first {
             return true;
         }
@@ -264,6 +268,8 @@ impl Walk<'_> {
         let tail = ended.tail;
         let segment = &self.segments[index];
         let end = if tail == Tail::Damaged { scanner.len() } else { at };
+        #[cfg(feature = "planted-bugs")]
+        let end = if crate::planted::is(Bug::ReopenAtFileLength) { scanner.len() } else { end };
         let kept = Kept {
             base: segment.base,
             end: self.whole_position(&segment.name, end)?,
@@ -304,6 +310,10 @@ impl Walk<'_> {
 
     /// Whether bad bytes here were once known to be good.
     fn is_damage(&self, scanner: &mut Scanner, index: usize, at: u64) -> Result<bool> {
+        #[cfg(feature = "planted-bugs")]
+        if crate::planted::is(Bug::TruncateBelowTheMark) {
+            return Ok(false);
+        }
         if self.expected.offset < self.trust.floor {
             return Ok(true);
         }
@@ -335,7 +345,9 @@ impl Walk<'_> {
         }
         let next = scanner.claimed_next(at, self.expected.offset)?;
         let floor = Some(self.trust.floor).filter(|floor| *floor > self.expected.offset);
-        Ok(Some(Behind { next, end: self.expected.limit.or(floor) }))
+        // Where nothing is claimed there is no floor, and a hole may end anywhere.
+        let latest = floor.filter(|_| !self.trust.unknown);
+        Ok(Some(Behind { next, end: self.expected.limit.or(floor), latest }))
     }
 
     /// Notes a hole that begins at a bad byte; where to go on, or `None` if it reaches to the end of the file.

@@ -26,7 +26,7 @@ mod state;
 
 pub(crate) use apply::{TORN, apply, copy_aside, free_name};
 pub(crate) use decide::{Decision, Kept};
-pub(crate) use state::{incoming_of, marker_of, sound_bytes};
+pub(crate) use state::{all_aborted, incoming_of, marker_of, sound_bytes};
 
 use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
@@ -41,7 +41,7 @@ use crate::format::CorruptReason;
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, segment_file};
 use crate::io::Storage;
-use crate::segment::Segment;
+use crate::segment::{Segment, TxnSum};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -92,6 +92,10 @@ pub(crate) struct Recovered {
     /// Where the batches begin that were read for it, and the transactions that markers from there on aborted.
     pub(crate) replayed_from: Offset,
     pub(crate) aborted: Vec<TxnEntry>,
+    /// What the indexes of those aborted below must hold, by the segment's base offset.
+    pub(crate) txns: Vec<(Offset, TxnSum)>,
+    /// Base offsets of segments that were not read to their end for it: something in them is no batch.
+    pub(crate) unread: Vec<Offset>,
     pub(crate) epochs: Epochs,
     /// The epoch of the last batch, if the mark names it, or all that were looked at had the same.
     pub(crate) seen_epoch: Option<LeaderEpoch>,
@@ -132,6 +136,8 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         producers: replayed.producers,
         replayed_from: replayed.from,
         aborted: replayed.aborted,
+        txns: replayed.txns,
+        unread: replayed.unread,
         epochs,
         seen_epoch,
         mark,
@@ -166,7 +172,8 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
     let segments = &listing.segments[first..];
     let offset = segments.first().map_or(floor, |segment| segment.base);
-    let trust = Trust { first: 0, position: Position::ZERO, offset, last: None, epoch: -1, floor, unknown };
+    let position = Position::ZERO;
+    let trust = Trust { first: 0, position, offset, last: None, epoch: -1, floor, unknown, end: None };
     let mut decision =
         decide::decide(storage, &request.dir, segments, &trust, request.gaps, epochs.as_ref())?;
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
@@ -204,12 +211,13 @@ fn trust(request: &Request, listing: &Listing, mark: Option<&Mark>) -> Result<Tr
             epoch,
             floor: mark.next_offset,
             unknown: false,
+            end: None,
         });
     }
     let claimed = mark.map_or(Offset::ZERO, |mark| mark.next_offset);
     let from_start = |first: usize, floor: Offset, unknown: bool| {
         let offset = segments.get(first).map_or(floor, |segment| segment.base);
-        Trust { first, position: Position::ZERO, offset, last: None, epoch: -1, floor, unknown }
+        Trust { first, position: Position::ZERO, offset, last: None, epoch: -1, floor, unknown, end: None }
     };
     Ok(match request.recovery_point {
         Some(point) => {
@@ -325,6 +333,15 @@ pub(crate) fn find_damage(
         id: segment.file_id()?,
     };
     let (base, position) = (found.base, Position::ZERO);
-    let trust = Trust { first: 0, position, offset: base, last: None, epoch: -1, floor: end, unknown: false };
+    let trust = Trust {
+        first: 0,
+        position,
+        offset: base,
+        last: None,
+        epoch: -1,
+        floor: end,
+        unknown: false,
+        end: Some(end),
+    };
     Ok(decide::decide(&**storage, dir, &[found], &trust, gaps, Some(epochs))?.damage)
 }

@@ -11,6 +11,7 @@ use crate::log::damage::Damage;
 use crate::log::producer_file::{self, Evidence, StateFile};
 use crate::log::producers::{Closed, Incoming, Marker, Producers, REMEMBERED_BATCHES, Remembered};
 use crate::log::scan::Scanner;
+use crate::segment::TxnSum;
 use crate::types::{Offset, ProducerId, Timestamp};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -29,6 +30,10 @@ pub(crate) struct Replayed {
     pub(crate) from: Offset,
     /// The transactions that markers from there on aborted.
     pub(crate) aborted: Vec<TxnEntry>,
+    /// What the indexes of aborted transactions below must hold, by the segment's base offset.
+    pub(crate) txns: Vec<(Offset, TxnSum)>,
+    /// Base offsets of segments that could not be read to their end.
+    pub(crate) unread: Vec<Offset>,
 }
 
 /// The state of all producers at the end of the log.
@@ -39,7 +44,8 @@ pub(super) fn producers(
     start: Offset,
 ) -> Result<Replayed> {
     if let Some(state) = good_state(request, decision)? {
-        return replay(request, decision, state.offset, state.evidence, state.producers);
+        let replayed = replay(request, decision, state.offset, state.evidence, state.producers)?;
+        return Ok(Replayed { txns: state.txns, ..replayed });
     }
     // None above what was scanned: a snapshot may have reached the disk and the index of aborted transactions not.
     let usable = start..=decision.end.min(decision.settled);
@@ -78,14 +84,14 @@ pub(super) fn replay(
     evidence: Option<Evidence>,
     producers: Producers,
 ) -> Result<Replayed> {
-    let mut out = Replayed { producers, from, aborted: Vec::new() };
+    let mut out = Replayed { producers, from, aborted: Vec::new(), txns: Vec::new(), unread: Vec::new() };
     for kept in decision.kept.iter().filter(|kept| kept.next > from || kept.is_scanned()) {
         let known = evidence.filter(|evidence| evidence.segment == kept.base);
         let at = known.map_or(0, |evidence| evidence.batch.position.to_u64());
         // What was looked at need not be read again.
         let seen = kept.stamped.as_ref().zip(kept.scanned_from);
         let until = seen.map_or(kept.end, |(_, scanned_from)| scanned_from.min(kept.end));
-        each_batch(request, kept, &decision.damage, at..until.to_u64(), |batch| {
+        let whole = each_batch(request, kept, &decision.damage, at..until.to_u64(), |batch| {
             if let Some(stamped) = Stamped::of(batch).filter(|batch| batch.base >= from) {
                 out.take(&stamped, request.now);
             }
@@ -93,8 +99,17 @@ pub(super) fn replay(
         for stamped in seen.into_iter().flat_map(|(stamped, _)| stamped).filter(|batch| batch.base >= from) {
             out.take(stamped, request.now);
         }
+        if !whole {
+            out.unread.push(kept.base);
+        }
     }
     Ok(out)
+}
+
+/// The transactions that any marker of the log aborted, by its batches alone.
+pub(crate) fn all_aborted(request: &Request, kept: &[Kept], damage: &[Damage]) -> Result<Vec<TxnEntry>> {
+    let decision = Decision { kept: kept.to_vec(), damage: damage.to_vec(), ..Decision::default() };
+    Ok(replay(request, &decision, Offset::ZERO, None, Producers::default())?.aborted)
 }
 
 impl Replayed {
@@ -190,29 +205,33 @@ pub(crate) fn sound_bytes(path: &std::path::Path, end: u64, damage: &[Damage]) -
 }
 
 /// Goes through the undamaged batches of a range of a segment, which must begin where one or a stretch does, and end
-/// where one does.
+/// where one does. False if something else was met.
 fn each_batch(
     request: &Request,
     kept: &Kept,
     damage: &[Damage],
     range: Range<u64>,
     mut visit: impl FnMut(&BatchView<'_>),
-) -> Result<()> {
+) -> Result<bool> {
     if range.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
+    let mut whole = true;
     let path = path_of(request, kept.base);
     let mut scanner = Scanner::open(&*request.storage, &path)?;
     for stretch in sound_bytes(&path, range.end, damage) {
         let mut at = stretch.start.max(range.start);
         while at < stretch.end {
             // What is not a batch below the scan is damage that nobody has met yet; readers will.
-            let Some(batch) = scanner.peek(at)? else { break };
+            let Some(batch) = scanner.peek(at)? else {
+                whole = false;
+                break;
+            };
             visit(&batch);
             at += batch.len() as u64;
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
 fn path_of(request: &Request, base: Offset) -> PathBuf {
