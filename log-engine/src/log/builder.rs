@@ -258,6 +258,7 @@ fn open_segments(
     let (storage, dir, now) = (&request.storage, &*request.dir, request.now);
     let open = |kept: &Kept| {
         let segment = Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
+        segment.set_options(options);
         if let Some(from) = kept.scanned_from {
             segment.trust_from(from);
         }
