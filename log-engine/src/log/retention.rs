@@ -62,7 +62,7 @@ impl Log {
                 return Ok(none);
             }
             if count == view.segments.len() {
-                self.roll(&mut writer, self.end.get(), now)?;
+                self.cover(|| self.roll(&mut writer, self.end.get(), now))?;
             }
             (count, self.view.load().segments[count].base_offset())
         };
@@ -132,7 +132,7 @@ impl Log {
         let mut epochs = (**self.epochs.load()).clone();
         if epochs.raise_start(self.start_offset()) {
             // Without room the file says more than there is, which opening puts right.
-            if_room(epochs.store(&*self.storage, &self.dir(), false))?;
+            if_room(self.cover(|| epochs.store(&*self.storage, &self.dir(), false)))?;
             self.epochs.store(Arc::new(epochs));
         }
         Ok(())

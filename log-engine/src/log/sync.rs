@@ -16,7 +16,7 @@ use super::append::Writer;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
 use super::producers::Producers;
-use super::{Log, View};
+use super::{Log, Reserve, View};
 use crate::error::{LogError, Result, if_room};
 use crate::io::Storage;
 use crate::segment::Segment;
@@ -147,11 +147,12 @@ pub(super) struct Marking {
     /// When the last mark was written, and how much had been appended by then.
     at: Duration,
     written: u64,
+    reserve: Option<Arc<Reserve>>,
 }
 
 impl Marking {
-    pub(super) fn new(file: MarkFile, last: Mark, at: Duration) -> Self {
-        Self { file, last, synced: None, at, written: 0 }
+    pub(super) fn new(file: MarkFile, last: Mark, at: Duration, reserve: Option<Arc<Reserve>>) -> Self {
+        Self { file, last, synced: None, at, written: 0, reserve }
     }
 
     /// The mark that is on the disk.
@@ -162,10 +163,34 @@ impl Marking {
     /// Writes a mark; what was to be marked before is forgotten.
     pub(super) fn write(&mut self, storage: &dyn Storage, mark: Mark, at: Duration) -> Result<()> {
         self.synced = None;
-        self.file.write(storage, &mark)?;
+        let file = &mut self.file;
+        match &self.reserve {
+            Some(reserve) => reserve.cover(|| file.write(storage, &mark))?,
+            None => file.write(storage, &mark)?,
+        }
         self.last = mark;
         self.at = at;
         Ok(())
+    }
+
+    /// What this mark says is on the disk, and the one that is there leads to it: it is written when the next is due.
+    pub(super) fn leave_for_later(&mut self, mark: &Mark, view: &Arc<View>, active: &Arc<Segment>) {
+        self.synced = Some(Reached {
+            end: mark.next_offset,
+            view: Arc::clone(view),
+            segment: Arc::clone(active),
+            position: mark.position,
+            last: mark.last_batch,
+            written: 0,
+            truncations: mark.truncations,
+            dir_changed: false,
+            state: None,
+        });
+    }
+
+    /// What was synced is marked with the next sync: a file that it would name has been replaced.
+    pub(super) fn forget_synced(&mut self) {
+        self.synced = None;
     }
 
     pub(super) fn moved_to(&mut self, dir: &Path) {
@@ -355,7 +380,7 @@ impl Log {
         if let Some(state) = &reached.state {
             reached.segment.flush_indexes(true)?;
             // Without room the older state stays: it is as good, and the next start reads more batches.
-            if_room(state.store(&*self.storage, &self.dir()))?;
+            if_room(self.cover(|| state.store(&*self.storage, &self.dir())))?;
         }
         let mark = Mark {
             segment: reached.segment.base_offset(),
@@ -408,7 +433,7 @@ impl Log {
     /// Kafka's snapshot of a clean close, in the place of the one before; without room for it that one stays.
     fn store_last_snapshot(&self, end: Offset, producers: &Producers) -> Result<()> {
         let dir = self.dir();
-        if !if_room(producer_file::store_snapshot(&*self.storage, &dir, end, producers))? {
+        if !if_room(self.cover(|| producer_file::store_snapshot(&*self.storage, &dir, end, producers)))? {
             return Ok(());
         }
         let bases: Vec<_> = self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
