@@ -45,6 +45,13 @@ impl Log {
     ///
     /// What the system answers, or [`LogError::Closed`], [`LogError::Poisoned`]; segments that are gone stay gone.
     pub fn apply_retention(&self, now: Timestamp) -> Result<RetentionReport> {
+        let outcome = self.delete_old(now);
+        // Looking at ages opens files, of thousands of logs in one round.
+        self.settle_files();
+        outcome
+    }
+
+    fn delete_old(&self, now: Timestamp) -> Result<RetentionReport> {
         self.check_usable()?;
         let none = RetentionReport { log_start: self.start_offset(), ..RetentionReport::default() };
         if self.doomed(&self.view.load(), now)? == 0 {

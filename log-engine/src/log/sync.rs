@@ -6,7 +6,8 @@
 //! # Invariants
 //!
 //! * A sync covers every segment from the synced end on, oldest first, and the names in the directory if they changed.
-//! * The first failed sync poisons the log: it is not tried again, and nobody who waits is told that it worked.
+//! * The first failed sync poisons the log: it is not tried again, and nobody who waits is told that it worked. One that
+//!   found no descriptor was not tried.
 //! * The mark is written after the sync that it claims, when the turn has been given back: nobody waits for it but the
 //!   one who writes it, at most once a second or each 16 MiB.
 //! * Each 16 MiB the indexes and the producer state are on the disk before the mark that passes them; on a full disk
@@ -132,6 +133,8 @@ pub(super) struct Reached {
     position: Position,
     last: Option<LastBatch>,
     written: u64,
+    /// What the writer had noted as synced before, and since when not all was: for a sync that was not tried.
+    before: (u64, Option<Duration>),
     truncations: u64,
     dir_changed: bool,
     /// Producer state, if it is time to persist it.
@@ -182,6 +185,7 @@ impl Marking {
             position: mark.position,
             last: mark.last_batch,
             written: 0,
+            before: (0, None),
             truncations: mark.truncations,
             dir_changed: false,
             state: None,
@@ -300,7 +304,11 @@ impl Log {
     pub(super) fn sync_in_turn(&self, _turn: &Turn<'_>) -> Result<()> {
         let reached = self.reach();
         if let Err(error) = self.sync_reached(&reached) {
-            self.poison(&error);
+            if error.is_too_many_files() {
+                self.take_back(&reached);
+            } else {
+                self.poison(&error);
+            }
             return Err(error);
         }
         self.counters.note_sync();
@@ -310,9 +318,18 @@ impl Log {
         Ok(())
     }
 
-    /// What is appended by now. What this notes as synced is: a failure poisons the log.
+    /// Without a descriptor nothing was tried: all is as unsynced as before, and another try may succeed.
+    fn take_back(&self, reached: &Reached) {
+        let mut writer = self.writer.lock();
+        (writer.written_synced, writer.unsynced_since) = reached.before;
+        writer.dir_changed |= reached.dir_changed;
+        writer.persist |= reached.state.is_some();
+    }
+
+    /// What is appended by now. What this notes as synced is, or is taken back, or the log is poisoned.
     fn reach(&self) -> Reached {
         let mut writer = self.writer.lock();
+        let before = (writer.written_synced, writer.unsynced_since);
         writer.written_synced = writer.written;
         writer.unsynced_since = None;
         let end = self.end.get();
@@ -333,6 +350,7 @@ impl Log {
             position: writer.active.len(),
             last: writer.last,
             written: writer.written,
+            before,
             truncations: writer.truncations,
             dir_changed: std::mem::take(&mut writer.dir_changed),
             // Without a batch in the active segment there is nothing to tie the state to.
