@@ -334,7 +334,8 @@ pub(crate) fn find_damage(
         position,
         offset: base,
         last: None,
-        epoch: -1,
+        // As readers have it: else they refuse a first batch of a lower epoch, and nothing says which range that is.
+        epoch: epochs.at(base).map_or(-1, LeaderEpoch::get),
         floor: end,
         unknown: false,
         end: Some(end),
