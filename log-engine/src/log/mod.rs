@@ -26,6 +26,7 @@ mod builder;
 mod compact;
 mod cursor;
 mod damage;
+mod doubt;
 mod end;
 mod epochs;
 pub(crate) mod files;
@@ -336,6 +337,7 @@ impl Log {
             self.release_files();
         }
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
+        self.let_go_if_poisoned();
         self.wake_everybody();
         self.lock.lock().take();
         outcome
@@ -348,8 +350,16 @@ impl Log {
         // Whoever appends or syncs has the lock or the turn; afterwards nobody does.
         drop(self.writer.lock());
         drop(self.turns.take());
+        self.let_go_if_poisoned();
         self.wake_everybody();
         self.lock.lock().take();
+    }
+
+    /// What is mapped the system does not forget: whoever opens the log next could not tell what is on the disk.
+    fn let_go_if_poisoned(&self) {
+        if self.is_poisoned() {
+            self.view.load().segments.iter().for_each(|segment| segment.let_go());
+        }
     }
 
     fn wake_everybody(&self) {
@@ -379,6 +389,7 @@ impl Log {
             Some(source) => format!("{cause}: {source}"),
             None => cause.to_string(),
         };
+        doubt::note(&*self.storage, &self.dir(), cause);
         let _ = self.poison.set(text);
         self.wake_everybody();
     }

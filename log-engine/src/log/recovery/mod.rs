@@ -31,6 +31,7 @@ use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
 use super::compact::point;
 use super::damage::Damage;
+use super::doubt;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producers::Producers;
@@ -99,6 +100,8 @@ pub(crate) struct Recovered {
     pub(crate) seen_epoch: Option<LeaderEpoch>,
     pub(crate) mark: Option<Mark>,
     pub(crate) mark_file: MarkFile,
+    /// A failed sync is noted; to be settled when all is durable.
+    pub(crate) in_doubt: bool,
     pub(crate) report: RecoveryReport,
 }
 
@@ -106,10 +109,21 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let storage = &*request.storage;
     let dir = &request.dir;
-    let listing = listing::list(storage, dir)?;
+    let mut listing = listing::list(storage, dir)?;
+    let in_doubt = listing.in_doubt;
+    #[cfg(feature = "planted-bugs")]
+    let in_doubt = in_doubt && !crate::planted::is(crate::planted::Bug::TrustTheCacheAfterAFailedSync);
+    if in_doubt {
+        doubt::forget_cached(storage, dir)?;
+        listing = listing::list(storage, dir)?;
+    }
     let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
     let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
-    let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
+    let request = &Request {
+        gaps: request.gaps || compaction_point.is_some(),
+        clean: request.clean && !in_doubt,
+        ..request.clone()
+    };
     let epochs = Epochs::load(storage, dir);
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
@@ -140,6 +154,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         seen_epoch,
         mark,
         mark_file,
+        in_doubt,
         report,
     })
 }
