@@ -177,6 +177,11 @@ impl LogError {
         matches!(self, Self::Io { source, .. } if answers.contains(&source.raw_os_error()))
     }
 
+    /// Whether a file was there and its sync failed: what the system shows of it may not be on the disk.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        matches!(self, Self::Io { op: "sync", source, .. } if source.kind() != io::ErrorKind::NotFound)
+    }
+
     /// Gives a full disk its own name, whatever was tried on it.
     pub(crate) fn into_no_space(self) -> Self {
         let full = self.is_no_space();

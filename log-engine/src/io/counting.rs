@@ -276,6 +276,11 @@ impl StorageFile for CountingFile {
         self.inner.start_write_back(pos, len)
     }
 
+    fn drop_cached(&self, pos: u64, len: u64) -> io::Result<()> {
+        self.counters.add(Op::WriteBack, len);
+        self.inner.drop_cached(pos, len)
+    }
+
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()> {
         self.counters.add(Op::Reserve, len);
         self.inner.reserve(pos, len)

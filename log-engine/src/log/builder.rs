@@ -7,7 +7,7 @@ use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, all_aborted, recover};
 use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
-use super::{Log, OpenFiles, Reserve, View, epochs, files};
+use super::{Log, OpenFiles, Reserve, View, doubt, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -136,12 +136,15 @@ impl LogBuilder {
     /// As [`Log::open`].
     pub fn open(self) -> Result<Arc<Log>> {
         let dir = self.dir.clone();
-        self.open_writable().map_err(|error| error.name_read_only(&dir))
+        let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
+        let opened = self.open_writable(Arc::clone(&storage));
+        opened
+            .inspect_err(|error| doubt::note(&*storage, &dir, error))
+            .map_err(|error| error.name_read_only(&dir))
     }
 
-    fn open_writable(self) -> Result<Arc<Log>> {
+    fn open_writable(self, storage: Arc<dyn Storage>) -> Result<Arc<Log>> {
         self.config.check()?;
-        let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
         let made = files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
@@ -194,7 +197,11 @@ impl LogBuilder {
         }
         let recovered = Recovered { epochs, ..recovered };
         let recovered = Recovered { compaction_point: point, ..recovered };
+        let in_doubt = recovered.in_doubt;
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
+        if in_doubt {
+            doubt::settle(&*log.storage, &log.dir());
+        }
         let log = Arc::new(log);
         let _ = log.this.set(Arc::downgrade(&log));
         Ok(log)

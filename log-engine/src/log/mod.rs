@@ -26,6 +26,7 @@ mod builder;
 mod compact;
 mod cursor;
 mod damage;
+mod doubt;
 mod end;
 mod epochs;
 pub(crate) mod files;
@@ -341,6 +342,7 @@ impl Log {
         }
         self.wait_for_mark();
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
+        self.let_go_if_poisoned();
         self.wake_everybody();
         self.lock.lock().take();
         outcome
@@ -354,8 +356,16 @@ impl Log {
         drop(self.writer.lock());
         drop(self.turns.take());
         self.wait_for_mark();
+        self.let_go_if_poisoned();
         self.wake_everybody();
         self.lock.lock().take();
+    }
+
+    /// What is mapped the system does not forget: whoever opens the log next could not tell what is on the disk.
+    fn let_go_if_poisoned(&self) {
+        if self.is_poisoned() {
+            self.view.load().segments.iter().for_each(|segment| segment.let_go());
+        }
     }
 
     fn wake_everybody(&self) {
@@ -385,6 +395,7 @@ impl Log {
             Some(source) => format!("{cause}: {source}"),
             None => cause.to_string(),
         };
+        doubt::note(&*self.storage, &self.dir(), cause);
         let _ = self.poison.set(text);
         self.wake_everybody();
     }

@@ -113,10 +113,15 @@ pub(crate) fn decide(
     gaps: bool,
     epochs: Option<&Epochs>,
 ) -> Result<Decision> {
+    // The lower of the two: neither the file nor these bytes of a header have a checksum. In a log that is open the
+    // epochs were held against the batches.
+    let epoch = match epochs.filter(|_| trust.end.is_none()) {
+        Some(known) => trust.epoch.min(epoch_before(known, trust.offset)),
+        None => trust.epoch,
+    };
     let expected = Expected {
         offset: trust.offset,
-        // The lower of the two: neither the file nor these bytes of a header have a checksum.
-        epoch: epochs.map_or(trust.epoch, |known| trust.epoch.min(epoch_before(known, trust.offset))),
+        epoch,
         limit: None,
         gaps,
         epochs: epochs.filter(|known| !known.is_empty()),

@@ -34,6 +34,7 @@ use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
 use super::compact::point;
 use super::damage::Damage;
+use super::doubt;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producers::Producers;
@@ -108,6 +109,8 @@ pub(crate) struct Recovered {
     /// leads the next start to the same log.
     pub(crate) mark_holds: bool,
     pub(crate) mark_file: MarkFile,
+    /// A failed sync is noted; to be settled when all is durable.
+    pub(crate) in_doubt: bool,
     pub(crate) report: RecoveryReport,
 }
 
@@ -115,10 +118,21 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let storage = &*request.storage;
     let dir = &request.dir;
-    let listing = listing::list(storage, dir)?;
+    let mut listing = listing::list(storage, dir)?;
+    let in_doubt = listing.in_doubt;
+    #[cfg(feature = "planted-bugs")]
+    let in_doubt = in_doubt && !crate::planted::is(crate::planted::Bug::TrustTheCacheAfterAFailedSync);
+    if in_doubt {
+        doubt::forget_cached(storage, dir)?;
+        listing = listing::list(storage, dir)?;
+    }
     let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
     let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
-    let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
+    let request = &Request {
+        gaps: request.gaps || compaction_point.is_some(),
+        clean: request.clean && !in_doubt,
+        ..request.clone()
+    };
     let epochs = Epochs::load(storage, dir);
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
@@ -153,6 +167,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         mark,
         mark_holds,
         mark_file,
+        in_doubt,
         report,
     })
 }
@@ -357,7 +372,8 @@ pub(crate) fn find_damage(
         position,
         offset: base,
         last: None,
-        epoch: -1,
+        // As readers have it: else they refuse a first batch of a lower epoch, and nothing says which range that is.
+        epoch: epochs.at(base).map_or(-1, LeaderEpoch::get),
         floor: end,
         unknown: false,
         end: Some(end),
