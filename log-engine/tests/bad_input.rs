@@ -384,23 +384,105 @@ fn a_segment_that_is_missing_is_a_named_hole() {
     assert!(RealStorage::new().exists(&temp.path().join(format!("{:020}.log", bases[2].get()))).unwrap());
 }
 
-#[test]
-fn a_mark_of_a_newer_version_is_no_mark_and_what_it_said_is_not_believed() {
+/// The files of the log, without the lock's.
+fn files_of(storage: &MemStorage) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> =
+        storage.list(Path::new("/log")).unwrap().into_iter().map(|entry| entry.name).collect();
+    files.retain(|name| name != ".lock");
+    files.sort();
+    let read = |name: &String| {
+        let file = storage.open(&Path::new("/log").join(name), OpenMode::Read).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    };
+    files.into_iter().map(|name| (name.clone(), read(&name))).collect()
+}
+
+/// A log with all the files of ours that have a version, closed.
+fn versioned() -> Arc<MemStorage> {
     let storage = Arc::new(MemStorage::new());
-    let open = || Log::builder("/log").storage(Arc::clone(&storage) as Arc<dyn Storage>).open().unwrap();
-    let log = open();
+    let log = versioned_log(&storage).unwrap();
     for n in 0..5_u8 {
         log.append(&[NewRecord::value(&[n])]).unwrap();
     }
     log.close().unwrap();
-    drop(log);
-    let mark = storage.open(Path::new("/log/synced-mark"), OpenMode::ReadWrite).unwrap();
+    storage
+}
+
+fn versioned_log(storage: &Arc<MemStorage>) -> Result<Arc<Log>, LogError> {
+    let storage = Arc::clone(storage) as Arc<dyn Storage>;
+    Log::builder("/log").storage(storage).compaction_point(Some(Offset::ZERO)).open()
+}
+
+fn rewrite(storage: &MemStorage, name: &str, at: u64, bytes: &[u8]) {
+    let file = storage.open(&Path::new("/log").join(name), OpenMode::ReadWrite).unwrap();
+    file.write_all_at(&[bytes], at).unwrap();
+}
+
+#[test]
+fn a_version_without_its_checksum_is_damage_and_what_it_said_is_not_believed() {
+    let storage = versioned();
     for slot in [0, 512] {
-        let _ = mark.write_all_at(&[&2_u32.to_be_bytes()], slot + 8);
+        rewrite(&storage, "synced-mark", slot + 8, &3_u32.to_be_bytes());
     }
-    let log = open();
+    rewrite(&storage, "producer-state", 8, &4_u32.to_be_bytes());
+    rewrite(&storage, "compaction-point", 0, b"1");
+    let log = versioned_log(&storage).unwrap();
     assert_eq!((log.end_offset(), log.damage()), (offset(5), vec![]));
     assert!(log.recovery_report().scanned_bytes > 0, "everything was looked at");
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_nothing_is_written() {
+    let sealed = |bytes: &[u8]| crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
+    for (name, slot, found, known) in [
+        ("synced-mark", 0, 3_u32, 2),
+        ("synced-mark", 512, 3, 2),
+        ("producer-state", 0, 4, 3),
+        ("compaction-point", 0, 1, 0),
+    ] {
+        let storage = versioned();
+        let (_, mut bytes) = files_of(&storage).into_iter().find(|(file, _)| file == name).unwrap();
+        if name == "compaction-point" {
+            bytes = b"1\n0\nand more\n".to_vec();
+            let crc = crc32c::crc32c(&bytes);
+            bytes.extend_from_slice(format!("{crc:08x}\n").as_bytes());
+            storage.remove_file(&Path::new("/log").join(name)).unwrap();
+            storage.open(&Path::new("/log").join(name), OpenMode::CreateNew).unwrap();
+        } else {
+            let end = if name == "synced-mark" { slot + 96 } else { bytes.len() };
+            bytes.resize(bytes.len().max(end), 0);
+            bytes[slot..slot + 8].copy_from_slice(if slot == 0 && name == "producer-state" {
+                b"CORRPROD"
+            } else {
+                b"CORRMARK"
+            });
+            bytes[slot + 8..slot + 12].copy_from_slice(&found.to_be_bytes());
+            let crc = sealed(&bytes[slot..end]);
+            bytes[slot + 12..slot + 16].copy_from_slice(&crc.to_be_bytes());
+        }
+        rewrite(&storage, name, 0, &bytes);
+        // What would otherwise be made anew.
+        storage.remove_file(Path::new("/log/00000000000000000000.index")).unwrap();
+        let before = files_of(&storage);
+        let error = versioned_log(&storage).unwrap_err();
+        let LogError::Directory { path, problem } = &error else { panic!("{name}: {error}") };
+        assert_eq!(path, &Path::new("/log").join(name));
+        let expected = format!("has version {found}, this program knows them up to {known}: ");
+        assert!(problem.starts_with(&expected), "{problem}");
+        let shared = Arc::clone(&storage) as Arc<dyn Storage>;
+        let options = log_engine::inspect::CheckOptions::default();
+        let check = log_engine::inspect::check_log(&shared, Path::new("/log"), &options).unwrap();
+        assert!(check.findings.iter().any(|finding| finding.problem.starts_with(&expected)), "{check:?}");
+        let refused = log_engine::repair::repair(&shared, Path::new("/log"), &options).unwrap_err();
+        assert_eq!(refused.to_string(), error.to_string());
+        if name == "synced-mark" {
+            let reader = LogReader::open_in(shared, "/log", &LogConfig::default()).unwrap_err();
+            assert_eq!(reader.to_string(), error.to_string());
+        }
+        assert!(files_of(&storage) == before, "{name}: something was written");
+    }
 }
 
 #[test]

@@ -21,6 +21,29 @@ pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Ve
     Ok(Some(bytes))
 }
 
+/// A file of ours that a later program wrote: its checksum fits, and covers the version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Newer {
+    pub(crate) found: u32,
+    pub(crate) known: u32,
+}
+
+impl Newer {
+    pub(crate) fn refuse(self, path: &Path) -> LogError {
+        let Self { found, known } = self;
+        let problem = format!(
+            "has version {found}, this program knows them up to {known}: a newer one wrote it; nothing was changed"
+        );
+        LogError::Directory { path: path.to_owned(), problem }
+    }
+}
+
+/// The checksum that a binary file of ours holds at 12: of all its other bytes, those in front of it too. `bytes` must be
+/// at least 16.
+pub(crate) fn sealed_crc(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
+}
+
 /// Writes a file beside the old one and renames it in; `durable` syncs the file before and the directory after.
 pub(crate) fn replace(storage: &dyn Storage, path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     let temporary = with_suffix(path, ".tmp");

@@ -178,6 +178,10 @@ pub fn check_log(storage: &Arc<dyn Storage>, dir: &Path, options: &CheckOptions<
             let problem = format!("{reason}; the log cannot be opened, and the rest was not looked at");
             check.out.findings.push(Finding::new(Kind::Damage, &path, at..at, problem));
         }
+        Err(LogError::Directory { path, problem }) => {
+            let problem = format!("{problem}; the log cannot be opened, and the rest was not looked at");
+            check.out.findings.push(Finding::new(Kind::Damage, &path, 0..0, problem));
+        }
         other => other?,
     }
     Ok(check.out)

@@ -38,7 +38,7 @@ pub struct MarkSlot {
 pub fn mark(bytes: &[u8]) -> [Option<MarkSlot>; 2] {
     [0, mark::SECOND_SLOT_AT].map(|at| {
         let slot = bytes.get(at..)?.first_chunk()?;
-        let (generation, mark) = mark::decode(slot)?;
+        let (generation, mark) = mark::decode(slot).ok()??;
         Some(MarkSlot {
             generation,
             truncations: mark.truncations,
@@ -84,7 +84,7 @@ pub struct KnownProducer {
 /// A `producer-state` file; `None` if it is not as we write it.
 #[must_use]
 pub fn producer_state(bytes: &[u8]) -> Option<ProducerState> {
-    let state = producer_file::decode(bytes)?;
+    let state = producer_file::decode(bytes).ok()??;
     let producers = state.producers.sorted().into_iter().map(|(id, known)| KnownProducer {
         id,
         epoch: known.epoch,
