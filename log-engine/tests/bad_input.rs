@@ -8,7 +8,7 @@ use log_engine::format::batch::{
 };
 use log_engine::format::build::BatchBuilder;
 use log_engine::format::validate::Rejected;
-use log_engine::io::{MemStorage, OpenMode, RealStorage, Storage};
+use log_engine::io::{Fault as IoFault, FaultStorage, MemStorage, Op, OpenMode, RealStorage, Storage};
 use log_engine::log::WaitSlot;
 use log_engine::{
     Codec, CorruptReason, Damage, Fault, Log, LogConfig, LogError, LogName, LogReader, LogStore, NewRecord,
@@ -250,7 +250,10 @@ fn a_clock_that_jumps_moves_no_offset_and_confuses_no_lookup() {
     let mut builder = BatchBuilder::new();
     builder.push(&NewRecord::value(b"from the future").at(time(i64::MAX)));
     let refused = rejected(strict.append_batch(&builder.finish().unwrap(), Origin::Client));
-    assert_eq!(refused, Rejected::Timestamp(vec![0]));
+    assert!(
+        matches!(&refused, Rejected::Timestamp { records, allowed: Some(_) } if records == &[0]),
+        "{refused}"
+    );
 }
 
 #[test]
@@ -278,6 +281,11 @@ fn a_closed_log_takes_nothing_and_is_read() {
     closed(log.delete_records_before(offset(5)).unwrap_err());
     closed(log.apply_retention(time(0)).unwrap_err());
     closed(log.snapshot("/copy").unwrap_err());
+    closed(log.compact(time(0)).unwrap_err());
+    closed(log.append_as(stamp(), &[NewRecord::value(b"x")]).unwrap_err());
+    let (before, other) = (log.config(), LogConfig { segment_bytes: 777, ..LogConfig::default() });
+    closed(log.set_config(other).unwrap_err());
+    assert_eq!(log.config(), before, "the settings are what they were");
     assert_eq!(log.sync().unwrap(), offset(10), "nothing is left to sync");
     assert_eq!(log.records(offset(4)).count(), 6);
 }
@@ -483,6 +491,113 @@ fn a_file_of_a_newer_version_is_refused_and_nothing_is_written() {
         }
         assert!(files_of(&storage) == before, "{name}: something was written");
     }
+}
+
+fn stamp() -> ProducerStamp {
+    let (id, epoch) = (ProducerId::new(7).unwrap(), ProducerEpoch::ZERO);
+    ProducerStamp { id, epoch, base_sequence: Some(Sequence::ZERO) }
+}
+
+/// A log of ten records, ten milliseconds apart, of which the fifth batch was overwritten at `at` while it was closed; and
+/// how long a batch is.
+fn damaged_at(at: u64, byte: u8) -> (Arc<Log>, u64) {
+    let storage = Arc::new(MemStorage::new());
+    let config = LogConfig { timestamp_after_max_ms: None, ..LogConfig::default() };
+    let open = || {
+        let storage = Arc::clone(&storage) as Arc<dyn Storage>;
+        Log::builder("/log").config(config.clone()).storage(storage).open().unwrap()
+    };
+    let log = open();
+    for n in 0..10_u8 {
+        log.append(&[NewRecord::value(&[n; 32]).at(time(10 * i64::from(n)))]).unwrap();
+    }
+    let len = log.get(offset(0)).unwrap().unwrap().bytes().len() as u64;
+    log.close().unwrap();
+    drop(log);
+    rewrite(&storage, "00000000000000000000.log", 4 * len + at, &[byte]);
+    (open(), len)
+}
+
+#[test]
+fn a_magic_that_is_none_yet_is_damage_of_its_batch_alone() {
+    for magic in [3_u8, 9, 127, 255] {
+        let (log, len) = damaged_at(MAGIC_AT as u64, magic);
+        let error = log.get(offset(4)).unwrap_err();
+        assert_eq!(error.fault(), Fault::Corrupt);
+        let [Damage { bytes, offsets, reason, .. }] = &log.damage()[..] else { panic!("{:?}", log.damage()) };
+        assert_eq!((bytes.clone(), offsets.clone()), (4 * len..5 * len, offset(4)..offset(5)));
+        assert_eq!(reason.to_string(), format!("magic {}, expected 2", i8::from_be_bytes([magic])));
+        assert_eq!(log.records(offset(0)).filter(Result::is_ok).count(), 4);
+        assert_eq!(log.records(offset(5)).filter(Result::is_ok).count(), 5);
+    }
+}
+
+#[test]
+fn a_time_is_looked_up_around_damage_and_never_answered_with_a_wrong_record() {
+    let (log, _) = damaged_at(70, 0xff);
+    assert!(log.get(offset(4)).is_err());
+    for at in 0..=95_i64 {
+        let truth = (at + 9) / 10;
+        match log.offset_for_time(time(at)) {
+            Ok(Some((found, found_at))) => {
+                assert_eq!(found_at, time(10 * found.get()), "time {at}");
+                assert!(found.get() == truth || truth == 4 && found.get() == 5, "time {at}: {found}");
+            }
+            Ok(None) => assert!(at > 90, "time {at}"),
+            Err(error) => {
+                assert!(matches!(error, LogError::Corrupt { .. }), "time {at}: {error}");
+                assert!(truth >= 4, "time {at} lies in front of the damage: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_call_on_a_poisoned_log_says_what_failed_first_and_reads_go_on() {
+    let name = "/log";
+    let storage = Arc::new(MemStorage::new());
+    Log::builder(name).storage(Arc::clone(&storage) as Arc<dyn Storage>).open().unwrap().close().unwrap();
+    let fault = IoFault::at(0, std::io::ErrorKind::Other).among(&[Op::SyncData]);
+    let disk = FaultStorage::new(Arc::clone(&storage) as Arc<dyn Storage>, fault);
+    let log = Log::builder(name).storage(Arc::new(disk)).open().unwrap();
+    log.append(&[NewRecord::value(b"accepted")]).unwrap();
+    let first = log.sync().unwrap_err();
+    assert!(log.is_poisoned(), "{first}");
+    let record = [NewRecord::value(b"x")];
+    let (id, epoch) = (stamp().id, stamp().epoch);
+    let refusals = [
+        ("append", log.append(&record).map(drop)),
+        ("append_synced", log.append_synced(&record).map(drop)),
+        ("append_batch", log.append_batch(&batch(), Origin::Client).map(drop)),
+        ("append_as", log.append_as(stamp(), &record).map(drop)),
+        ("commit_transaction", log.commit_transaction(id, epoch).map(drop)),
+        ("abort_transaction", log.abort_transaction(id, epoch).map(drop)),
+        ("sync", log.sync().map(drop)),
+        ("truncate", log.truncate(offset(0)).map(drop)),
+        ("delete_records_before", log.delete_records_before(offset(1)).map(drop)),
+        ("compact", log.compact(time(0)).map(drop)),
+    ];
+    for (call, refused) in refusals {
+        let error = refused.expect_err(call);
+        let LogError::Poisoned { path, cause } = &error else { panic!("{call}: {error}") };
+        assert_eq!((path.as_path(), error.fault()), (Path::new(name), Fault::Io), "{call}");
+        assert!(cause.starts_with("cannot sync"), "{call}: {cause}");
+    }
+    assert!(!log.sync_if_due().unwrap(), "nothing is tried again");
+    assert_eq!((log.end_offset(), log.records(offset(0)).filter(Result::is_ok).count()), (offset(1), 1));
+    assert_eq!(log.offset_for_time(time(0)).unwrap().map(|(at, _)| at), Some(offset(0)));
+    log.set_config(LogConfig::default()).unwrap();
+    let _ = log.close();
+    drop(log);
+    let again = Log::builder(name).storage(storage as Arc<dyn Storage>).open().unwrap();
+    assert_eq!((again.damage(), again.is_poisoned()), (vec![], false));
+    again.append(&record).unwrap();
+}
+
+#[test]
+fn a_store_without_a_directory_is_refused() {
+    let error = LogStore::builder::<&str>([]).open().unwrap_err();
+    assert_eq!(error.to_string(), "log.dirs = : expected a directory");
 }
 
 #[test]
