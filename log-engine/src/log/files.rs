@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
 const SMALL_MAX: u64 = 64 * 1024 * 1024;
 
-/// The content of a small file; `None` if there is no file of this name, or one too large to be ours.
-pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
+/// The content of a small file of a log; `None` if there is no file of this name, or one of more than 64 MiB, which is none
+/// of a log's.
+///
+/// # Errors
+///
+/// [`LogError::Io`].
+pub fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
     if !storage.exists(path).map_err(LogError::io("look for", path))? {
         return Ok(None);
     }
