@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
 const SMALL_MAX: u64 = 64 * 1024 * 1024;
 
-/// The content of a small file; `None` if there is no file of this name, or one too large to be ours.
-pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
+/// The content of a small file of a log; `None` if there is no file of this name, or one of more than 64 MiB, which is none
+/// of a log's.
+///
+/// # Errors
+///
+/// [`LogError::Io`].
+pub fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
     if !storage.exists(path).map_err(LogError::io("look for", path))? {
         return Ok(None);
     }
@@ -19,6 +24,29 @@ pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Ve
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
     Ok(Some(bytes))
+}
+
+/// A file of ours that a later program wrote: its checksum fits, and covers the version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Newer {
+    pub(crate) found: u32,
+    pub(crate) known: u32,
+}
+
+impl Newer {
+    pub(crate) fn refuse(self, path: &Path) -> LogError {
+        let Self { found, known } = self;
+        let problem = format!(
+            "has version {found}, this program knows them up to {known}: a newer one wrote it; nothing was changed"
+        );
+        LogError::Directory { path: path.to_owned(), problem }
+    }
+}
+
+/// The checksum that a binary file of ours holds at 12: of all its other bytes, those in front of it too. `bytes` must be
+/// at least 16.
+pub(crate) fn sealed_crc(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
 }
 
 /// Writes a file beside the old one and renames it in; `durable` syncs the file before and the directory after.

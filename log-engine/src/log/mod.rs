@@ -258,8 +258,11 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`LogError::Config`]: the old ones stay.
+    /// [`LogError::Config`]: the old ones stay. [`LogError::Closed`].
     pub fn set_config(&self, config: LogConfig) -> Result<()> {
+        if self.is_closed() {
+            return Err(LogError::Closed);
+        }
         config.check()?;
         let options = SegmentOptions::from(&config);
         self.config.store(Arc::new(config));

@@ -3,7 +3,9 @@
 use super::LogName;
 use crate::error::{LogError, Result};
 use crate::format::checkpoint::{OffsetLine, Properties, read_offsets, write_offsets};
-use crate::format::names::{DirState, PartitionDir};
+use crate::format::names::{
+    CLEAN, COMPACTED, DirState, HIGH_WATERMARKS, LOG_STARTS, META, PartitionDir, RECOVERY_POINTS,
+};
 use crate::io::{DirEntry, DirLock, EntryKind, OpenMode, Storage};
 use crate::log::Reserve;
 use crate::log::files::{make_dir, moved_away, read_small, replace, sync_name};
@@ -12,19 +14,6 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// Says that the last user of the directory left it in order. Only that it is there counts.
-const CLEAN: &str = ".kafka_cleanshutdown";
-/// Per log: everything below is synced.
-const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
-/// Per log: what readers may see; with one replica the end.
-const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
-/// Per log whose start lies above its first segment's base: the start.
-const LOG_STARTS: &str = "log-start-offset-checkpoint";
-/// Per log that was compacted: everything below is.
-const COMPACTED: &str = "cleaner-offset-checkpoint";
-/// Who owns the directory; the store does not look into it.
-const META: &str = "meta.properties";
 
 /// A directory that is locked.
 #[derive(Debug)]

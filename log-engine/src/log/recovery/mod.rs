@@ -37,6 +37,7 @@ use super::damage::Damage;
 use super::doubt;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
+use super::producer_file::StateFile;
 use super::producers::Producers;
 use super::scan::Scanner;
 use crate::error::Result;
@@ -127,7 +128,9 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         listing = listing::list(storage, dir)?;
     }
     let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
+    // All that a newer program may have written is looked at before anything is changed.
     let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
+    let state = StateFile::load(storage, dir)?;
     let request = &Request {
         gaps: request.gaps || compaction_point.is_some(),
         clean: request.clean && !in_doubt,
@@ -146,7 +149,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         && mark.is_some_and(|mark| believes(&trust, &listing, &mark) && mark.log_start == start);
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
-    let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
+    let replayed = state::producers(request, state, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
     let last = decision.kept.last().and_then(|kept| kept.last);
     Ok(Recovered {
@@ -202,6 +205,9 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let storage = &*request.storage;
     let request = &Request { gaps: request.gaps || listing.compacted, ..request.clone() };
     let (_, mark) = MarkFile::read(storage, &request.dir)?;
+    // They are not needed here: opening would refuse those that a newer program wrote.
+    point::load(storage, &request.dir)?;
+    StateFile::load(storage, &request.dir)?;
     let epochs = Epochs::load(storage, &request.dir);
     let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
     let segments = &listing.segments[first..];
@@ -339,7 +345,8 @@ pub(crate) fn replay_all(
     let kept = segments.iter().enumerate().map(kept).collect();
     let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
-    Ok(state::producers(request, &snapshots, &decision, start)?.producers)
+    let state = StateFile::load(&*request.storage, &request.dir)?;
+    Ok(state::producers(request, state, &snapshots, &decision, start)?.producers)
 }
 
 /// The transactions that were aborted, as far as the batches of a log tell that was looked through.
