@@ -6,9 +6,11 @@
 //!
 //! # Invariants
 //!
-//! * The log start is durable before a file goes: a missing first segment is told from a deleted one.
+//! * The log start is durable before a file goes: a missing first segment is told from a deleted one. What is missing is
+//!   forgotten when the log start has passed it.
 //! * The segment that the synced mark names stays.
 
+use super::damage::Damage;
 use super::sync::Turn;
 use super::{Log, View};
 use crate::config::{LogConfig, millis};
@@ -197,10 +199,21 @@ impl Log {
         self.start.fetch_max(offset.get(), Ordering::AcqRel);
         self.mark_start(&turn, Offset::ZERO)?;
         let writer = self.writer.lock();
+        self.forget_missing();
         self.raise_epochs()?;
         drop(writer);
         self.end.wake_all();
         Ok(self.start_offset())
+    }
+
+    /// Files that are missing below the log start are not missed any more. Under the writer lock.
+    fn forget_missing(&self) {
+        let (view, start) = (self.view.load_full(), self.start_offset());
+        let missed = |damage: &&Damage| !damage.bytes.is_empty() || damage.offsets.end > start;
+        let damage: Vec<_> = view.damage.iter().filter(missed).cloned().collect();
+        if damage.len() < view.damage.len() {
+            self.view.store(Arc::new(View { segments: view.segments.clone(), damage }));
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! segment that is cut; the mark is lowered, durably, and names the copy too; indexes and state of offsets beyond the cut
 //! are removed, durably; later segments go, newest first; the copy takes its place. Readers of the old file keep it.
 
+use super::damage::Damage;
 use super::mark::{LastBatch, Mark};
 use super::producer_file::{StateFile, keep_snapshots};
 use super::recovery::{self, Request};
@@ -54,12 +55,13 @@ impl Log {
         let mut marking = self.marking.lock();
         writer.truncations += 1;
         let outcome = self.cut(&mut writer, &mut marking, &view, &cut);
+        if let Err(error) = &outcome {
+            // Before anybody can append to, or sync, a log that is half cut: he would be told that it worked.
+            self.poison(error);
+        }
         drop(marking);
         drop(writer);
         drop(turn);
-        if let Err(error) = &outcome {
-            self.poison(error);
-        }
         self.end.wake_all();
         self.synced.wake_above(self.end.get());
         outcome
@@ -68,7 +70,9 @@ impl Log {
     fn find_cut(&self, view: &View, to: Offset) -> Result<Cut> {
         let index = view.segment_of(to);
         let segment = &view.segments[index];
-        if let Some(damage) = view.damage.iter().find(|damage| damage.file == segment.path()) {
+        // Nothing is left of what lies in front of the first segment: there is nothing to cut it from.
+        let lost = |damage: &&Damage| damage.is_in(segment) || damage.offsets.contains(&to);
+        if let Some(damage) = view.damage.iter().find(lost) {
             return Err(damage.to_error());
         }
         let (position, offset) = match segment.locate(to)? {

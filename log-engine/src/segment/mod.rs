@@ -20,6 +20,7 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * A file that was closed is not taken for another that has got its name since: opening it again fails then.
 //! * A file with a second name (`cp -al`, a snapshot) is somebody else's too, and is never written: that is looked at whenever
 //!   a file is opened to be written. Appends fail then, and the log goes on in a new segment ([`Segment::is_shared`]).
 //! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
@@ -88,6 +89,8 @@ pub struct Segment {
     used: AtomicBool,
     /// How often its indexes were made anew from the batches.
     rebuilds: AtomicU32,
+    /// Bytes of log for each entry of indexes that are made anew while nobody writes.
+    index_interval: AtomicU32,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
     /// The file of aborted transactions has entries that were not synced.
@@ -263,6 +266,7 @@ impl Segment {
             counted: OnceLock::new(),
             used: AtomicBool::new(false),
             rebuilds: AtomicU32::new(0),
+            index_interval: AtomicU32::new(lookup::INTERVAL),
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),
@@ -330,6 +334,11 @@ impl Segment {
         if open.file.is_some() && open.slot.is_none() {
             open.slot = Some(Slot::new(count));
         }
+    }
+
+    /// Tells which file it is, if that is not known: no other is taken for it.
+    pub(crate) fn is_of(&self, id: FileId) {
+        let _ = self.id.set(id);
     }
 
     /// Which file it is. A file that is not open is not kept open for this.

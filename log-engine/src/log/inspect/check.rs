@@ -225,6 +225,9 @@ impl Check<'_> {
         if single {
             let within = |damage: &Damage| !damage.bytes.is_empty();
             looked.decision.damage.retain(within);
+            // Of the others nobody has asked.
+            let base = looked.decision.kept.first().map_or(looked.start, |kept| kept.base);
+            looked.start = looked.start.max(base);
         }
         Ok(looked)
     }

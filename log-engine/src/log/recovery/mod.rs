@@ -7,6 +7,7 @@
 //!    set aside in `*.torn` files, which nobody here deletes, and cut off. An all-zero rest is a clean end.
 //! 3. A bad byte below is damage: nothing is cut, the range is a hole, what is around it is served. Appends go to a new
 //!    segment if the hole is in the last one.
+//!    So is a missing first segment: the log start in the mark is raised before a file goes.
 //! 4. Without a trusted mark the recovery point serves; without it all is unknown, and only the very end of the last
 //!    segment may be cut. With the clean mark of a store only the last segment is looked at.
 //! 5. Everything derived (indexes, producer state, epochs) is rebuilt if it is not good; it never keeps a log closed.
@@ -38,6 +39,7 @@ use super::scan::Scanner;
 use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::format::index_entry::TxnEntry;
+use crate::format::names::{FileKind, segment_file};
 use crate::io::Storage;
 use crate::segment::{Segment, TxnSum};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
@@ -250,17 +252,19 @@ fn settle_start(
     mark: Option<&Mark>,
     decision: &mut Decision,
 ) -> Offset {
-    let first = decision.kept.first().map(|kept| kept.base);
+    let first = listing.segments.first();
     let marked = mark.map(|mark| mark.log_start);
     // A mark of this very directory is never older than a checkpoint: its start is durable before it is answered, and a
     // cut may have lowered it.
     let ours = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let noted = request.start_offset.filter(|_| !mark.is_some_and(ours));
-    let start = [first, marked, noted].into_iter().flatten().max().unwrap_or_default();
-    if let (Some(first), Some(marked)) = (first, marked.filter(|marked| Some(*marked) < first)) {
+    let begins = marked.or(first.map(|first| first.base));
+    let start = [begins, noted].into_iter().flatten().max().unwrap_or_default();
+    if let Some(first) = first.filter(|first| start < first.base) {
+        // Retention makes the start durable before it takes a file away.
         let reason = CorruptReason::Structure("the first segment is missing".to_owned());
-        let file = request.dir.join(&listing.segments[0].name);
-        decision.damage.insert(0, Damage { file, bytes: 0..0, offsets: marked..first, reason });
+        let file = request.dir.join(segment_file(first.base, FileKind::Log));
+        decision.damage.insert(0, Damage { file, bytes: 0..0, offsets: start..first.base, reason });
     }
     if start > decision.end {
         // A start beyond the end means that the records up to it were deleted, and that the end was lost since: the

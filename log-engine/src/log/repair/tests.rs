@@ -260,7 +260,9 @@ fn what_is_torn_is_set_aside_as_opening_does() {
     drop(log);
     let name = segments(&machine).pop().unwrap();
     let bytes = machine.bytes(&name);
-    machine.write(&name, &bytes[..bytes.len() - 3]);
+    // Not the zeros of the window behind it.
+    let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    machine.write(&name, &bytes[..end - 3]);
     let steps = machine.repair().unwrap();
     assert!(matches!(&steps[..], [Step::SetAside { .. }, Step::Cut { .. }]), "{steps:?}");
     assert!(machine.names().iter().any(|name| name.ends_with(".torn")));
@@ -281,6 +283,27 @@ fn messages_of_older_formats_are_refused() {
         refused.to_string(),
         format!("{DIR}: corrupt at position 0: messages of magic 0 and 1 cannot be repaired")
     );
+}
+
+#[test]
+fn a_missing_first_segment_is_filled_from_the_log_start_on() {
+    for start in [0, 1] {
+        let machine = Machine::filled();
+        let log = machine.open().unwrap();
+        log.delete_records_before(offset(start)).unwrap();
+        log.close().unwrap();
+        drop(log);
+        machine.remove(&segments(&machine)[0]);
+        let damage: Vec<_> =
+            machine.check().findings.into_iter().filter(|f| f.kind == Kind::Damage).collect();
+        assert!(
+            matches!(&damage[..], [one] if one.problem.contains("first segment is missing")),
+            "{damage:?}"
+        );
+        machine.repaired(&format!("the first segment, start {start}"));
+        assert_eq!(segments(&machine)[0], SegmentFile::live(offset(start), FileKind::Log).name());
+        assert_eq!(machine.open().unwrap().start_offset(), offset(start));
+    }
 }
 
 /// Two holes and a missing segment, all on the disk.
