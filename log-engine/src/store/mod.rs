@@ -450,7 +450,8 @@ impl LogStore {
     ///
     /// # Errors
     ///
-    /// The first thing that went wrong; everything else was done, and the next start recovers the directory concerned.
+    /// The first thing that went wrong, a poisoned log among them; everything else was done, and the next start recovers the
+    /// directory concerned.
     /// [`LogError::NoSpace`] only if that is all: everything is on the disk, but there was no room to say so.
     pub fn close(&self) -> Result<()> {
         // Not while a log is being made.

@@ -563,6 +563,34 @@ fn a_log_that_did_not_close_well_keeps_the_directory_from_being_marked_clean() {
     }
 }
 
+#[test]
+fn a_store_with_a_poisoned_log_closes_the_others_and_says_so() {
+    let mut poisoned = 0;
+    for call in 0..20 {
+        let machine = Machine::new();
+        let fault = Fault::at(call, io::ErrorKind::Other).among(&[Op::SyncData]);
+        let disk = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
+        let Ok(store) = machine.builder().storage(Arc::new(disk)).open() else { continue };
+        let names = [name("bad-0"), name("good-0")];
+        let Ok(logs) = store.create_many(&names, &LogConfig::default()) else { continue };
+        logs.iter().for_each(|log| append(log, 2));
+        if logs[0].sync().is_ok() {
+            continue;
+        }
+        poisoned += 1;
+        assert!(logs[0].is_poisoned());
+        let closed = store.close();
+        assert!(matches!(closed, Err(LogError::Poisoned { .. })), "{closed:?}");
+        assert!(!machine.exists("/a/.kafka_cleanshutdown"));
+        assert_eq!(logs[1].synced_end(), offset(2));
+        drop((logs, store));
+        let store = machine.open();
+        assert!(!store.report().clean);
+        assert!(names.iter().all(|name| count_records(&store.get(name).unwrap()) == 2));
+    }
+    assert!(poisoned > 0);
+}
+
 /// What is derived needs room that a full disk does not have; the data need none.
 #[test]
 fn a_store_closes_on_a_full_disk_and_is_whole_at_the_next_start() {
