@@ -11,7 +11,7 @@ use super::{Log, View, producer_file};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
-use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
+use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, ProducerStamp, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
 use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
@@ -150,7 +150,9 @@ impl<'a> Prepared<'a> {
 }
 
 impl Log {
-    /// Appends records as one batch, compressed as the settings say. Records without a time get the present one.
+    /// Appends records as one batch, compressed as the settings say. Records without a time get the present one; others may
+    /// have any: `timestamp_before_max_ms` and `timestamp_after_max_ms` bind clients ([`Origin::Client`]), whose clocks are
+    /// strangers, and not this program.
     ///
     /// The records survive the end of the process from now on; [`Log::sync`] makes them survive a power cut.
     ///
@@ -158,9 +160,26 @@ impl Log {
     ///
     /// [`LogError::Rejected`] for no records or too many bytes; as [`Log::append_batch`].
     pub fn append(&self, records: &[NewRecord<'_>]) -> Result<Appended> {
+        self.append_records(records, None)
+    }
+
+    /// Appends records of this program: by a producer, and whether in its transaction, or by nobody in particular.
+    pub(super) fn append_records(
+        &self,
+        records: &[NewRecord<'_>],
+        producer: Option<(ProducerStamp, bool)>,
+    ) -> Result<Appended> {
         let config = self.config.load();
         let now = self.clock.now();
-        let bytes = build(records, &config, now, buffer())?;
+        let builder = BatchBuilder::reusing(buffer()).codec(config.compression.unwrap_or_default());
+        let builder = match producer {
+            None => builder,
+            Some((stamp, transactional)) if stamp.base_sequence.is_some() => {
+                builder.producer(stamp).transactional(transactional)
+            }
+            Some(_) => return Err(Rejected::Invalid("a producer id without a sequence".to_owned()).into()),
+        };
+        let bytes = build(records, &config, now, builder)?;
         let appended = self.append_built(&bytes, &config, now);
         keep_buffer(bytes);
         appended
@@ -477,11 +496,15 @@ fn keep_buffer(bytes: Vec<u8>) {
     }
 }
 
-fn build(records: &[NewRecord<'_>], config: &LogConfig, now: Timestamp, buffer: Vec<u8>) -> Result<Vec<u8>> {
+fn build(
+    records: &[NewRecord<'_>],
+    config: &LogConfig,
+    now: Timestamp,
+    mut builder: BatchBuilder,
+) -> Result<Vec<u8>> {
     if records.is_empty() {
         return Err(Rejected::Empty(0).into());
     }
-    let mut builder = BatchBuilder::reusing(buffer).codec(config.compression.unwrap_or_default());
     if config.timestamp_type == TimestampType::LogAppendTime {
         builder = builder.log_append_time(now);
     }
