@@ -58,6 +58,11 @@ pub(super) fn append(log: &Log, key: &[u8], value: Option<&[u8]>) -> Result<(), 
     log.append_synced(&[NewRecord { key: Some(key), value, ..NewRecord::default() }]).map(drop)
 }
 
+/// The same for a deletion: a full disk is no obstacle, as long as there is a reserve.
+pub(super) fn append_to_make_room(log: &Log, key: &[u8], value: Option<&[u8]>) -> Result<(), LogError> {
+    log.append_to_make_room(&[NewRecord { key: Some(key), value, ..NewRecord::default() }]).map(drop)
+}
+
 /// All records. Damage anywhere is an error: a fact that is missing is not to be guessed.
 pub(super) fn values(log: &Log) -> Result<Vec<Stored>, LogError> {
     let mut all = Vec::new();

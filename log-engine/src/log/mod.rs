@@ -41,6 +41,7 @@ mod reader;
 mod records;
 mod recovery;
 pub mod repair;
+mod reserve;
 mod retention;
 mod scan;
 mod snapshot;
@@ -58,6 +59,7 @@ mod tests;
 
 pub(crate) use group::{each, sync_together};
 pub(crate) use open_files::OpenFiles;
+pub(crate) use reserve::Reserve;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
@@ -140,6 +142,8 @@ pub struct Log {
     writer: Mutex<Writer>,
     turns: SyncTurns,
     marking: Mutex<Marking>,
+    /// Room on a full disk for what is not appended.
+    reserve: Option<Arc<Reserve>>,
     pending: Mutex<Vec<Pending>>,
     compaction: Compaction,
     /// The first failure; set once.
@@ -385,6 +389,20 @@ impl Log {
         };
         let _ = self.poison.set(text);
         self.wake_everybody();
+    }
+
+    /// Does what may use the reserve of the store; what is done must be fit to be done twice.
+    fn cover<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        match &self.reserve {
+            Some(reserve) => reserve.cover(work),
+            None => work(),
+        }
+    }
+
+    /// Refuses what may not use the reserve while nothing else is left.
+    fn check_room(&self, needed: usize) -> Result<()> {
+        let check = |reserve: &Arc<Reserve>| reserve.check(|| self.dir(), needed as u64);
+        self.reserve.as_ref().map_or(Ok(()), check)
     }
 
     fn options(&self) -> SegmentOptions {

@@ -47,6 +47,13 @@ impl Log {
     ///
     /// What the system answers, or [`LogError::Closed`], [`LogError::Poisoned`]; segments that are gone stay gone.
     pub fn apply_retention(&self, now: Timestamp) -> Result<RetentionReport> {
+        let outcome = self.delete_old(now);
+        // Looking at ages opens files, of thousands of logs in one round.
+        self.settle_files();
+        outcome
+    }
+
+    fn delete_old(&self, now: Timestamp) -> Result<RetentionReport> {
         self.check_usable()?;
         let none = RetentionReport { log_start: self.start_offset(), ..RetentionReport::default() };
         if self.doomed(&self.view.load(), now)? == 0 {
@@ -64,7 +71,7 @@ impl Log {
                 return Ok(none);
             }
             if count == view.segments.len() {
-                self.roll(&mut writer, self.end.get(), now)?;
+                self.cover(|| self.roll(&mut writer, self.end.get(), now))?;
             }
             (count, self.view.load().segments[count].base_offset())
         };
@@ -134,7 +141,7 @@ impl Log {
         let mut epochs = (**self.epochs.load()).clone();
         if epochs.raise_start(self.start_offset()) {
             // Without room the file says more than there is, which opening puts right.
-            if_room(epochs.store(&*self.storage, &self.dir(), false))?;
+            if_room(self.cover(|| epochs.store(&*self.storage, &self.dir(), false)))?;
             self.epochs.store(Arc::new(epochs));
         }
         Ok(())

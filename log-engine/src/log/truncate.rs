@@ -158,6 +158,7 @@ impl Log {
             gaps: self.has_gaps(),
             now: self.clock.now(),
             made: false,
+            synced: false,
         };
         let parts: Vec<_> = view.segments.iter().map(|s| (s.base_offset(), s.len())).collect();
         writer.producers =

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <log dir>/.lock, .lock.pid                    held while the store is open
+//!          .space-reserve                       room for what must be written on a full disk
 //!          .kafka_cleanshutdown                 there only between a clean close and the next open
 //!          meta.properties                      the caller's
 //!          recovery-point-offset-checkpoint     text, one line a log: synced to here
@@ -207,6 +208,13 @@ impl LogStore {
         &self.config
     }
 
+    /// Whether a directory's reserve ([`StoreBuilder::reserve_bytes`]) was given up and not taken again yet: appends to its
+    /// logs are refused.
+    #[must_use]
+    pub fn is_on_reserve(&self) -> bool {
+        self.dirs.iter().any(|dir| dir.reserve.as_ref().is_some_and(|reserve| reserve.is_given_up()))
+    }
+
     /// A log.
     #[must_use]
     pub fn get(&self, name: &LogName) -> Option<Arc<Log>> {
@@ -327,12 +335,19 @@ impl LogStore {
     fn make(&self, dir: usize, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         self.dirs[dir].check_home(&*self.storage)?;
         let path = self.dirs[dir].path.join(name.to_string());
+        let reserve = self.dirs[dir].reserve.as_ref();
+        if let Some(reserve) = reserve {
+            reserve.check(|| path.clone(), 0)?;
+        }
         if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
             return Err(named(name, "is the name of something else in the directory"));
         }
         // Whoever makes the directory makes its name durable.
-        let opened =
-            open_log(&self.storage, &self.clock, &path, config).files(&self.files).clean(true).open();
+        let opened = open_log(&self.storage, &self.clock, &path, config)
+            .files(&self.files)
+            .reserve(reserve)
+            .clean(true)
+            .open();
         if opened.is_err() {
             // Nobody has written to it: the next try may find the place free.
             let _ = self.storage.remove_dir_all(&path);
@@ -383,7 +398,7 @@ impl LogStore {
         if let Some(log) = &log {
             log.abandon();
         }
-        self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
+        dir.cover(|| self.storage.rename(&from, &to).map_err(LogError::io("rename", &from)))?;
         if let Some(log) = &log {
             log.moved_to(&to);
         }

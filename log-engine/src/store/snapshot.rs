@@ -78,7 +78,7 @@ impl LogStore {
             made.logs.push((name, copy));
         }
         made.left_out = self.state.lock().failed.keys().cloned().collect();
-        let target = DataDir { path: dir.to_owned(), lock: Mutex::new(None) };
+        let target = DataDir { path: dir.to_owned(), lock: Mutex::new(None), reserve: None };
         if let Some(first) = self.dirs.first()
             && let Some(meta) = self.read_meta(&first.path)?
         {

@@ -1,7 +1,9 @@
 //! Opening, closing, crashing, refusing, deleting and maintaining many logs.
 
 mod compacting;
+mod reserve;
 mod scale;
+mod unclean;
 
 use super::*;
 use crate::format::build::{BatchBuilder, NewRecord};

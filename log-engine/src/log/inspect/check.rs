@@ -131,6 +131,7 @@ impl CheckOptions<'_> {
             start_offset: self.start_offset,
             gaps: self.compacted,
             made: false,
+            synced: false,
             now: self.now,
         }
     }

@@ -13,7 +13,9 @@
 //! 5. Everything derived (indexes, producer state, epochs) is rebuilt if it is not good; it never keeps a log closed.
 //! 6. Nothing is written before all is decided, and every step leaves a directory for which the same is decided.
 //!
-//! What is kept is synced before it is served.
+//! What is kept is synced before it is served: by the log itself, or by who opens many and has synced the whole file system
+//! before (`Request::synced`). Then nothing is synced again that recovery did not change, and the mark, which is as true as
+//! it was, may be moved later.
 //!
 //! # Not here
 //!
@@ -24,7 +26,7 @@ mod decide;
 mod listing;
 mod state;
 
-pub(crate) use apply::{TORN, apply, copy_aside, free_name};
+pub(crate) use apply::{Applied, TORN, apply, copy_aside, free_name};
 pub(crate) use decide::{Decision, Kept};
 pub(crate) use state::{all_aborted, incoming_of, marker_of, sound_bytes};
 
@@ -59,6 +61,8 @@ pub(crate) struct Request {
     pub(crate) gaps: bool,
     /// The directory was made just now.
     pub(crate) made: bool,
+    /// Everything in the directory, names too, was synced after whoever had it before was gone.
+    pub(crate) synced: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -100,6 +104,9 @@ pub(crate) struct Recovered {
     /// The epoch of the last batch, if the mark names it, or all that were looked at had the same.
     pub(crate) seen_epoch: Option<LeaderEpoch>,
     pub(crate) mark: Option<Mark>,
+    /// The mark is trusted, everything behind it is on the disk, and nothing was changed that it speaks of: as it stands it
+    /// leads the next start to the same log.
+    pub(crate) mark_holds: bool,
     pub(crate) mark_file: MarkFile,
     pub(crate) report: RecoveryReport,
 }
@@ -119,7 +126,10 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let names_durable = request.made || names_last(&listing, mark.as_ref());
     let marked = mark.map(|mark| (&mut mark_file, mark));
-    let report = apply(request, &listing, &decision, names_durable, marked)?;
+    let Applied { report, changed } = apply(request, &listing, &decision, names_durable, marked)?;
+    let mark_holds = request.synced
+        && !changed
+        && mark.is_some_and(|mark| believes(&trust, &listing, &mark) && mark.log_start == start);
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
     let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
@@ -141,9 +151,18 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         epochs,
         seen_epoch,
         mark,
+        mark_holds,
         mark_file,
         report,
     })
+}
+
+/// Whether the scan began where the mark says, in the very file that it names.
+fn believes(trust: &Trust, listing: &Listing, mark: &Mark) -> bool {
+    let same =
+        (trust.position, trust.offset, trust.last) == (mark.position, mark.next_offset, mark.last_batch);
+    let file = listing.segments.get(trust.first).map(|segment| segment.id);
+    same && !trust.unknown && mark.heir.is_none() && file == Some(mark.file)
 }
 
 /// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
