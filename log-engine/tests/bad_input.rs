@@ -12,7 +12,7 @@ use log_engine::io::{Fault as IoFault, FaultStorage, MemStorage, Op, OpenMode, R
 use log_engine::log::WaitSlot;
 use log_engine::{
     Codec, CorruptReason, Damage, Fault, Log, LogConfig, LogError, LogName, LogReader, LogStore, NewRecord,
-    Offset, Origin, ProducerEpoch, ProducerId, ProducerStamp, ReadLimits, Sequence, Timestamp,
+    Offset, Origin, ProducerEpoch, ProducerId, ProducerStamp, ReadLimits, Sequence, Timestamp, TimestampType,
 };
 use std::fs;
 use std::path::Path;
@@ -254,6 +254,60 @@ fn a_clock_that_jumps_moves_no_offset_and_confuses_no_lookup() {
         matches!(&refused, Rejected::Timestamp { records, allowed: Some(_) } if records == &[0]),
         "{refused}"
     );
+}
+
+/// What decoding answers goes through `?` where everything else does, and is no caller's mistake.
+#[test]
+fn records_that_cannot_be_read_are_an_error_of_the_log() {
+    fn count(log: &Log) -> log_engine::Result<usize> {
+        let mut count = 0;
+        for batch in log.records(log.start_offset()) {
+            for record in &batch?.records()? {
+                record?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+    let log = open(LogConfig::default());
+    log.append(&[NewRecord::value(b"fine"), NewRecord::value(b"too")]).unwrap();
+    assert_eq!(count(&log).unwrap(), 2);
+    let error = LogError::from(CorruptReason::Structure("a hole".to_owned()));
+    assert_eq!(
+        (error.to_string().as_str(), error.fault()),
+        ("records cannot be read: a hole", Fault::Corrupt)
+    );
+    assert_eq!(Offset::try_from(7).unwrap(), offset(7));
+    assert_eq!(Offset::try_from(-1).unwrap_err().to_string(), "-1 is no offset: it is negative");
+}
+
+/// One way of building a batch: what one accepts, stores or refuses the other does too.
+#[test]
+fn records_of_a_known_producer_are_under_the_same_rules() {
+    let stamp = |sequence| ProducerStamp {
+        id: ProducerId::new(1).unwrap(),
+        epoch: ProducerEpoch::ZERO,
+        base_sequence: Sequence::new(sequence),
+    };
+    let far = [NewRecord::value(b"from the future").at(time(i64::MAX))];
+    let log = open(LogConfig::default());
+    log.append(&far).unwrap();
+    log.append_as(stamp(0), &far).unwrap();
+    log.append_in_transaction(stamp(1), &far).unwrap();
+    let stored = |at| log.get(offset(at)).unwrap().unwrap().view().max_timestamp();
+    assert_eq!([stored(0), stored(1), stored(2)], [Some(time(i64::MAX)); 3]);
+
+    let by_append = TimestampType::LogAppendTime;
+    let log = open(LogConfig { timestamp_type: by_append, max_message_bytes: 200, ..LogConfig::default() });
+    let appended = [log.append(&far).unwrap(), log.append_as(stamp(0), &far).unwrap()];
+    assert!(appended.iter().all(|appended| appended.append_time.is_some()), "{appended:?}");
+    let kind = |at| log.get(offset(at)).unwrap().unwrap().view().attributes().timestamp_type();
+    assert_eq!([kind(0), kind(1)], [by_append; 2]);
+    let again = log.append_as(stamp(0), &far).unwrap();
+    assert!(again.duplicate && again.append_time == appended[1].append_time, "{again:?}");
+    let large = [NewRecord::value(&[0; 300])];
+    assert_eq!(rejected(log.append(&large)), rejected(log.append_as(stamp(1), &large)));
+    assert_eq!(rejected(log.append(&[])), rejected(log.append_as(stamp(1), &[])));
 }
 
 #[test]

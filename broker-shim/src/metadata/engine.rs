@@ -9,7 +9,6 @@ use log_engine::format::build::NewRecord;
 use log_engine::log::Log;
 use log_engine::store::{LogName, LogStore};
 use log_engine::types::{Offset, Position};
-use std::sync::Arc;
 
 /// A record of the metadata log.
 pub(super) struct Stored {
@@ -44,21 +43,6 @@ pub(super) fn journal_name() -> LogName {
 /// The directory's name would be too long.
 pub(super) fn log_name(topic: &TopicName, partition: i32) -> Result<LogName, LogError> {
     LogName::new(topic.as_str(), partition)
-}
-
-/// The log of this name with these settings; made if it is not there.
-pub(super) fn open_or_create(
-    store: &LogStore,
-    name: &LogName,
-    config: &LogConfig,
-) -> Result<Arc<Log>, LogError> {
-    match store.get(name) {
-        Some(log) => {
-            log.set_config(config.clone())?;
-            Ok(log)
-        }
-        None => store.create(name, config),
-    }
 }
 
 /// Writes the topic's id beside a partition's log, where tools of Kafka look for it. Nothing here depends on it, so it is

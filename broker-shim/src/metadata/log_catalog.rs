@@ -134,7 +134,7 @@ impl LogCatalog {
         config: Arc<BrokerConfig>,
         known: KnownDirectories,
     ) -> Result<Self, CatalogError> {
-        let journal = engine::open_or_create(&store, &engine::journal_name(), &engine::journal_config())?;
+        let journal = store.open_or_create(&engine::journal_name(), &engine::journal_config())?;
         let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity)?;
         identity::claim(storage, &config.storage.log_dirs, identity)?;
@@ -372,7 +372,7 @@ fn open_log(
         // Whoever reports what opening the store found has said why.
         return None;
     }
-    let log = engine::open_or_create(store, &dir, settings).map_err(offline).ok()?;
+    let log = store.open_or_create(&dir, settings).map_err(offline).ok()?;
     if !store.report().clean {
         engine::name_topic(store, &dir, id);
     }

@@ -11,7 +11,7 @@ use super::{Log, View, producer_file};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
-use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
+use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, ProducerStamp, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
 use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
@@ -159,7 +159,9 @@ impl<'a> Prepared<'a> {
 }
 
 impl Log {
-    /// Appends records as one batch, compressed as the settings say. Records without a time get the present one.
+    /// Appends records as one batch, compressed as the settings say. Records without a time get the present one; others may
+    /// have any: `timestamp_before_max_ms` and `timestamp_after_max_ms` bind clients ([`Origin::Client`]), whose clocks are
+    /// strangers, and not this program.
     ///
     /// The records survive the end of the process from now on; [`Log::sync`] makes them survive a power cut.
     ///
@@ -167,9 +169,25 @@ impl Log {
     ///
     /// [`LogError::Rejected`] for no records or too many bytes; as [`Log::append_batch`].
     pub fn append(&self, records: &[NewRecord<'_>]) -> Result<Appended> {
+        self.append_records(records, None)
+    }
+
+    /// Appends records of this program: by a producer, and whether in its transaction, or by nobody in particular.
+    pub(super) fn append_records(
+        &self,
+        records: &[NewRecord<'_>],
+        producer: Option<(ProducerStamp, bool)>,
+    ) -> Result<Appended> {
         let config = self.config.load();
         let now = self.clock.now();
-        let bytes = build(records, &config, now, buffer())?;
+        let builder = match producer {
+            None => builder(&config),
+            Some((stamp, transactional)) if stamp.base_sequence.is_some() => {
+                builder(&config).producer(stamp).transactional(transactional)
+            }
+            Some(_) => return Err(Rejected::Invalid("a producer id without a sequence".to_owned()).into()),
+        };
+        let bytes = build(records, &config, now, builder)?;
         let appended = self.append_built(&bytes, &config, now, false);
         keep_buffer(bytes);
         appended
@@ -184,7 +202,7 @@ impl Log {
     pub fn append_to_make_room(&self, records: &[NewRecord<'_>]) -> Result<Appended> {
         let config = self.config.load();
         let now = self.clock.now();
-        let bytes = build(records, &config, now, buffer())?;
+        let bytes = build(records, &config, now, builder(&config))?;
         let appended = self.cover(|| self.append_built(&bytes, &config, now, true))?;
         keep_buffer(bytes);
         self.sync()?;
@@ -506,17 +524,26 @@ fn buffer() -> Vec<u8> {
     BUFFER.try_with(Cell::take).unwrap_or_default()
 }
 
+/// For a batch of this program, in the thread's buffer.
+fn builder(config: &LogConfig) -> BatchBuilder {
+    BatchBuilder::reusing(buffer()).codec(config.compression.unwrap_or_default())
+}
+
 fn keep_buffer(bytes: Vec<u8>) {
     if bytes.capacity() <= KEPT_BUFFER {
         let _ = BUFFER.try_with(|kept| kept.set(bytes));
     }
 }
 
-fn build(records: &[NewRecord<'_>], config: &LogConfig, now: Timestamp, buffer: Vec<u8>) -> Result<Vec<u8>> {
+fn build(
+    records: &[NewRecord<'_>],
+    config: &LogConfig,
+    now: Timestamp,
+    mut builder: BatchBuilder,
+) -> Result<Vec<u8>> {
     if records.is_empty() {
         return Err(Rejected::Empty(0).into());
     }
-    let mut builder = BatchBuilder::reusing(buffer).codec(config.compression.unwrap_or_default());
     if config.timestamp_type == TimestampType::LogAppendTime {
         builder = builder.log_append_time(now);
     }

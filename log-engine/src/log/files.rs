@@ -110,6 +110,37 @@ pub(crate) fn sync_name(storage: &dyn Storage, dir: &Path, all: bool) -> Result<
     Ok(())
 }
 
+/// What a copy is called while it is made; what is left of an earlier try is removed.
+const UNFINISHED: &str = ".snapshot-unfinished";
+
+/// Makes a copy in a directory that appears under its name whole and durable, or not at all: `fill` makes it, with all that is
+/// in it durable, under the name that it is given.
+pub(crate) fn appear<T>(
+    storage: &dyn Storage,
+    to: &Path,
+    fill: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
+    if storage.exists(to).map_err(LogError::io("look for", to))? {
+        let problem = "is there already: a snapshot is made in a new directory".to_owned();
+        return Err(LogError::Directory { path: to.to_owned(), problem });
+    }
+    let fresh = with_suffix(to, UNFINISHED);
+    if storage.exists(&fresh).map_err(LogError::io("look for", &fresh))? {
+        storage.remove_dir_all(&fresh).map_err(LogError::io("remove", &fresh))?;
+    }
+    let made = fill(&fresh).and_then(|made| {
+        storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
+        Ok(made)
+    });
+    let named = made.is_ok();
+    let made = made.and_then(|made| sync_name(storage, to, false).map(|()| made));
+    if made.is_err() {
+        // As far as it goes: the error is the one that came first.
+        let _ = storage.remove_dir_all(if named { to } else { &fresh });
+    }
+    made
+}
+
 fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -18,8 +18,7 @@
 //! # Not here
 //!
 //! Names of logs and many of them (`store`), files and indexes of one segment (`segment`), threads: whoever embeds the
-//! log calls [`Log::sync_if_due`], [`Log::apply_retention`], [`Log::compact`] and [`Log::remove_deleted`], or lets a store
-//! do it.
+//! log calls [`Log::maintain`], or lets a store do it.
 
 mod append;
 mod builder;
@@ -33,6 +32,7 @@ pub(crate) mod files;
 mod follow;
 mod group;
 pub mod inspect;
+mod maintain;
 mod mark;
 mod open_files;
 mod producer_file;
@@ -69,6 +69,7 @@ pub(crate) use compact::Step;
 pub use cursor::Cursor;
 pub use damage::Damage;
 pub use end::WaitSlot;
+pub use maintain::LogMaintenance;
 pub use read::{ReadLimits, ReadSlices};
 pub use reader::{LogReader, ReaderBatches};
 pub use records::{RecordBatch, RecordBatches};
@@ -306,7 +307,7 @@ impl Log {
     }
 
     /// Follows the directory after it was renamed: what is written from now on goes there.
-    pub fn moved_to(&self, dir: &Path) {
+    pub(crate) fn moved_to(&self, dir: &Path) {
         let writer = self.writer.lock();
         let mut marking = self.marking.lock();
         dir.clone_into(&mut self.dir.write());
@@ -332,7 +333,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// What the system answers: the log counts as closed all the same, and is recovered when it is opened again.
+    /// [`LogError::Poisoned`]: nothing was written; what the system answers. The log counts as closed all the same, the lock is
+    /// free, and it is recovered when it is opened again.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -352,7 +354,7 @@ impl Log {
     }
 
     /// Closes without writing anything: for a log whose directory is being deleted.
-    pub fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         self.closed.store(true, Ordering::SeqCst);
         drop(self.compaction.stop());
         // Whoever appends or syncs has the lock or the turn; afterwards nobody does.

@@ -17,7 +17,10 @@
 //!
 //! # Not here
 //!
-//! Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
+//! Maps: the writer may cut a file at any time, and a page that is gone is a signal, not an error; what is read lies on the
+//! heap. `get`, reading by time of the last record before, and reading of committed records only: they need the writer's
+//! indexes and its list of aborted transactions, which are on the disk behind what is published. One record:
+//! `records(offset)` and the first batch. Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
 
 use super::compact::point;
 use super::mark::{Mark, MarkFile};

@@ -454,7 +454,9 @@ impl Log {
         let turn = self.turns.take();
         {
             let mut writer = self.writer.lock();
-            if self.is_poisoned() || self.is_as_it_was_left(&writer) {
+            // Nobody knows what the disk holds: nothing is written, and nobody is told that all is well.
+            self.check_not_poisoned()?;
+            if self.is_as_it_was_left(&writer) {
                 return Ok(());
             }
             writer.active.seal()?;

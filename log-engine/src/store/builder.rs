@@ -20,12 +20,16 @@ const RESERVED: u64 = 16 * 1024 * 1024;
 /// Looks at locked directories before anything is written to them, and may refuse.
 type Check = Box<dyn FnOnce(&dyn Storage, &[PathBuf]) -> Result<()> + Send>;
 
+/// Says with which settings a log is opened.
+type ConfigFor = Box<dyn Fn(&LogName) -> LogConfig + Send + Sync>;
+
 /// How a store is opened; see [`LogStore::builder`].
 pub struct StoreBuilder {
     dirs: Vec<PathBuf>,
     storage: Option<Arc<dyn Storage>>,
     clock: Option<Arc<dyn Clock>>,
     config: LogConfig,
+    config_for: Option<ConfigFor>,
     threads: usize,
     open_files: Option<usize>,
     reserve_bytes: Option<u64>,
@@ -47,6 +51,7 @@ impl StoreBuilder {
             storage: None,
             clock: None,
             config: LogConfig::default(),
+            config_for: None,
             threads,
             open_files: None,
             reserve_bytes: None,
@@ -69,11 +74,39 @@ impl StoreBuilder {
         self
     }
 
-    /// The settings with which logs are opened; [`Log::set_config`] changes them for one. Default:
-    /// [`LogConfig::default`].
+    /// The settings with which all logs are opened that [`StoreBuilder::config_for`] says nothing else of. No settings are
+    /// kept on the disk: also a log that was made with others has these when the store is opened again, and the first
+    /// [`LogStore::maintain`] deletes by them. Default: [`LogConfig::default`].
     #[must_use]
     pub fn config(mut self, config: LogConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Asked for the settings of each log that is there, before it is opened: for logs that differ. By one of the threads that
+    /// open logs, several at the same time. A log whose settings are wrong counts as one that cannot be opened. Default: all
+    /// have those of [`StoreBuilder::config`].
+    ///
+    /// ```
+    /// use log_engine::{LogConfig, LogName, LogStore};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let temp = tempfile::tempdir()?;
+    /// # let dir = temp.path().join("data");
+    /// let for_ever = LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() };
+    /// let audit = LogName::new("audit", 0)?;
+    /// LogStore::builder([&dir]).open()?.create(&audit, &for_ever)?;
+    ///
+    /// let store = LogStore::builder([&dir])
+    ///     .config_for(move |log| if log.topic() == "audit" { for_ever.clone() } else { LogConfig::default() })
+    ///     .open()?;
+    /// assert_eq!(store.get(&audit).map(|log| log.config().retention_ms), Some(None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn config_for(mut self, config_for: impl Fn(&LogName) -> LogConfig + Send + Sync + 'static) -> Self {
+        self.config_for = Some(Box::new(config_for));
         self
     }
 
@@ -184,6 +217,7 @@ impl StoreBuilder {
             storage: &storage,
             clock: &clock,
             config: &self.config,
+            config_for: self.config_for.as_deref(),
             dirs: &dirs,
             notes: &notes,
             files: &files,
@@ -256,6 +290,7 @@ struct Opener<'a> {
     storage: &'a Arc<dyn Storage>,
     clock: &'a Arc<dyn Clock>,
     config: &'a LogConfig,
+    config_for: Option<&'a (dyn Fn(&LogName) -> LogConfig + Send + Sync)>,
     dirs: &'a [DataDir],
     notes: &'a [Notes],
     files: &'a Arc<OpenFiles>,
@@ -279,9 +314,11 @@ impl Opener<'_> {
     fn open(&self, dir: usize, name: &LogName) -> Result<Arc<Log>> {
         let notes = &self.notes[dir];
         let path = self.dirs[dir].path.join(name.to_string());
+        let own = self.config_for.map(|config_for| config_for(name));
+        let config = own.as_ref().unwrap_or(self.config);
         let reserve = self.dirs[dir].reserve.as_ref();
         let open = || {
-            open_log(self.storage, self.clock, &path, self.config)
+            open_log(self.storage, self.clock, &path, config)
                 .files(self.files)
                 .reserve(reserve)
                 .synced(self.synced[dir])
