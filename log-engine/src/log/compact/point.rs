@@ -37,11 +37,11 @@ pub(crate) fn store(storage: &dyn Storage, dir: &Path, point: Offset) -> Result<
 }
 
 fn encode(point: Offset) -> String {
-    sealed(format!("{VERSION}\n{}\n", point.get()))
+    sealed(&format!("{VERSION}\n{}\n", point.get()))
 }
 
 /// The lines, and their checksum behind them.
-fn sealed(front: String) -> String {
+fn sealed(front: &str) -> String {
     format!("{front}{:08x}\n", crc32c::crc32c(front.as_bytes()))
 }
 
@@ -60,7 +60,7 @@ fn version(text: &str) -> Option<u32> {
     // What stands before the last line, with its line break.
     let front = text.strip_suffix('\n')?.rsplit_once('\n')?.0.len() + 1;
     let front = &text[..front];
-    if sealed(front.to_owned()) != text {
+    if sealed(front) != text {
         return None;
     }
     front.split_once('\n')?.0.parse().ok()
@@ -96,11 +96,9 @@ mod tests {
     #[test]
     fn a_later_version_is_told_from_a_damaged_file() {
         let newer = |found| Err(Newer { found, known: VERSION });
-        assert_eq!(decode(sealed("1\n7\n".to_owned()).as_bytes()), newer(1));
-        assert_eq!(decode(sealed("12\n7 of 9\nand more\n".to_owned()).as_bytes()), newer(12));
-        for no_version in
-            ["1\n7\n00000000\n".to_owned(), sealed("x\n7\n".to_owned()), sealed("0\n07\n".to_owned())]
-        {
+        assert_eq!(decode(sealed("1\n7\n").as_bytes()), newer(1));
+        assert_eq!(decode(sealed("12\n7 of 9\nand more\n").as_bytes()), newer(12));
+        for no_version in ["1\n7\n00000000\n".to_owned(), sealed("x\n7\n"), sealed("0\n07\n")] {
             assert_eq!(decode(no_version.as_bytes()), Ok(None), "{no_version}");
         }
     }

@@ -33,6 +33,7 @@ use crate::log::doubt;
 use crate::log::scan::{Expected, Found, Scanner};
 use crate::segment::TEMPORARY;
 use crate::types::{Offset, Position, Timestamp};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -172,9 +173,9 @@ fn swap_in(
         let Some(end) = whole_end(storage, &dir.join(&entry.name), file.base)? else {
             // A swap that is not what was written replaces nothing: it stays where it is, for somebody to look at. Where what
             // it was to replace is gone already, it is all there is of these records.
-            if !logs.contains_key(&file.base) {
+            if let Entry::Vacant(free) = logs.entry(file.base) {
                 taken.insert(file.base);
-                logs.insert(file.base, FoundSegment::new(file.base, entry));
+                free.insert(FoundSegment::new(file.base, entry));
             }
             continue;
         };

@@ -19,6 +19,7 @@ fn fill(machine: &Machine) {
     machine.disk.set_capacity(machine.disk.used());
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is the answer of the call that is judged")]
 fn refused<T: std::fmt::Debug>(outcome: Result<T>) {
     assert!(matches!(outcome, Err(LogError::NoSpace { .. })), "{outcome:?}");
 }
