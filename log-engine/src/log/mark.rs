@@ -139,7 +139,7 @@ impl MarkFile {
             file.sync_data().map_err(LogError::io("sync", &self.path))?;
         }
         if !self.named {
-            let dir = self.path.parent().unwrap_or(Path::new("."));
+            let dir = self.dir();
             storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
             self.named = true;
         }
@@ -149,6 +149,11 @@ impl MarkFile {
 }
 
 impl MarkFile {
+    /// The log's directory.
+    pub(super) fn dir(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// Writes the slot to a copy of the file, and puts that in its place, durably.
     fn write_own(
         &mut self,

@@ -17,7 +17,7 @@ use super::append::Writer;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
 use super::producers::Producers;
-use super::{Log, Reserve, View};
+use super::{Log, Reserve, View, doubt};
 use crate::error::{LogError, Result, if_room};
 use crate::io::Storage;
 use crate::segment::{Segment, TxnSum};
@@ -167,10 +167,12 @@ impl Marking {
     pub(super) fn write(&mut self, storage: &dyn Storage, mark: Mark, at: Duration) -> Result<()> {
         self.synced = None;
         let file = &mut self.file;
-        match &self.reserve {
-            Some(reserve) => reserve.cover(|| file.write(storage, &mark))?,
-            None => file.write(storage, &mark)?,
-        }
+        let written = match &self.reserve {
+            Some(reserve) => reserve.cover(|| file.write(storage, &mark)),
+            None => file.write(storage, &mark),
+        };
+        // Whoever opens the log next must not read a claim from the cache that the disk has refused.
+        written.inspect_err(|error| doubt::note(storage, self.file.dir(), error))?;
         self.last = mark;
         self.at = at;
         Ok(())
