@@ -479,7 +479,10 @@ fn build(records: &[NewRecord<'_>], config: &LogConfig, now: Timestamp, buffer: 
     if records.is_empty() {
         return Err(Rejected::Empty(0).into());
     }
-    let mut builder = BatchBuilder::reusing(buffer).codec(config.compression.unwrap_or_default());
+    let mut builder = BatchBuilder::reusing(buffer);
+    if let Some(codec) = config.compression {
+        builder = builder.codec(codec);
+    }
     if config.timestamp_type == TimestampType::LogAppendTime {
         builder = builder.log_append_time(now);
     }
