@@ -109,7 +109,7 @@ impl CrashStorage {
         Self { live: MemStorage::with_clock(Arc::clone(&clock)), clock, disk: Arc::new(Mutex::new(disk)) }
     }
 
-    /// Lets files be stored to through windows: each store is a write that is not synced. Off at first; a disk that comes
+    /// Lets files be stored to through windows: each store is a write that is not synced. On at first; a disk that comes
     /// of a power cut keeps the setting.
     pub fn allow_windows(&self, yes: bool) {
         self.live.allow_windows(yes);

@@ -73,7 +73,7 @@ impl Shared {
             next_id: AtomicU64::new(1),
             used: AtomicU64::new(0),
             capacity: AtomicU64::new(1 << 40),
-            windows: AtomicBool::new(false),
+            windows: AtomicBool::new(true),
             clock,
         }
     }
@@ -118,7 +118,7 @@ impl MemStorage {
         self.shared.capacity.store(bytes, Ordering::Relaxed);
     }
 
-    /// Lets files be stored to through windows, as on a file system that reserves blocks for real. Off at first.
+    /// Lets files be stored to through windows, as on a file system that reserves blocks for real. On at first.
     pub fn allow_windows(&self, yes: bool) {
         self.shared.windows.store(yes, Ordering::Relaxed);
     }

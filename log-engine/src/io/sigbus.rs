@@ -166,13 +166,16 @@ mod handler {
         // Codes up to 0 are signals that a process sent. A wrong alignment is not the file's fault.
         let by_fault = code == libc::BUS_ADRERR || code == BUS_MCEERR_AR || code == libc::BUS_OBJERR;
         if !(by_fault && substitute(address)) {
-            pass_on(signal, info, context, code > 0);
+            // Broken memory that nobody has touched is news, not a fault: nothing is about to fault once more.
+            pass_on(signal, info, context, code > 0 && code != BUS_MCEERR_AO);
         }
         *errno = saved;
     }
 
     /// Broken memory was about to be read. Not in all versions of libc.
     const BUS_MCEERR_AR: c_int = 4;
+    /// Broken memory was found; the kernel tells those who asked to know early.
+    const BUS_MCEERR_AO: c_int = 5;
 
     /// Puts zeros where an address of a map of ours cannot be read. False if it is none of ours.
     fn substitute(address: usize) -> bool {

@@ -404,7 +404,9 @@ impl Log {
         if replaced {
             // It was empty, and its file has a second name: the new one has taken the first.
             segments.pop();
-            self.mark_replaced(&dir, &fresh)?;
+            // The name is the new file's already: the old one must not be gone on with.
+            let marked = self.with_files(|| self.mark_replaced(&dir, &fresh));
+            marked.inspect_err(|error| self.poison(error))?;
         }
         segments.push(Arc::clone(&fresh));
         self.view.store(Arc::new(View { segments, damage: view.damage.clone() }));

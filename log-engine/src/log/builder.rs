@@ -93,7 +93,7 @@ impl LogBuilder {
         self
     }
 
-    /// What a checkpoint says the log is compacted to: counts if the log itself has no word of it.
+    /// What a checkpoint says the log is compacted to: counts if the log itself has no word of it, nor a mark of ours.
     #[must_use]
     pub fn compaction_point(mut self, point: Option<Offset>) -> Self {
         self.compaction_point = point;
@@ -140,7 +140,11 @@ impl LogBuilder {
             now: clock.now(),
         };
         let recovered = recover(&request)?;
-        let point = recovered.compaction_point.or(self.compaction_point);
+        // The checkpoint may be of a log of the same name that was deleted before, or Kafka may have compacted since: where a
+        // log has a mark of ours it only tells that there may be gaps. Compacted once more is better than a tombstone
+        // that goes before what it deletes.
+        let noted = |point| if recovered.mark.is_some() { Offset::ZERO } else { point };
+        let point = recovered.compaction_point.or(self.compaction_point.map(noted));
         // Whatever ended lower than it did was compacted no further.
         let point = point.map(|point| point.min(recovered.end));
         if point != recovered.compaction_point

@@ -335,6 +335,7 @@ impl Log {
             // Thousands are closed one after the other: none keeps its file. Who still reads opens it again.
             self.release_files();
         }
+        self.wait_for_mark();
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
         self.wake_everybody();
         self.lock.lock().take();
@@ -348,6 +349,7 @@ impl Log {
         // Whoever appends or syncs has the lock or the turn; afterwards nobody does.
         drop(self.writer.lock());
         drop(self.turns.take());
+        self.wait_for_mark();
         self.wake_everybody();
         self.lock.lock().take();
     }

@@ -310,35 +310,38 @@ impl LogReader {
         if let Some(part) = old.filter(|part| part.complete) {
             return Ok(part.clone());
         }
-        if let (None, Some(next)) = (old, successor) {
-            // Complete: what is in it is read when somebody asks.
-            let len = Position::new(entry.len).unwrap_or(Position::MAX);
-            let segment = self.segment(base, len, entry);
-            return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
-        }
         let path = self.dir.join(segment_file(base, FileKind::Log));
         let file = self.storage.open(&path, OpenMode::Read).map_err(LogError::io("open", &path))?;
         if file.id().map_err(LogError::io("look at", &path))? != entry.id {
             return Err(LogError::io("open", &path)(ErrorKind::NotFound.into()));
         }
+        // Not the listing's: that may be from before the roll, when more was to come, or there were zeros behind the end.
         let len = file.len().map_err(LogError::io("measure", &path))?;
+        if let Some(next) = successor {
+            // Complete: what is in it is read when somebody asks, and whatever cannot be read is told then.
+            let len = Position::new(len).unwrap_or(Position::MAX);
+            let segment = self.segment(base, len, entry);
+            return Ok(Part { segment, id: entry.id, next, epoch: -1, complete: true });
+        }
         let mut scanner = Scanner::of(file, path, len);
+        let gaps = self.has_gaps();
         let from = match old {
             Some(part) => (part.segment.len(), part.next, part.epoch),
-            None => marked(&mut scanner, base, entry.id, mark)?,
+            None => marked(&mut scanner, base, entry.id, mark, gaps)?,
         };
-        let (len, next, epoch) = chain(&mut scanner, base, from, successor)?;
-        let complete = successor.is_some();
+        let (len, next, epoch) = chain(&mut scanner, base, from, gaps)?;
         // The same object as long as nothing came: its file and its indexes stay loaded.
         let segment = match old.filter(|part| part.segment.len() == len) {
             Some(part) => Arc::clone(&part.segment),
             None => self.segment(base, len, entry),
         };
-        Ok(Part { segment, id: entry.id, next, epoch, complete })
+        Ok(Part { segment, id: entry.id, next, epoch, complete: false })
     }
 
     fn segment(&self, base: Offset, len: Position, entry: &DirEntry) -> Arc<Segment> {
-        Segment::open(Arc::clone(&self.storage), &self.dir, base, len, Some(entry.modified))
+        let segment = Segment::open(Arc::clone(&self.storage), &self.dir, base, len, Some(entry.modified));
+        segment.is_of(entry.id);
+        segment
     }
 }
 
@@ -348,22 +351,28 @@ fn marked(
     base: Offset,
     id: FileId,
     mark: Option<&Mark>,
+    gaps: bool,
 ) -> Result<(Position, Offset, i32)> {
     let nothing = (Position::ZERO, base, -1);
     let Some(mark) = mark.filter(|mark| mark.segment == base && mark.is_of(id)) else { return Ok(nothing) };
-    let Some(last) = mark.last_batch else { return Ok(nothing) };
+    let Some(last) = mark.last_batch else {
+        return Ok(if gaps { (Position::ZERO, mark.next_offset, -1) } else { nothing });
+    };
     let Some(batch) = scanner.intact(last.position.to_u64())? else { return Ok(nothing) };
-    let same = batch.stored_crc() == last.crc && batch.next_offset() == mark.next_offset;
+    // A log that was compacted and then cut may end in a gap.
+    let end = batch.next_offset();
+    let ends = end == mark.next_offset || gaps && end < mark.next_offset;
+    let same = batch.stored_crc() == last.crc && ends;
     let epoch = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
     Ok(if same { (mark.position, mark.next_offset, epoch) } else { nothing })
 }
 
-/// Goes over the batches that chain from a position on.
+/// Goes over the batches that chain from a position on. Also the last segment has gaps if a compacted log was cut.
 fn chain(
     scanner: &mut Scanner,
     base: Offset,
     from: (Position, Offset, i32),
-    limit: Option<Offset>,
+    gaps: bool,
 ) -> Result<(Position, Offset, i32)> {
     let (mut at, mut next, mut epoch) = from;
     loop {
@@ -374,10 +383,11 @@ fn chain(
             Err(LogError::Io { source, .. }) if source.kind() == ErrorKind::UnexpectedEof => break,
             Err(error) => return Err(error),
         };
-        let begins = batch.base_offset() == next || at == Position::ZERO && batch.base_offset() >= base;
+        let begins = batch.base_offset() == next
+            || at == Position::ZERO && batch.base_offset() >= base
+            || gaps && batch.base_offset() > next;
         let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
-        let ends = limit.is_none_or(|limit| batch.next_offset() <= limit);
-        let Some(end) = at.checked_add(batch.len()).filter(|_| begins && ends && found >= epoch) else {
+        let Some(end) = at.checked_add(batch.len()).filter(|_| begins && found >= epoch) else {
             break;
         };
         (at, next, epoch) = (end, batch.next_offset(), found);
@@ -471,6 +481,11 @@ impl ReaderBatches<'_> {
             if let Some(at) = at.filter(|at| *at < part.segment.len()) {
                 return self.take(part, at).map(Some);
             }
+            if successor.is_none() && self.reader.has_gaps() {
+                // It was compacted and then cut in a gap: the log goes on at its end.
+                (self.next, self.at, self.chunk) = (end, None, Bytes::new());
+                break;
+            }
             // Nothing more in this one: the next one begins here, or compaction has emptied its end.
             let Some(base) = successor.filter(|base| *base == self.next || self.reader.has_gaps()) else {
                 return Err(self.hole(part, successor));
@@ -528,5 +543,63 @@ impl Iterator for ReaderBatches<'_> {
         let found = self.advance().transpose();
         self.failed = matches!(found, Some(Err(_)));
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::build::NewRecord;
+    use crate::io::MemStorage;
+
+    /// The length was the listing's. Taken while the segment was written it was too great, and what had been zeros then was
+    /// missing for ever; or it was too small, and what came before the roll was a hole, or passed over in a log with gaps.
+    #[test]
+    fn a_segment_that_was_sealed_during_the_listing_is_read_to_its_end() {
+        for windows in [true, false] {
+            let storage = Arc::new(MemStorage::new());
+            storage.allow_windows(windows);
+            let dir = Path::new("/l");
+            let config = LogConfig { segment_bytes: 400, ..LogConfig::default() };
+            let log = crate::Log::builder(dir).storage(Arc::clone(&storage) as _).config(config.clone());
+            let log = log.open().unwrap();
+            let append = || log.append(&[NewRecord::value(&[7; 50])]).unwrap();
+            append();
+            let (base, stale) = segments_in(&storage.list(dir).unwrap()).remove(0);
+            while log.segment_offsets().len() == 1 {
+                append();
+            }
+            let successor = log.segment_offsets()[1].0;
+            let reader = LogReader::open_in(storage, dir, &config).unwrap();
+            let nothing = Seen { parts: Vec::new(), start: Offset::ZERO, truncations: 0 };
+            let part = reader.part(&nothing, base, &stale, Some(successor), None).unwrap();
+            let batches = part.segment.walk(Position::ZERO).collect::<Result<Vec<_>>>().unwrap();
+            assert_eq!(batches.last().unwrap().next_offset(), successor);
+            assert_ne!(part.segment.len().to_u64(), stale.len);
+        }
+    }
+
+    /// It was taken for one that compaction has emptied at its end, and what lay there was passed over without a word.
+    #[test]
+    fn damage_at_the_end_of_a_segment_is_told_although_the_log_may_have_gaps() {
+        let storage = Arc::new(MemStorage::new());
+        let dir = Path::new("/l");
+        let compact = crate::CleanupPolicy { delete: false, compact: true };
+        let config = LogConfig { segment_bytes: 400, cleanup_policy: compact, ..LogConfig::default() };
+        let log = crate::Log::builder(dir).storage(Arc::clone(&storage) as _).config(config.clone());
+        let log = log.open().unwrap();
+        let append = || log.append(&[NewRecord::keyed(b"k", &[7; 50])]).unwrap();
+        append();
+        let reader = LogReader::open_in(Arc::clone(&storage) as _, dir, &config).unwrap();
+        assert_eq!(reader.end_offset().get(), 1);
+        while log.segment_offsets().len() == 1 {
+            append();
+        }
+        let path = dir.join(segment_file(Offset::ZERO, FileKind::Log));
+        let len = storage.open(&path, OpenMode::Read).unwrap().len().unwrap();
+        storage.open(&path, OpenMode::ReadWrite).unwrap().write_all_at(&[&[9]], len - 10).unwrap();
+        reader.refresh().unwrap();
+        let last = reader.records(Offset::ZERO).last().unwrap();
+        assert!(matches!(last, Err(LogError::Corrupt { .. })), "{last:?}");
     }
 }

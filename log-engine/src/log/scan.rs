@@ -252,7 +252,7 @@ impl Scanner {
     pub(crate) fn is_zero_from(&mut self, mut at: u64) -> Result<bool> {
         while at < self.len {
             let want = usize::try_from(self.len - at).unwrap_or(CHUNK).min(CHUNK);
-            if self.fill(at, want)?.iter().any(|byte| *byte != 0) {
+            if !is_zero(self.fill(at, want)?) {
                 return Ok(false);
             }
             at += want as u64;
@@ -405,6 +405,11 @@ impl Scanner {
     }
 }
 
+/// Whether all bytes are 0. Line by line, without a branch for each byte: a killed writer leaves up to 16 MiB of zeros.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.chunks(64).all(|line| line.iter().fold(0, |all, byte| all | byte) == 0)
+}
+
 /// A cheap sieve before the checksum: magic, a length that fits, an offset that is possible here.
 fn could_begin(head: &[u8], rest: u64, floor: Offset, limit: Option<Offset>) -> bool {
     if head[MAGIC_AT] != MAGIC.unsigned_abs() || head[LENGTH_AT] & 0x80 != 0 {
@@ -413,4 +418,22 @@ fn could_begin(head: &[u8], rest: u64, floor: Offset, limit: Option<Offset>) -> 
     let base = i64::from_be_bytes(std::array::from_fn(|i| head[i]));
     let fits = batch::batch_len(&head[..LENGTH_OVERHEAD]).is_some_and(|len| len as u64 <= rest);
     fits && base >= floor.get() && limit.is_none_or(|limit| base < limit.get())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_zero;
+
+    #[test]
+    fn one_bit_anywhere_is_not_nothing() {
+        for len in [0, 1, 63, 64, 65, 1000] {
+            let mut bytes = vec![0; len];
+            assert!(is_zero(&bytes));
+            for at in 0..len {
+                bytes[at] = 1 << (at % 8);
+                assert!(!is_zero(&bytes), "{at} of {len}");
+                bytes[at] = 0;
+            }
+        }
+    }
 }

@@ -349,7 +349,7 @@ impl Log {
     }
 
     /// Tries again what found no descriptor, as long as others can be closed: nothing was synced yet that could be lost.
-    fn with_files<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
+    pub(super) fn with_files<T>(&self, work: impl Fn() -> Result<T>) -> Result<T> {
         loop {
             match work() {
                 Err(error) if error.is_too_many_files() && self.free_synced_files() => {}
@@ -358,17 +358,26 @@ impl Log {
         }
     }
 
-    fn write_due_mark(&self) -> Result<()> {
+    pub(super) fn write_due_mark(&self) -> Result<()> {
         let Some(mut marking) = self.marking.try_lock() else { return Ok(()) };
-        if !marking.is_due(self.clock.monotonic()) {
+        // Closing sets its flag and then waits for this lock: afterwards the directory may be somebody else's.
+        if self.is_closed() || !marking.is_due(self.clock.monotonic()) {
             return Ok(());
         }
         self.write_mark(&mut marking)
     }
 
-    /// Writes the mark for the last sync.
+    /// Writes the mark for the last sync; if that fails it stays to be written.
     pub(super) fn write_mark(&self, marking: &mut Marking) -> Result<()> {
         let Some(reached) = marking.synced.take() else { return Ok(()) };
+        let written = self.write_mark_for(marking, &reached);
+        if written.is_err() {
+            marking.synced = Some(reached);
+        }
+        written
+    }
+
+    fn write_mark_for(&self, marking: &mut Marking, reached: &Reached) -> Result<()> {
         if let Some(state) = &reached.state {
             reached.segment.flush_indexes(true)?;
             // Without room the older state stays: it is as good, and the next start reads more batches.
@@ -384,8 +393,14 @@ impl Log {
             truncations: reached.truncations,
             heir: None,
         };
+        marking.write(&*self.storage, mark, self.clock.monotonic())?;
         marking.written = reached.written;
-        marking.write(&*self.storage, mark, self.clock.monotonic())
+        Ok(())
+    }
+
+    /// Waits for whoever writes a mark. Nobody begins to once the log was closed.
+    pub(super) fn wait_for_mark(&self) {
+        drop(self.marking.lock());
     }
 
     /// Brings everything to the disk such that opening the log again reads one batch. On a full disk what is derived is left

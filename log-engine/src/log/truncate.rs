@@ -54,12 +54,13 @@ impl Log {
         let mut marking = self.marking.lock();
         writer.truncations += 1;
         let outcome = self.cut(&mut writer, &mut marking, &view, &cut);
+        if let Err(error) = &outcome {
+            // Before anybody can append to, or sync, a log that is half cut: he would be told that it worked.
+            self.poison(error);
+        }
         drop(marking);
         drop(writer);
         drop(turn);
-        if let Err(error) = &outcome {
-            self.poison(error);
-        }
         self.end.wake_all();
         self.synced.wake_above(self.end.get());
         outcome

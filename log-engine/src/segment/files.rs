@@ -335,6 +335,7 @@ impl Segment {
             names.dir.clone()
         };
         let cut = Self::open(Arc::clone(&self.storage), &dir, self.base, front.len, modified);
+        cut.is_of(front.id);
         cut.trust_from(self.trusted_from().min(front.len));
         // The index of aborted transactions keeps its file, and what of it is not on the disk yet.
         cut.txns_dirty.store(self.txns_dirty.load(Ordering::Acquire), Ordering::Release);

@@ -20,6 +20,7 @@
 //! * What an index says is checked where it leads: a lookup that does not land on a batch that can hold the target
 //!   makes the indexes anew. A broken index never makes an offset unreadable.
 //! * A descriptor with bytes that were not synced is never closed by [`Segment::release`].
+//! * A file that was closed is not taken for another that has got its name since: opening it again fails then.
 //! * A file with a second name (`cp -al`, a snapshot) is somebody else's too, and is never written: that is looked at whenever
 //!   a file is opened to be written. Appends fail then, and the log goes on in a new segment ([`Segment::is_shared`]).
 //! * Nothing follows from mapped bytes before their map was asked whether they are the file's (`piece`); if they are not,
@@ -363,6 +364,11 @@ impl Segment {
         if open.file.is_some() && open.slot.is_none() {
             open.slot = Some(Slot::new(count));
         }
+    }
+
+    /// Tells which file it is, if that is not known: no other is taken for it.
+    pub(crate) fn is_of(&self, id: FileId) {
+        let _ = self.id.set(id);
     }
 
     /// Which file it is. A file that is not open is not kept open for this.

@@ -279,10 +279,15 @@ impl Segment {
         }
     }
 
-    /// Opens the file and sees to it that it is as long as what was published: a map of a shorter one would end the
-    /// process.
+    /// Opens the file and sees to it that it is the one it was, whose name another may have got since it was closed, and
+    /// as long as what was published: a map of a shorter one would end the process.
     fn open_whole(&self, mode: OpenMode) -> Result<Arc<dyn StorageFile>> {
         let file = self.open_file(mode)?;
+        let id = file.id().map_err(self.io("look at"))?;
+        if *self.id.get_or_init(|| id) != id {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "another file has its name");
+            return Err(self.io("open")(gone));
+        }
         let (needed, available) = (self.len().to_u64(), file.len().map_err(self.io("look at"))?);
         if available < needed {
             let at = Position::new(available).unwrap_or(Position::MAX);

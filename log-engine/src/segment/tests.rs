@@ -5,7 +5,7 @@ use crate::error::LogError;
 use crate::format::build::{BatchBuilder, NewRecord};
 use crate::format::index_entry::TxnEntry;
 use crate::index::TimeIndex;
-use crate::io::{CountingStorage, MemStorage, Op, RealStorage};
+use crate::io::{CountingStorage, Fault, FaultStorage, MemStorage, Op, RealStorage};
 use crate::types::{LeaderEpoch, ProducerId};
 use proptest::prelude::*;
 use std::io::Read;
@@ -63,7 +63,10 @@ struct Bench {
 }
 
 fn memory() -> Bench {
-    let counts = CountingStorage::new(Arc::new(MemStorage::new()));
+    let disk = MemStorage::new();
+    // What is written is to be seen as calls, and files are to end where their batches do.
+    disk.allow_windows(false);
+    let counts = CountingStorage::new(Arc::new(disk));
     counts.create_dir_all(Path::new("/t-0")).unwrap();
     Bench { storage: Arc::new(counts.clone()), counts, dir: PathBuf::from("/t-0"), _temp: None }
 }
@@ -583,6 +586,7 @@ fn a_copied_front_replaces_the_file_and_leaves_old_slices_alone() {
 #[test]
 fn a_full_disk_refuses_the_batch_and_takes_it_when_there_is_room() {
     let disk = MemStorage::new();
+    disk.allow_windows(false);
     disk.create_dir_all(Path::new("/t-0")).unwrap();
     let storage: Arc<dyn Storage> = Arc::new(disk.clone());
     let segment = Segment::create(storage, Path::new("/t-0"), Offset::ZERO, &options(), time(T0)).unwrap();
@@ -677,4 +681,25 @@ fn creating_removes_the_indexes_of_an_earlier_segment_of_that_name() {
     assert_eq!(bench.read(100, FileKind::TimeIndex).len(), TimeIndex::ENTRY_LEN);
     let exists = Segment::create(Arc::clone(&bench.storage), &bench.dir, offset(100), &options(), time(T0));
     assert!(matches!(exists, Err(LogError::Io { op: "open", .. })));
+}
+
+/// A sync that found no descriptor for the index of aborted transactions is tried again, and left it out then: after a power
+/// cut what had been aborted was read as committed.
+#[test]
+fn a_sync_that_is_tried_again_covers_the_aborted_transactions_too() {
+    let fault = Fault::at(1, std::io::ErrorKind::Other).among(&[Op::SyncData]);
+    let disk = FaultStorage::new(Arc::new(MemStorage::new()), fault);
+    disk.create_dir_all(Path::new("/t-0")).unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(disk.clone());
+    let segment = Segment::create(storage, Path::new("/t-0"), Offset::ZERO, &options(), time(T0)).unwrap();
+    append(&segment, 0, &[T0]);
+    let producer = ProducerId::new(1).unwrap();
+    let (first, last) = (Offset::ZERO, offset(1));
+    segment.add_aborted(TxnEntry { producer, first, last, last_stable: last }).unwrap();
+    segment.sync().unwrap_err();
+    assert_eq!(disk.calls(), 2);
+    segment.sync().unwrap();
+    assert_eq!(disk.calls(), 4, "the batches and the index");
+    segment.sync().unwrap();
+    assert_eq!(disk.calls(), 5);
 }

@@ -126,6 +126,9 @@ impl Segment {
     /// Starts writing a file that was just made.
     pub(super) fn start_empty(&self, file: Arc<dyn StorageFile>, options: &SegmentOptions, now: Timestamp) {
         self.capacity.store(options.segment_bytes, Ordering::Relaxed);
+        if let Ok(id) = file.id() {
+            self.is_of(id);
+        }
         {
             let mut open = self.open.write();
             open.file = Some(file);
@@ -358,7 +361,10 @@ impl Segment {
         self.file()?.sync_data().map_err(self.io("sync"))?;
         self.synced.fetch_max(end.get(), Ordering::AcqRel);
         if self.txns_dirty.swap(false, Ordering::AcqRel) {
-            self.sync_derived(&[FileKind::TxnIndex])?;
+            let synced = self.sync_derived(&[FileKind::TxnIndex]);
+            // Whoever found no descriptor for it tries again.
+            self.txns_dirty.fetch_or(synced.is_err(), Ordering::AcqRel);
+            return synced;
         }
         Ok(())
     }

@@ -71,8 +71,56 @@ struct Loaded {
 
 type Groups = BTreeMap<String, Loaded>;
 
-/// Key and value of a record whose transaction has not ended yet.
-type Pending = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+/// Place, key and value of a record whose transaction has not ended yet.
+type Pending = Vec<(u64, Vec<u8>, Option<Vec<u8>>)>;
+
+/// One partition as far as it has been read.
+///
+/// A record of a transaction counts from its marker on, but in the place where it was written: what was committed for its key
+/// between the two is newer. So it is with Kafka, and compaction, which keeps the record that comes last, relies on it.
+#[derive(Debug, Default)]
+struct Replay {
+    groups: Groups,
+    open: BTreeMap<i64, Pending>,
+    /// How many records were read.
+    at: u64,
+    /// Where keys were set since a transaction is open.
+    set: BTreeMap<Vec<u8>, u64>,
+}
+
+impl Replay {
+    fn step(&mut self, step: Replayed<'_>, report: &mut LoadReport) {
+        match step {
+            Replayed::Record { key, value, producer } => {
+                self.at += 1;
+                if let Some(producer) = producer {
+                    let record = (self.at, key.to_vec(), value.map(<[u8]>::to_vec));
+                    self.open.entry(producer).or_default().push(record);
+                } else {
+                    self.apply(self.at, key, value, report);
+                }
+            }
+            Replayed::Marker { producer, commit } => {
+                let pending = self.open.remove(&producer).unwrap_or_default();
+                for (at, key, value) in pending.into_iter().filter(|_| commit) {
+                    if self.set.get(&key).is_none_or(|last| *last < at) {
+                        self.apply(at, &key, value.as_deref(), report);
+                    }
+                }
+                if self.open.is_empty() {
+                    self.set.clear();
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self, at: u64, key: &[u8], value: Option<&[u8]>, report: &mut LoadReport) {
+        if !self.open.is_empty() {
+            self.set.insert(key.to_vec(), at);
+        }
+        apply(&mut self.groups, key, value, report);
+    }
+}
 
 impl GroupCoordinator {
     /// Reads all groups and offsets. To be called once, before anything is served; waits for the disk.
@@ -114,22 +162,10 @@ impl GroupCoordinator {
     }
 
     fn replay(&self, partition: i32, report: &mut LoadReport) -> Result<Groups, JournalError> {
-        let mut groups = Groups::new();
-        let mut open: BTreeMap<i64, Pending> = BTreeMap::new();
-        self.journal.replay(partition, &mut |step| match step {
-            Replayed::Record { key, value, producer: None } => apply(&mut groups, key, value, report),
-            Replayed::Record { key, value, producer: Some(producer) } => {
-                open.entry(producer).or_default().push((key.to_vec(), value.map(<[u8]>::to_vec)));
-            }
-            Replayed::Marker { producer, commit } => {
-                let pending = open.remove(&producer).unwrap_or_default();
-                for (key, value) in pending.into_iter().filter(|_| commit) {
-                    apply(&mut groups, &key, value.as_deref(), report);
-                }
-            }
-        })?;
-        report.open_transactions += open.len();
-        Ok(groups)
+        let mut replay = Replay::default();
+        self.journal.replay(partition, &mut |step| replay.step(step, report))?;
+        report.open_transactions += replay.open.len();
+        Ok(replay.groups)
     }
 
     fn install(&self, name: &str, loaded: Loaded, partition: i32, clean: bool, report: &mut LoadReport) {
@@ -206,4 +242,42 @@ fn try_apply(groups: &mut Groups, key: &[u8], value: Option<&[u8]>) -> Option<()
         Key::Other(_) => return None,
     }
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The state is the same before and after compaction, which keeps of each key the record that was written last.
+    #[test]
+    fn an_offset_of_a_transaction_counts_where_it_was_written() {
+        let key = |partition| records::offset_key("g", "t", partition);
+        let value = |offset| {
+            let value = records::OffsetValue {
+                offset,
+                leader_epoch: None,
+                metadata: String::new(),
+                committed_at: Default::default(),
+                expires_at: None,
+            };
+            records::offset_value(&value)
+        };
+        let mut replay = Replay::default();
+        let mut report = LoadReport::default();
+        let mut write = |partition, offset, producer| {
+            let (key, value) = (key(partition), value(offset));
+            replay.step(Replayed::Record { key: &key, value: Some(&value), producer }, &mut report);
+        };
+        write(0, 5, None);
+        write(0, 10, Some(1));
+        write(1, 10, Some(1));
+        write(0, 20, None);
+        write(1, 30, Some(2));
+        replay.step(Replayed::Marker { producer: 2, commit: true }, &mut report);
+        replay.step(Replayed::Marker { producer: 1, commit: true }, &mut report);
+        let offsets = &replay.groups["g"].offsets;
+        let found = [0, 1].map(|partition| offsets.get("t", partition).map(|value| value.offset));
+        assert_eq!(found, [Some(20), Some(30)]);
+        assert!(replay.open.is_empty() && replay.set.is_empty());
+    }
 }

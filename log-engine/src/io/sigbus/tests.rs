@@ -148,6 +148,17 @@ fn raise() {
     unsafe { libc::raise(libc::SIGBUS) };
 }
 
+/// What the kernel sends to those who asked to know of broken memory early.
+fn told_early() {
+    // SAFETY: a signal to this thread; the kernel copies a complete `siginfo_t`.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        info.si_code = 5;
+        let (process, thread) = (libc::getpid(), libc::gettid());
+        libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, libc::SIGBUS, &raw const info);
+    }
+}
+
 fn fault_in_a_foreign_map() {
     let temp = tempfile::tempdir().unwrap();
     let (map, file) = foreign(temp.path(), 4096);
@@ -173,6 +184,7 @@ fn case(name: &str) {
     match deed {
         "fault" => fault_in_a_foreign_map(),
         "raise" => raise(),
+        "early" => told_early(),
         other => panic!("{other}"),
     }
     std::process::exit(7);
@@ -190,6 +202,8 @@ fn what_is_not_ours_goes_where_it_went_before() {
         ("std/raise", Ok(7)),
         ("default/fault", died),
         ("default/raise", died),
+        // Sent by the kernel, and no fault: it does not come again by itself.
+        ("default/early", died),
         // The kernel does not let a fault be ignored.
         ("ignore/fault", died),
         ("ignore/raise", Ok(7)),

@@ -10,6 +10,7 @@
 //! younger than `min.compaction.lag.ms`. A record is as young as its time says or as its append, whichever is
 //! earlier: a clock in the future holds nothing up.
 
+use super::keys::KeyMap;
 use crate::config::{LogConfig, millis};
 use crate::error::Result;
 use crate::log::retention::newest;
@@ -38,6 +39,12 @@ impl Plan {
         let bytes = |segments: &[Arc<Segment>]| segments.iter().map(|s| s.len().to_u64()).sum::<u64>();
         let (dirty, all) = (bytes(&self.segments[self.first_dirty..]), bytes(&self.segments));
         if all == 0 { 0.0 } else { as_f64(dirty) / as_f64(all) }
+    }
+
+    /// An empty map for the keys of the dirty part, of so many bytes at most.
+    pub(super) fn key_map(&self, max_bytes: u64) -> KeyMap {
+        let span = u64::try_from(self.end.distance_from(self.dirty_from)).unwrap_or(0);
+        KeyMap::new(span, max_bytes)
     }
 
     /// Where segment number `index` ends.

@@ -48,6 +48,9 @@ pub struct CompactionReport {
     pub bytes_after: u64,
     /// How many records went.
     pub records: u64,
+    /// Of how many transactions an index said other than their markers whether they were aborted: it was damaged, and is
+    /// right again.
+    pub transactions_corrected: u64,
     /// The offset below which the log is compacted now; 0 if it never was.
     pub point: Offset,
 }

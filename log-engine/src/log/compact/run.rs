@@ -4,7 +4,7 @@ use super::choose::{Plan, groups};
 use super::filter::{Fate, Rules, last_words};
 use super::keys::KeyMap;
 use super::swap::Output;
-use super::txns::{Aborted, Ongoing};
+use super::txns::{Aborted, Ongoing, Witness};
 use super::{CompactionReport, Step, point};
 use crate::config::millis;
 use crate::error::{LogError, Result};
@@ -19,12 +19,18 @@ use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
 use std::ops::Range;
 use std::sync::Arc;
 
+/// A map that fills up elsewhere shows other transactions to the witness: so often it may correct the index.
+const MOST_CORRECTIONS: u32 = 4;
+
 /// A compaction that was begun.
 #[derive(Debug)]
 pub(super) struct Cleaning {
     plan: Plan,
     rules: Rules,
     ongoing: Ongoing,
+    witness: Witness,
+    /// How often what the index says of aborted transactions was corrected.
+    corrections: u32,
     phase: Phase,
     report: CompactionReport,
 }
@@ -128,21 +134,26 @@ impl Log {
         self.settle_mark()?;
         let end = plan.end;
         let config = self.config();
+        // What gets a horizon now waits for it from its append on at least, even if the clock was set back since.
+        let mut latest = now;
+        for segment in &plan.segments[plan.first_dirty..] {
+            latest = latest.max(segment.modified()?);
+        }
         let first = plan.segments.first().map_or(end, |segment| segment.base_offset());
-        let aborted = Aborted::new(self.aborted_transactions(first, self.end.get())?);
-        let span = u64::try_from(end.distance_from(plan.dirty_from)).unwrap_or(0);
+        let aborted = Aborted::new(self.aborted_transactions(first, self.end.get())?, plan.dirty_from);
         let rules = Rules {
-            keys: KeyMap::new(span, config.compaction_map_bytes),
+            keys: plan.key_map(config.compaction_map_bytes),
             end,
             aborted,
             last_words,
             now,
-            horizon: now.saturating_add_millis(millis(config.delete_retention_ms)),
+            horizon: latest.saturating_add_millis(millis(config.delete_retention_ms)),
             decompressed_cap: config.decompressed_cap(),
         };
         let phase = Phase::Learn(Cursor::at_start_of(plan.first_dirty));
         let report = CompactionReport::default();
-        Ok(Some(Cleaning { plan, rules, ongoing: Ongoing::default(), phase, report }))
+        let (ongoing, witness) = (Ongoing::default(), Witness::default());
+        Ok(Some(Cleaning { plan, rules, ongoing, witness, corrections: 0, phase, report }))
     }
 
     /// Everything that was appended is on the disk afterwards, with the producers' state, and the mark says so.
@@ -175,9 +186,9 @@ impl Log {
         }
     }
 
-    /// Learns the keys of one batch, or goes over to the copying. Never done.
+    /// Learns the keys of one batch, or goes over to the copying; true if the plan is void.
     fn learn(&self, cleaning: &mut Cleaning, epochs: &Epochs, budget: &mut u64) -> Result<bool> {
-        let Cleaning { plan, rules, phase, .. } = cleaning;
+        let Cleaning { plan, rules, phase, witness, .. } = cleaning;
         let Phase::Learn(cursor) = phase else { return Ok(false) };
         let index = cursor.index;
         let at = cursor.at;
@@ -195,6 +206,7 @@ impl Log {
                     taken = rules.learn(&batch).map_err(|why| corrupt_at(&segment, at, why))?;
                 }
                 if taken {
+                    witness.see(&batch, &rules.aborted);
                     return Ok(false);
                 }
                 rules.end = batch.base_offset();
@@ -206,20 +218,65 @@ impl Log {
             Ok(None) => {}
             Err(reason) => return Err(self.spoiled(&segment, at, reason)),
         }
+        self.end_learning(cleaning)
+    }
+
+    /// Goes over to the copying, or learns once more if the index of aborted transactions was wrong: keys of aborted records
+    /// were taken then, or those of committed ones were not.
+    fn end_learning(&self, cleaning: &mut Cleaning) -> Result<bool> {
+        let Cleaning { plan, rules, witness, corrections, phase, report, .. } = cleaning;
         let end = rules.end;
+        if !self.see_out(witness, &rules.aborted, end)? {
+            return Ok(true);
+        }
+        if witness.differences() > 0 {
+            *corrections += 1;
+            if *corrections > MOST_CORRECTIONS {
+                let reason = "which transactions were aborted cannot be told".to_owned();
+                let segment = &plan.segments[plan.first_dirty];
+                return Err(corrupt_at(segment, 0, CorruptReason::Structure(reason)));
+            }
+            report.transactions_corrected += witness.differences();
+            rules.aborted = std::mem::take(witness).correct(std::mem::take(&mut rules.aborted), end);
+            (rules.keys, rules.end) = (plan.key_map(self.config().compaction_map_bytes), plan.end);
+            *phase = Phase::Learn(Cursor::at_start_of(plan.first_dirty));
+            return Ok(false);
+        }
         let count = plan.segments.partition_point(|segment| segment.base_offset() < end);
         *phase = Phase::Copy { groups: groups(plan, count, &self.options()), at: 0, group: None };
         Ok(false)
     }
 
+    /// Reads on behind the dirty part until the ends of all transactions in it were seen: they lie below the last stable
+    /// offset, mostly close by. False if the log is not what it was.
+    fn see_out(&self, witness: &mut Witness, aborted: &Aborted, end: Offset) -> Result<bool> {
+        if !witness.is_settled() {
+            for batch in self.records(end) {
+                let batch = match batch {
+                    Err(LogError::OffsetOutOfRange { .. }) => return Ok(false),
+                    batch => batch?,
+                };
+                witness.see_behind(&batch.view(), aborted);
+                if witness.is_settled() {
+                    break;
+                }
+            }
+        }
+        Ok(witness.is_settled())
+    }
+
     /// Copies one batch, or replaces a group; true after the last one.
     fn copy(&self, cleaning: &mut Cleaning, epochs: &Epochs, budget: &mut u64) -> Result<bool> {
-        let Cleaning { plan, rules, ongoing, phase, report } = cleaning;
+        let Cleaning { plan, rules, ongoing, phase, report, corrections, .. } = cleaning;
         let Phase::Copy { groups, at: number, group: slot } = phase else { return Ok(true) };
         let Some(range) = groups.get(*number) else { return Ok(true) };
         let group = match slot {
             Some(group) => group,
-            None => slot.insert(Box::new(self.begin_group(plan, range.clone(), ongoing)?)),
+            None => {
+                // Its index is to be written anew too.
+                let anew = *corrections > 0 && range.end > plan.first_dirty;
+                slot.insert(Box::new(self.begin_group(plan, range.clone(), ongoing, anew)?))
+            }
         };
         let (index, at) = (group.cursor.index, group.cursor.at);
         let segment = &plan.segments[index];
@@ -256,9 +313,9 @@ impl Log {
         Ok(false)
     }
 
-    /// A segment alone may stay as it is.
-    fn begin_group(&self, plan: &Plan, range: Range<usize>, ongoing: &Ongoing) -> Result<Group> {
-        if range.len() > 1 {
+    /// A segment alone may stay as it is, if it is not to be written `anew`.
+    fn begin_group(&self, plan: &Plan, range: Range<usize>, ongoing: &Ongoing, anew: bool) -> Result<Group> {
+        if anew || range.len() > 1 {
             return self.write_group(plan, range, ongoing);
         }
         let cursor = Cursor::at_start_of(range.start);

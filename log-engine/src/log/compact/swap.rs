@@ -100,10 +100,11 @@ impl Log {
             return usable.map(|()| false);
         }
         let outcome = self.rename_in(old, &output.segment);
-        drop(turn);
         if let Err(error) = &outcome {
+            // Before the turn is given back: nobody is told that a sync worked when a segment is out of place.
             self.poison(error);
         }
+        drop(turn);
         outcome.map(|()| true)
     }
 
@@ -117,6 +118,9 @@ impl Log {
         fresh.advance(Stage::Live)?;
         // Not while the disk is waited for: appends go on meanwhile.
         let writer = self.writer.lock();
+        if let Some(files) = &self.files {
+            fresh.count_in(files.count());
+        }
         let view = self.view.load_full();
         let at = view.place_of(old).expect("who has the turn sees to it that no segment goes");
         let mut segments = view.segments.clone();

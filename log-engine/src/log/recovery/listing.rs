@@ -5,6 +5,8 @@
 //! | `.deleted`, `.cleaned`, an index's `.tmp` | removed |
 //! | `.swap` at or above the lowest `.cleaned` | removed: its compaction did not finish |
 //! | `.log.swap` besides, if it is whole | renamed in with its indexes; the live segments that it replaces are removed |
+//! | one that is not whole, and a `.log` of its base | it stays, and is not looked at |
+//! | one that is not whole, and no `.log` of its base | renamed in: what is damaged in it is damage of the log |
 //! | `.swap` of an index without its `.log.swap` | removed: it is in place, or was being removed |
 //! | an index or transaction index without its `.log` | removed |
 //! | a `.log` whose name is not 20 digits | the log is refused |
@@ -159,12 +161,19 @@ fn swap_in(
     logs: &mut BTreeMap<Offset, FoundSegment>,
     steps: &mut Steps,
 ) -> Result<()> {
-    let (mut there, mut whole) = (BTreeSet::new(), BTreeSet::new());
+    let (mut there, mut taken) = (BTreeSet::new(), BTreeSet::new());
     for (file, entry) in swaps.iter().filter(|(file, _)| file.kind == FileKind::Log) {
         there.insert(file.base);
-        // A swap that is not what was written replaces nothing: it stays where it is, for somebody to look at.
-        let Some(end) = whole_end(storage, &dir.join(&entry.name), file.base)? else { continue };
-        whole.insert(file.base);
+        let Some(end) = whole_end(storage, &dir.join(&entry.name), file.base)? else {
+            // A swap that is not what was written replaces nothing: it stays where it is, for somebody to look at. Where what
+            // it was to replace is gone already, it is all there is of these records.
+            if !logs.contains_key(&file.base) {
+                taken.insert(file.base);
+                logs.insert(file.base, FoundSegment::new(file.base, entry));
+            }
+            continue;
+        };
+        taken.insert(file.base);
         let replaced: Vec<Offset> =
             logs.range(file.base..end.max(file.base)).map(|(base, _)| *base).collect();
         for base in replaced.into_iter().filter(|base| *base != file.base) {
@@ -177,9 +186,9 @@ fn swap_in(
     for (file, entry) in swaps {
         let rename = FileStep::Rename { from: entry.name.clone(), to: segment_file(file.base, file.kind) };
         match file.kind {
-            FileKind::Log if whole.contains(&file.base) => steps.batches.push(rename),
+            FileKind::Log if taken.contains(&file.base) => steps.batches.push(rename),
             FileKind::Log => {}
-            _ if whole.contains(&file.base) => steps.indexes.push(rename),
+            _ if taken.contains(&file.base) => steps.indexes.push(rename),
             _ if there.contains(&file.base) => {}
             _ => steps.removals.push(FileStep::Remove(entry.name.clone())),
         }
@@ -187,9 +196,10 @@ fn swap_in(
     Ok(())
 }
 
-/// Where the batches of a file end, if it holds nothing else.
+/// Where the batches of a file end, if it holds nothing else: not even zeros, since it was trimmed before it got the name.
 fn whole_end(storage: &dyn Storage, path: &Path, base: Offset) -> Result<Option<Offset>> {
     let mut scanner = Scanner::open(storage, path)?;
+    let len = scanner.len();
     let mut expected =
         Expected { offset: base, epoch: -1, limit: None, gaps: true, epochs: None, behind: None };
     let mut at = 0;
@@ -199,8 +209,8 @@ fn whole_end(storage: &dyn Storage, path: &Path, base: Offset) -> Result<Option<
                 at += batch.len() as u64;
                 expected = expected.after(&batch);
             }
-            Found::End => return Ok(Some(expected.offset)),
-            Found::Bad(_) => return Ok(None),
+            Found::End if at == len => return Ok(Some(expected.offset)),
+            Found::End | Found::Bad(_) => return Ok(None),
         }
     }
 }

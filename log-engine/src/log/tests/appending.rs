@@ -31,6 +31,7 @@ fn a_client_batch_is_stored_as_it_came_but_for_twelve_bytes() {
 #[test]
 fn an_append_is_one_write_and_no_read() {
     let bench = Bench::new();
+    bench.storage.allow_windows(false);
     let counting = Arc::new(CountingStorage::new(Arc::clone(&bench.storage) as Arc<dyn Storage>));
     let log = bench.builder().storage(Arc::clone(&counting) as Arc<dyn Storage>).open().unwrap();
     append(&log, 0);

@@ -114,6 +114,7 @@ fn the_last_record_of_each_key_stays_at_its_offset() {
 #[test]
 fn what_is_compacted_again_stays_as_it_is() {
     let bench = compacted(400);
+    bench.storage.allow_windows(false);
     let log = bench.open();
     for n in 0..40 {
         put(&log, &format!("k{}", n % 5), &value(n));
@@ -555,5 +556,75 @@ fn what_was_compacted_is_found_by_time() {
     for batch in log.records(offset(0)) {
         let batch = batch.unwrap();
         BatchView::parse(batch.bytes()).unwrap().check_crc().unwrap();
+    }
+}
+
+/// Segments that compaction had made were open and in no count: the bound on open files did not see them.
+#[test]
+fn what_compaction_has_made_counts_among_the_open_files() {
+    let bench = compacted(400);
+    let files = Arc::new(OpenFiles::new(100));
+    let log = bench.builder().files(&files).open().unwrap();
+    for n in 0..40 {
+        put(&log, &format!("k{}", n % 5), &value(n));
+    }
+    roll_over(&log);
+    assert!(compact(&bench, &log).segments > 0);
+    // What was replaced is held until its files are removed.
+    bench.advance(bench.config.file_delete_delay_ms);
+    log.remove_deleted().unwrap();
+    assert!(log.stats().open_files > 1);
+    assert_eq!(files.count().get(), log.stats().open_files);
+}
+
+/// A clock that was ahead and is set right takes no tombstone away before its time.
+#[test]
+fn a_horizon_counts_from_the_append_if_the_clock_was_set_back() {
+    let mut bench = compacted(300);
+    bench.config.delete_retention_ms = 1000;
+    let log = bench.open();
+    put(&log, "gone", "value");
+    bench.advance(500_000);
+    let tombstone = delete(&log, "gone");
+    roll_over(&log);
+    log.compact(time(NOW)).unwrap();
+    let batch = log.records(offset(tombstone)).next().unwrap().unwrap();
+    assert_eq!(batch.view().base_offset(), offset(tombstone));
+    assert_eq!(batch.view().delete_horizon(), Some(time(NOW + 500_000 + 1000)));
+}
+
+/// A reader in another process stopped at the first gap of the last segment.
+#[test]
+fn a_reader_beside_sees_a_compacted_log_that_was_cut_anywhere() {
+    let prepared = || {
+        let bench = compacted(400);
+        let log = bench.open();
+        for n in 0..40 {
+            put(&log, &format!("k{}", n % 5 + n / 8), &value(n));
+        }
+        roll_over(&log);
+        compact(&bench, &log);
+        (bench, log)
+    };
+    let end = prepared().1.end_offset().get();
+    for to in 1..end {
+        let (bench, log) = prepared();
+        log.truncate(offset(to)).unwrap();
+        let storage = || Arc::clone(&bench.storage) as Arc<dyn Storage>;
+        let beside = |what: &str| {
+            let reader = LogReader::open_in(storage(), DIR, &LogConfig::default()).unwrap();
+            let mut found = Vec::new();
+            let mut cursor = reader.records(log.start_offset()).cursor();
+            while let Some(record) = cursor.next().unwrap() {
+                found.push((record.offset.get(), text(record.key), text(record.value)));
+            }
+            assert_eq!((found, reader.end_offset()), (seen(&log), log.end_offset()), "{what}, cut at {to}");
+        };
+        beside("at once");
+        put(&log, "after", "it");
+        beside("and it goes on");
+        log.sync().unwrap();
+        bench.remove(mark::FILE_NAME);
+        beside("without a mark");
     }
 }

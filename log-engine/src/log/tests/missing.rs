@@ -1,7 +1,7 @@
 //! Files that go, directories that go, while the log is closed and while it is open.
 
 use super::*;
-use crate::io::{EntryKind, Fault, FaultStorage, RealStorage};
+use crate::io::{EntryKind, Fault, FaultStorage, OpenMode, RealStorage};
 use std::io::ErrorKind;
 use std::process::Command;
 
@@ -289,4 +289,33 @@ fn symbolic_links_are_nobodys_files() {
         assert_eq!(std::fs::read(away.join(name)).unwrap(), before, "{name}");
     }
     assert!(std::fs::symlink_metadata(dir.join(&names[0])).unwrap().is_symlink());
+}
+
+/// A file was opened again by its name alone: appends went to, and reads came from, whatever had got the name meanwhile.
+#[test]
+fn another_file_that_has_got_the_name_is_not_taken_for_the_one_that_was_closed() {
+    for sealed in [true, false] {
+        let bench = Bench::small(300);
+        let log = bench.open();
+        fill(&log, 0..8);
+        log.sync().unwrap();
+        let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
+        assert!(bases.len() > 2);
+        while log.release_idle() > 0 || log.stats().open_files > 0 {}
+        let base = if sealed { bases[0] } else { *bases.last().unwrap() };
+        let path = Path::new(DIR).join(log_name(base));
+        let mut bytes = bench.file(&log_name(base));
+        for byte in &mut bytes[100..] {
+            *byte = byte.wrapping_add(1);
+        }
+        bench.storage.rename(&path, &path.with_extension("away")).unwrap();
+        let other = bench.storage.open(&path, OpenMode::CreateNew).unwrap();
+        other.write_all_at(&[&bytes], 0).unwrap();
+        let read = log.read(offset(base), ReadLimits::default()).unwrap_err();
+        assert!(matches!(read, LogError::Io { source, .. } if source.kind() == ErrorKind::NotFound));
+        if !sealed {
+            log.append(&[NewRecord::value(b"x")]).unwrap_err();
+            assert_eq!(bench.file(&log_name(base)), bytes);
+        }
+    }
 }

@@ -66,6 +66,8 @@ struct House {
 impl House {
     fn new(close: bool) -> Self {
         let bench = Bench::small(420);
+        // A start that is refused later has cut zeros by then.
+        bench.storage.allow_windows(false);
         let log = bench.open();
         log.append_batch(&idempotent(7, 0, 0, 1, false), Origin::Client).unwrap();
         fill(&log, 1..RECORDS);

@@ -1,8 +1,9 @@
 //! Two things at once, often enough to meet each other.
 
 use super::*;
-use crate::io::RealStorage;
+use crate::io::{Fault, FaultStorage, Op, RealStorage};
 use std::sync::Barrier;
+use std::task::{Context, Wake, Waker};
 
 /// Retention made its list before it looked whether anything was appended: a record that was accepted in between went
 /// with the segment that had been old a moment ago.
@@ -188,4 +189,38 @@ fn idle_logs_hold_no_file_but_the_one_that_was_written() {
     append(&logs[2], 2);
     logs[2].sync().unwrap();
     assert_eq!((dump(&logs[2]), dump(&logs[3])), (numbered(0..3), numbered(0..2)));
+}
+
+/// Looks, when it is rung, whether anybody could append to a log or sync it.
+struct Guarded {
+    log: Arc<Log>,
+    /// It was poisoned when it was rung first, and could be appended to.
+    seen: Mutex<Option<(bool, bool)>>,
+}
+
+impl Wake for Guarded {
+    fn wake(self: Arc<Self>) {
+        let look = || (self.log.is_poisoned(), self.log.writer.try_lock().is_some());
+        self.seen.lock().get_or_insert_with(look);
+    }
+}
+
+/// Appends and syncs that came between the failure and the word of it were answered as done.
+#[test]
+fn nobody_gets_at_a_log_between_a_cut_that_failed_and_the_word_of_it() {
+    let run = |fault: Fault| {
+        let bench = Bench::new();
+        let disk = FaultStorage::new(Arc::clone(&bench.storage) as Arc<dyn Storage>, fault);
+        let log = bench.builder().storage(Arc::new(disk.clone())).open().unwrap();
+        fill(&log, 0..3);
+        (disk, log)
+    };
+    let names = run(Fault::never().among(&[Op::Name])).0.calls();
+    let (_, log) = run(Fault::at(names, std::io::ErrorKind::Other).among(&[Op::Name]));
+    let bell = Arc::new(Guarded { log: Arc::clone(&log), seen: Mutex::default() });
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut slot = WaitSlot::new();
+    assert!(log.poll_end(offset(3), &mut Context::from_waker(&waker), &mut slot).is_pending());
+    log.truncate(offset(1)).unwrap_err();
+    assert_eq!(*bell.seen.lock(), Some((true, false)));
 }

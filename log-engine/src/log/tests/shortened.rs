@@ -165,7 +165,12 @@ fn each_cut(scene: &dyn Fn() -> Scene, pad: usize, step: usize) {
 
 #[test]
 fn every_cut_of_every_file_in_memory_is_told() {
-    let make = || Scene::new(Arc::new(MemStorage::new()), None, 10, 1500);
+    let make = || {
+        let disk = MemStorage::new();
+        // Nobody misses the zeros behind the end.
+        disk.allow_windows(false);
+        Scene::new(Arc::new(disk), None, 10, 1500)
+    };
     each_cut(&make, 10, 41);
     each_cut(&|| make().reopened(10), 10, 97);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::io::{CountingStorage, Op};
+use crate::io::{CountingStorage, Fault, FaultStorage, Op};
 use std::task::{Context, Poll, Waker};
 
 fn counted(bench: &Bench) -> (Arc<Log>, Arc<CountingStorage>) {
@@ -133,4 +133,41 @@ fn a_duplicate_is_synced_before_it_is_answered_if_appends_are() {
     log.set_config(bench.config.clone()).unwrap();
     assert!(log.append_batch(&batch, Origin::Client).unwrap().duplicate);
     assert_eq!(log.synced_end(), offset(1));
+}
+
+fn mark_of(bench: &Bench) -> mark::Mark {
+    mark::MarkFile::read(&*bench.storage, Path::new(DIR)).unwrap().1.unwrap()
+}
+
+/// The mark was forgotten, and the next start read all that lay behind the old one, until somebody appended again.
+#[test]
+fn a_mark_that_could_not_be_written_is_written_later() {
+    let run = |fault: Fault| {
+        let bench = Bench::new();
+        let disk = FaultStorage::new(Arc::clone(&bench.storage) as Arc<dyn Storage>, fault);
+        let log = bench.builder().storage(Arc::new(disk.clone())).open().unwrap();
+        append(&log, 0);
+        log.sync().unwrap();
+        bench.advance(1000);
+        (bench, disk, log)
+    };
+    let syncs = run(Fault::never().among(&[Op::SyncData])).1.calls();
+    let (bench, disk, log) = run(Fault::at(syncs, std::io::ErrorKind::Other).among(&[Op::SyncData]));
+    assert!(log.sync_if_due().is_err() && disk.has_failed() && !log.is_poisoned());
+    assert!(!log.sync_if_due().unwrap(), "nothing to sync, only to write");
+    assert_eq!(mark_of(&bench).next_offset, offset(1));
+}
+
+/// Whoever had synced wrote the mark when the log was closed already and its directory, without a lock, another's.
+#[test]
+fn no_mark_is_written_when_the_log_was_closed() {
+    let bench = Bench::new();
+    let log = bench.open();
+    append(&log, 0);
+    log.sync().unwrap();
+    bench.advance(1000);
+    let before = bench.file(mark::FILE_NAME);
+    log.abandon();
+    log.write_due_mark().unwrap();
+    assert_eq!(bench.file(mark::FILE_NAME), before);
 }

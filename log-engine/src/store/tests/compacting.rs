@@ -90,3 +90,19 @@ fn a_log_that_is_deleted_while_it_is_compacted_goes() {
     assert_eq!(store.maintain(machine.clock.now()).removed, 1);
     assert_eq!(machine.names("/a").iter().filter(|name| name.contains("dirty")).count(), 0);
 }
+
+/// The checkpoint is written now and then: after a crash it may speak of a log of the same name that was deleted. Nothing of
+/// the new one is compacted, and to believe it is would let a tombstone go before what it deletes.
+#[test]
+fn what_was_noted_of_a_deleted_log_says_nothing_of_the_next_one() {
+    let machine = Machine::new();
+    let store = machine.open();
+    let log = store.create(&name("dirty-0"), &compact()).unwrap();
+    append(&log, 10);
+    store.close().unwrap();
+    drop((store, log));
+    machine.write("/a/cleaner-offset-checkpoint", b"0\n1\ndirty 0 900\n");
+    let store = machine.open();
+    let log = store.get(&name("dirty-0")).unwrap();
+    assert_eq!(log.compaction_point(), Some(Offset::ZERO));
+}

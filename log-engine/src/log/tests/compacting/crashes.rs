@@ -199,3 +199,43 @@ fn a_call_that_fails_once_leaves_the_log_as_it_was_or_poisoned() {
         }
     }
 }
+
+/// What a finished compaction wrote and the disk has lost or changed since.
+#[test]
+fn a_swap_that_is_not_whole_replaces_nothing_and_is_not_passed_over() {
+    let bench = compacted(400);
+    let log = bench.open();
+    for n in 0..12 {
+        put(&log, &format!("k{n}"), &value(n));
+    }
+    log.close().unwrap();
+    drop(log);
+    let before = seen(&bench.open());
+    let (live, swap) = (log_name(0), format!("{}.swap", log_name(0)));
+    let good = bench.file(&live);
+    let create = |bytes: &[u8]| {
+        bench.storage.open(&Path::new(DIR).join(&swap), crate::io::OpenMode::CreateNew).unwrap();
+        bench.overwrite(&swap, bytes);
+    };
+    // Its end was never written, or nothing of it.
+    for kept in [good.len() / 2, 0] {
+        let mut zeros = good.clone();
+        zeros[kept..].fill(0);
+        create(&zeros);
+        let log = bench.open();
+        assert_eq!((seen(&log), log.damage()), (before.clone(), vec![]), "{kept}");
+        drop(log);
+        bench.remove(&swap);
+    }
+    // The old one has lost its name already: what is left of these records is in it.
+    let mut flipped = good.clone();
+    flipped[70] ^= 1;
+    create(&flipped);
+    let dir = Path::new(DIR);
+    bench.storage.rename(&dir.join(&live), &dir.join(format!("{live}.deleted"))).unwrap();
+    let log = bench.open();
+    assert!(matches!(log.records(offset(0)).next(), Some(Err(LogError::Corrupt { .. }))));
+    assert_eq!(seen_from(&log, offset(1)), before[1..]);
+    let damage = log.damage();
+    assert_eq!((damage.len(), damage[0].offsets.clone()), (1, offset(0)..offset(1)));
+}

@@ -1,5 +1,6 @@
 use super::*;
 use crate::format::build::control_marker;
+use crate::format::names::SegmentFile;
 
 fn data(id: i64, sequence: i32, key: &str, value: &str, transactional: bool) -> Vec<u8> {
     let mut builder = BatchBuilder::new()
@@ -148,4 +149,78 @@ fn a_marker_without_a_record_opens_no_transaction() {
     drop(log);
     let log = bench.open();
     assert_eq!(log.last_stable_offset(), log.end_offset());
+}
+
+/// The index of aborted transactions has no checksum. A flipped bit in it would make compaction drop committed records,
+/// or let aborted ones take their place, for ever.
+#[test]
+fn no_flipped_bit_in_the_index_of_aborted_transactions_changes_what_is_committed() {
+    let make = |bench: &Bench| {
+        let log = bench.open();
+        put(&log, "a", "before");
+        write(&log, 1, 0, "b", "committed");
+        end(&log, 1, true);
+        write(&log, 1, 1, "a", "aborted");
+        write(&log, 2, 0, "c", "committed");
+        write(&log, 1, 2, "b", "aborted");
+        end(&log, 1, false);
+        end(&log, 2, true);
+        write(&log, 1, 3, "d", "committed");
+        end(&log, 1, true);
+        write(&log, 2, 1, "c", "aborted");
+        roll_over(&log);
+        // The marker lies behind what is compacted.
+        end(&log, 2, false);
+        put(&log, "last", "value");
+        log.close().unwrap();
+    };
+    let committed = |log: &Log| {
+        let mut last = std::collections::BTreeMap::new();
+        let mut cursor = log.records(offset(0)).committed().cursor();
+        while let Some(record) = cursor.next().unwrap() {
+            last.insert(text(record.key), text(record.value));
+        }
+        last
+    };
+    let index = |bench: &Bench| {
+        let names = bench.names().into_iter().filter(|name| name.ends_with(".txnindex"));
+        names.collect::<Vec<_>>()
+    };
+    let small = |bits: Option<(usize, usize)>| {
+        let bench = compacted(700);
+        make(&bench);
+        let names = index(&bench);
+        let good: Vec<_> = names.iter().map(|name| bench.file(name)).collect();
+        let right = committed(&bench.open());
+        if let Some((file, bit)) = bits {
+            let mut bytes = bench.file(&names[file]);
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            bench.overwrite(&names[file], &bytes);
+        }
+        let log = bench.open();
+        let report = compact(&bench, &log);
+        assert!(report.point > offset(0) && report.records > 0, "{bits:?}");
+        log.close().unwrap();
+        drop(log);
+        // What was not compacted keeps its index, which readers believe: this is about what is there for ever.
+        for (name, good) in names.iter().zip(&good) {
+            if SegmentFile::parse(name).is_some_and(|file| file.base >= report.point) {
+                bench.overwrite(name, good);
+            }
+        }
+        (right, committed(&bench.open()), report)
+    };
+    let (right, left, report) = small(None);
+    assert_eq!((left, report.transactions_corrected), (right.clone(), 0));
+    let bench = compacted(700);
+    make(&bench);
+    let mut corrected = 0;
+    for (number, name) in index(&bench).iter().enumerate() {
+        for bit in 0..bench.file(name).len() * 8 {
+            let (_, left, report) = small(Some((number, bit)));
+            assert_eq!(left, right, "{name}, bit {bit}");
+            corrected += report.transactions_corrected;
+        }
+    }
+    assert!(corrected > 0);
 }
