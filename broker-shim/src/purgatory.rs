@@ -31,7 +31,9 @@ struct Watched {
 impl FromIterator<(Arc<Log>, Offset)> for Watch {
     fn from_iter<T: IntoIterator<Item = (Arc<Log>, Offset)>>(logs: T) -> Self {
         let watched = |(log, beyond)| Watched { log, beyond, slot: WaitSlot::new() };
-        Self { logs: logs.into_iter().map(watched).collect() }
+        // Nothing more comes to a poisoned log: it is always ready, and who looks again and again would not wait.
+        let alive = logs.into_iter().filter(|(log, _): &(Arc<Log>, Offset)| !log.is_poisoned());
+        Self { logs: alive.map(watched).collect() }
     }
 }
 

@@ -203,6 +203,13 @@ impl Drop for Broker {
     }
 }
 
+/// What is kept for deletions and a clean stop, in bytes.
+const RESERVE: u64 = 16 * 1024 * 1024;
+
+fn reserve(data: &Path) -> u64 {
+    std::fs::metadata(data.join(".space-reserve")).unwrap().len()
+}
+
 #[test]
 fn a_full_disk_is_survived_without_a_restart() {
     let Some(disk) = SmallDisk::new("48m") else { return };
@@ -230,7 +237,9 @@ fn a_full_disk_is_survived_without_a_restart() {
     assert!(broker.fetch("t", stored - 1).1 > 900_000, "the last one is whole");
 
     disk.grow("96m");
-    assert_eq!(broker.produce("t", 900_000), Ok(stored), "space has returned");
+    // First the reserve is made whole again.
+    assert_eq!(broker.eventually_produces("t"), stored, "space has returned");
+    assert_eq!(reserve(&data), RESERVE);
     assert_eq!(broker.stop().0, Some(0));
 
     let broker = Broker::start(&data, &[]);
@@ -302,6 +311,7 @@ fn retention_and_deletion_make_room_on_a_full_disk() {
     assert_eq!(broker.produce("old", 900_000), Err(ErrorCode::KafkaStorageError));
     let end = broker.eventually_produces("old");
     assert!(broker.start_of("old") > 0, "retention has made the room for {end}");
+    assert_eq!(reserve(&data), RESERVE, "and for the next time");
     let (code, log) = broker.stop();
     assert_eq!(code, Some(0), "{log}");
 }

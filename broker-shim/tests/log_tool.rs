@@ -7,7 +7,7 @@
 mod common;
 
 use common::{VERSIONS, copy_dir, golden};
-use log_engine::{Log, LogConfig, NewRecord};
+use log_engine::{Log, LogConfig, NewRecord, Offset};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -301,4 +301,31 @@ fn gaps_of_compaction_are_gaps_only_where_nobody_says_so() {
     assert_eq!(code, 1);
     assert!(out.contains("if these are gaps that compaction has left, say --compacted\n"), "{out}");
     assert_eq!(run(&["verify", "--compacted", "g-compact-0"], temp.path()).0, 0);
+}
+
+#[test]
+fn the_note_of_how_far_a_log_is_compacted_is_dumped_and_verified() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().join("t-0");
+    let log = Log::builder(&dir).compaction_point(Some(Offset::ZERO)).open().unwrap();
+    log.append(&[NewRecord::keyed(b"key", b"value")]).unwrap();
+    log.close().unwrap();
+    let (code, out, said) = run(&["dump", "t-0/compaction-point"], temp.path());
+    assert_eq!((code, said.as_str()), (0, ""), "{out}");
+    assert!(out.contains("compaction_point") && out.contains("offset"), "{out}");
+    let lines = json(&["dump", "--json", "t-0"], temp.path());
+    let point =
+        lines.iter().find(|line| line["type"] == "compaction_point").unwrap_or_else(|| panic!("{lines:?}"));
+    assert_eq!(point["offset"], 0);
+    assert_eq!(run(&["verify", "t-0"], temp.path()).0, 0);
+    flip(&dir.join("compaction-point"), 2);
+    let (code, out, _) = run(&["verify", "t-0"], temp.path());
+    assert_eq!(code, 1);
+    assert!(
+        out.contains("derived: t-0/compaction-point: the compaction point is not as it was written"),
+        "{out}"
+    );
+    assert!(!out.contains("--compacted"), "{out}");
+    let (_, out, _) = run(&["dump", "t-0/compaction-point"], temp.path());
+    assert!(out.contains("unreadable"), "{out}");
 }

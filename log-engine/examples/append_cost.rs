@@ -101,7 +101,6 @@ fn best(
             call(&log)?;
         }
         best = best.min((run_time() - started) / f64::from(rounds));
-        log.abandon();
         drop(log);
         std::fs::remove_dir_all(dir)?;
     }
@@ -200,7 +199,7 @@ fn synced(dir: &Path, bytes: &[u8], count: usize) -> Result<[Vec<f64>; KINDS.len
     for kind in KINDS {
         std::fs::remove_file(dir.join(kind))?;
     }
-    log.abandon();
+    drop(log);
     std::fs::remove_dir_all(dir.join("cost-0"))?;
     Ok(found)
 }

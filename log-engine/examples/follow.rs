@@ -7,18 +7,15 @@ use std::time::Duration;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let log = Log::open(std::env::args().nth(1).ok_or("usage: follow DIR")?, LogConfig::default())?;
-    let mut next = log.end_offset();
+    let mut news = log.follow(log.end_offset());
     let writer = Arc::clone(&log);
     std::thread::spawn(move || {
         (0..5).try_for_each(|n: u32| writer.append(&[NewRecord::value(&n.to_be_bytes())]).map(|_| ()))?;
         writer.close()
     });
-    while log.wait_for_end(next, Duration::from_secs(10)) > next {
-        for batch in log.records(next) {
-            let batch = batch?;
-            next = batch.view().next_offset();
-            println!("{} records, the log goes on at {next}", batch.view().record_count());
-        }
+    // Until the log is closed and all of it was read.
+    while let Some(batch) = news.next_within(Duration::from_secs(10))? {
+        println!("{} records, the log goes on at {}", batch.view().record_count(), batch.next_offset());
     }
     Ok(())
 }

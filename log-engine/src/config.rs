@@ -87,7 +87,7 @@ pub struct LogConfig {
     /// Unsynced bytes at which the log is due for a sync in the background, whatever durability was asked for:
     /// what bounds recovery. Range 1.., default 64 MiB.
     pub sync_after_bytes: u64,
-    /// Age of the oldest unsynced append at which it is due. Default 5 s.
+    /// Age of the oldest unsynced append at which it is due, in milliseconds. Range 0.., where 0 is due at once; default 5 s.
     pub sync_after_ms: u64,
 }
 

@@ -81,6 +81,10 @@ pub enum LogError {
         /// Expected against found.
         reason: CorruptReason,
     },
+    /// Records of a batch that was checked cannot be read: they contradict their own lengths, or do not decompress. Their writer
+    /// made them so. Made by `?` of what a [`RecordBatch`](crate::RecordBatch) answers, which does not know its file.
+    #[error("records cannot be read: {0}")]
+    Records(CorruptReason),
     /// An earlier write or sync failed: nothing is appended until the log is opened again.
     #[error("{path}: poisoned by an earlier failure: {cause}", path = .path.display())]
     Poisoned {
@@ -137,6 +141,12 @@ impl From<Rejected> for LogError {
     }
 }
 
+impl From<CorruptReason> for LogError {
+    fn from(why: CorruptReason) -> Self {
+        Self::Records(why)
+    }
+}
+
 impl From<ProducerError> for LogError {
     fn from(why: ProducerError) -> Self {
         Self::Producer(why)
@@ -152,7 +162,7 @@ impl LogError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Corrupt { .. } => Fault::Corrupt,
+            Self::Corrupt { .. } | Self::Records(_) => Fault::Corrupt,
             Self::Io { .. } | Self::Poisoned { .. } | Self::NoSpace { .. } => Fault::Io,
             _ => Fault::Caller,
         }
@@ -175,6 +185,11 @@ impl LogError {
     pub fn is_too_many_files(&self) -> bool {
         let answers = [Some(libc::EMFILE), Some(libc::ENFILE)];
         matches!(self, Self::Io { source, .. } if answers.contains(&source.raw_os_error()))
+    }
+
+    /// Whether a file was there and its sync failed: what the system shows of it may not be on the disk.
+    pub(crate) fn is_failed_sync(&self) -> bool {
+        matches!(self, Self::Io { op: "sync", source, .. } if source.kind() != io::ErrorKind::NotFound)
     }
 
     /// Gives a full disk its own name, whatever was tried on it.
@@ -215,7 +230,8 @@ mod tests {
         let offset = |raw| Offset::new(raw).unwrap();
         let (requested, start, end) = (offset(900), offset(120), offset(870));
         let position = Position::new(4096).unwrap();
-        let reason = CorruptReason::Structure("a hole".to_owned());
+        let hole = || CorruptReason::Structure("a hole".to_owned());
+        let reason = hole();
         let too_large = Rejected::TooLarge { size: 9, max: 8 };
         let out_of_order = ProducerError::OutOfOrder { found: 7, expected: 5 };
         let config = |expected| LogError::Config { key: "segment.ms", value: "0".to_owned(), expected };
@@ -232,6 +248,7 @@ mod tests {
                 LogError::Corrupt { path: path(), position, reason },
                 "t-0/00000000000000000120.log: corrupt at position 4096: a hole",
             ),
+            (hole().into(), "records cannot be read: a hole"),
             (
                 LogError::Poisoned { path: dir(), cause: "cannot sync x".to_owned() },
                 "data: poisoned by an earlier failure: cannot sync x",

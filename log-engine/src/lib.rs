@@ -82,19 +82,25 @@ pub mod types;
 pub use config::{CleanupPolicy, LogConfig};
 pub use error::{Fault, LogError, Result};
 pub use format::CorruptReason;
-pub use format::batch::{Codec, ProducerStamp};
+pub use format::batch::{Codec, ProducerStamp, TimestampType};
 pub use format::build::NewRecord;
 pub use format::record::Record;
+pub use format::validate::Rejected;
 #[cfg(feature = "stream")]
 pub use log::BatchStream;
+pub use log::producers::ProducerError;
 pub use log::{
-    Appended, Cursor, Damage, Log, LogBuilder, LogReader, LogStats, Origin, ProducerState, ReadLimits,
-    ReadSlices, RecordBatch, RecordBatches, Snapshot,
+    Appended, CompactionReport, Cursor, Damage, Log, LogBuilder, LogMaintenance, LogReader, LogStats, Origin,
+    ProducerState, ReadLimits, ReadSlices, ReaderBatches, RecordBatch, RecordBatches, RecoveryReport,
+    RetentionReport, Snapshot, WaitSlot,
 };
 pub use log::{inspect, repair};
 pub use segment::FileSlice;
-pub use store::{LogName, LogStore, StoreBuilder};
-pub use types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
+pub use store::{LogName, LogStore, Maintenance, MaintenanceReport, OpenReport, StoreBuilder};
+pub use store::{StoreSnapshot, StoreStats};
+pub use types::{
+    LeaderEpoch, NegativeOffset, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp,
+};
 
 /// The guide and the crate's README: their examples are run.
 #[cfg(doctest)]

@@ -13,6 +13,7 @@
 //! | `TruncateBelowTheMark` | `log::recovery::decide`: damage of what was synced is cut off like a crash's tail |
 //! | `CleanMarkerBeforeTheLastSync` | `store`: the marker of a clean stop is written before the logs are closed |
 //! | `StoreToASparseMapping` | `io`: the window of the tail is mapped without blocks behind it, which a disk in memory answers as a real one does |
+//! | `TrustTheCacheAfterAFailedSync` | `log::recovery`: that a sync has failed before is overlooked |
 //! | `RecycleASegmentFile` | `segment`: a new segment gets the file of a deleted one |
 
 use crate::io::{OpenMode, Storage, StorageFile};
@@ -28,6 +29,7 @@ pub enum Bug {
     TrustTheIndex,
     AcknowledgeBeforeSync,
     RetryAFailedSync,
+    TrustTheCacheAfterAFailedSync,
     SkipDirectorySync,
     TruncateBelowTheMark,
     CleanMarkerBeforeTheLastSync,

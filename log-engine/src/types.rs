@@ -57,6 +57,19 @@ impl Offset {
     }
 }
 
+/// A number that is no offset: it is negative.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0} is no offset: it is negative")]
+pub struct NegativeOffset(pub i64);
+
+impl TryFrom<i64> for Offset {
+    type Error = NegativeOffset;
+
+    fn try_from(raw: i64) -> Result<Self, NegativeOffset> {
+        Self::new(raw).ok_or(NegativeOffset(raw))
+    }
+}
+
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -8,11 +8,11 @@ use log_engine::format::batch::{
 };
 use log_engine::format::build::BatchBuilder;
 use log_engine::format::validate::Rejected;
-use log_engine::io::{MemStorage, OpenMode, RealStorage, Storage};
+use log_engine::io::{Fault as IoFault, FaultStorage, MemStorage, Op, OpenMode, RealStorage, Storage};
 use log_engine::log::WaitSlot;
 use log_engine::{
     Codec, CorruptReason, Damage, Fault, Log, LogConfig, LogError, LogName, LogReader, LogStore, NewRecord,
-    Offset, Origin, ProducerEpoch, ProducerId, ProducerStamp, ReadLimits, Sequence, Timestamp,
+    Offset, Origin, ProducerEpoch, ProducerId, ProducerStamp, ReadLimits, Sequence, Timestamp, TimestampType,
 };
 use std::fs;
 use std::path::Path;
@@ -250,7 +250,64 @@ fn a_clock_that_jumps_moves_no_offset_and_confuses_no_lookup() {
     let mut builder = BatchBuilder::new();
     builder.push(&NewRecord::value(b"from the future").at(time(i64::MAX)));
     let refused = rejected(strict.append_batch(&builder.finish().unwrap(), Origin::Client));
-    assert_eq!(refused, Rejected::Timestamp(vec![0]));
+    assert!(
+        matches!(&refused, Rejected::Timestamp { records, allowed: Some(_) } if records == &[0]),
+        "{refused}"
+    );
+}
+
+/// What decoding answers goes through `?` where everything else does, and is no caller's mistake.
+#[test]
+fn records_that_cannot_be_read_are_an_error_of_the_log() {
+    fn count(log: &Log) -> log_engine::Result<usize> {
+        let mut count = 0;
+        for batch in log.records(log.start_offset()) {
+            for record in &batch?.records()? {
+                record?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+    let log = open(LogConfig::default());
+    log.append(&[NewRecord::value(b"fine"), NewRecord::value(b"too")]).unwrap();
+    assert_eq!(count(&log).unwrap(), 2);
+    let error = LogError::from(CorruptReason::Structure("a hole".to_owned()));
+    assert_eq!(
+        (error.to_string().as_str(), error.fault()),
+        ("records cannot be read: a hole", Fault::Corrupt)
+    );
+    assert_eq!(Offset::try_from(7).unwrap(), offset(7));
+    assert_eq!(Offset::try_from(-1).unwrap_err().to_string(), "-1 is no offset: it is negative");
+}
+
+/// One way of building a batch: what one accepts, stores or refuses the other does too.
+#[test]
+fn records_of_a_known_producer_are_under_the_same_rules() {
+    let stamp = |sequence| ProducerStamp {
+        id: ProducerId::new(1).unwrap(),
+        epoch: ProducerEpoch::ZERO,
+        base_sequence: Sequence::new(sequence),
+    };
+    let far = [NewRecord::value(b"from the future").at(time(i64::MAX))];
+    let log = open(LogConfig::default());
+    log.append(&far).unwrap();
+    log.append_as(stamp(0), &far).unwrap();
+    log.append_in_transaction(stamp(1), &far).unwrap();
+    let stored = |at| log.get(offset(at)).unwrap().unwrap().view().max_timestamp();
+    assert_eq!([stored(0), stored(1), stored(2)], [Some(time(i64::MAX)); 3]);
+
+    let by_append = TimestampType::LogAppendTime;
+    let log = open(LogConfig { timestamp_type: by_append, max_message_bytes: 200, ..LogConfig::default() });
+    let appended = [log.append(&far).unwrap(), log.append_as(stamp(0), &far).unwrap()];
+    assert!(appended.iter().all(|appended| appended.append_time.is_some()), "{appended:?}");
+    let kind = |at| log.get(offset(at)).unwrap().unwrap().view().attributes().timestamp_type();
+    assert_eq!([kind(0), kind(1)], [by_append; 2]);
+    let again = log.append_as(stamp(0), &far).unwrap();
+    assert!(again.duplicate && again.append_time == appended[1].append_time, "{again:?}");
+    let large = [NewRecord::value(&[0; 300])];
+    assert_eq!(rejected(log.append(&large)), rejected(log.append_as(stamp(1), &large)));
+    assert_eq!(rejected(log.append(&[])), rejected(log.append_as(stamp(1), &[])));
 }
 
 #[test]
@@ -278,6 +335,11 @@ fn a_closed_log_takes_nothing_and_is_read() {
     closed(log.delete_records_before(offset(5)).unwrap_err());
     closed(log.apply_retention(time(0)).unwrap_err());
     closed(log.snapshot("/copy").unwrap_err());
+    closed(log.compact(time(0)).unwrap_err());
+    closed(log.append_as(stamp(), &[NewRecord::value(b"x")]).unwrap_err());
+    let (before, other) = (log.config(), LogConfig { segment_bytes: 777, ..LogConfig::default() });
+    closed(log.set_config(other).unwrap_err());
+    assert_eq!(log.config(), before, "the settings are what they were");
     assert_eq!(log.sync().unwrap(), offset(10), "nothing is left to sync");
     assert_eq!(log.records(offset(4)).count(), 6);
 }
@@ -384,23 +446,212 @@ fn a_segment_that_is_missing_is_a_named_hole() {
     assert!(RealStorage::new().exists(&temp.path().join(format!("{:020}.log", bases[2].get()))).unwrap());
 }
 
-#[test]
-fn a_mark_of_a_newer_version_is_no_mark_and_what_it_said_is_not_believed() {
+/// The files of the log, without the lock's.
+fn files_of(storage: &MemStorage) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<_> =
+        storage.list(Path::new("/log")).unwrap().into_iter().map(|entry| entry.name).collect();
+    files.retain(|name| name != ".lock");
+    files.sort();
+    let read = |name: &String| {
+        let file = storage.open(&Path::new("/log").join(name), OpenMode::Read).unwrap();
+        let mut bytes = vec![0; usize::try_from(file.len().unwrap()).unwrap()];
+        file.read_exact_at(&mut bytes, 0).unwrap();
+        bytes
+    };
+    files.into_iter().map(|name| (name.clone(), read(&name))).collect()
+}
+
+/// A log with all the files of ours that have a version, closed.
+fn versioned() -> Arc<MemStorage> {
     let storage = Arc::new(MemStorage::new());
-    let open = || Log::builder("/log").storage(Arc::clone(&storage) as Arc<dyn Storage>).open().unwrap();
-    let log = open();
+    let log = versioned_log(&storage).unwrap();
     for n in 0..5_u8 {
         log.append(&[NewRecord::value(&[n])]).unwrap();
     }
     log.close().unwrap();
-    drop(log);
-    let mark = storage.open(Path::new("/log/synced-mark"), OpenMode::ReadWrite).unwrap();
+    storage
+}
+
+fn versioned_log(storage: &Arc<MemStorage>) -> Result<Arc<Log>, LogError> {
+    let storage = Arc::clone(storage) as Arc<dyn Storage>;
+    Log::builder("/log").storage(storage).compaction_point(Some(Offset::ZERO)).open()
+}
+
+fn rewrite(storage: &MemStorage, name: &str, at: u64, bytes: &[u8]) {
+    let file = storage.open(&Path::new("/log").join(name), OpenMode::ReadWrite).unwrap();
+    file.write_all_at(&[bytes], at).unwrap();
+}
+
+#[test]
+fn a_version_without_its_checksum_is_damage_and_what_it_said_is_not_believed() {
+    let storage = versioned();
     for slot in [0, 512] {
-        let _ = mark.write_all_at(&[&2_u32.to_be_bytes()], slot + 8);
+        rewrite(&storage, "synced-mark", slot + 8, &3_u32.to_be_bytes());
     }
-    let log = open();
+    rewrite(&storage, "producer-state", 8, &4_u32.to_be_bytes());
+    rewrite(&storage, "compaction-point", 0, b"1");
+    let log = versioned_log(&storage).unwrap();
     assert_eq!((log.end_offset(), log.damage()), (offset(5), vec![]));
     assert!(log.recovery_report().scanned_bytes > 0, "everything was looked at");
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_refused_and_nothing_is_written() {
+    let sealed = |bytes: &[u8]| crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
+    for (name, slot, found, known) in [
+        ("synced-mark", 0, 3_u32, 2),
+        ("synced-mark", 512, 3, 2),
+        ("producer-state", 0, 4, 3),
+        ("compaction-point", 0, 1, 0),
+    ] {
+        let storage = versioned();
+        let (_, mut bytes) = files_of(&storage).into_iter().find(|(file, _)| file == name).unwrap();
+        if name == "compaction-point" {
+            bytes = b"1\n0\nand more\n".to_vec();
+            let crc = crc32c::crc32c(&bytes);
+            bytes.extend_from_slice(format!("{crc:08x}\n").as_bytes());
+            storage.remove_file(&Path::new("/log").join(name)).unwrap();
+            storage.open(&Path::new("/log").join(name), OpenMode::CreateNew).unwrap();
+        } else {
+            let end = if name == "synced-mark" { slot + 96 } else { bytes.len() };
+            bytes.resize(bytes.len().max(end), 0);
+            bytes[slot..slot + 8].copy_from_slice(if slot == 0 && name == "producer-state" {
+                b"CORRPROD"
+            } else {
+                b"CORRMARK"
+            });
+            bytes[slot + 8..slot + 12].copy_from_slice(&found.to_be_bytes());
+            let crc = sealed(&bytes[slot..end]);
+            bytes[slot + 12..slot + 16].copy_from_slice(&crc.to_be_bytes());
+        }
+        rewrite(&storage, name, 0, &bytes);
+        // What would otherwise be made anew.
+        storage.remove_file(Path::new("/log/00000000000000000000.index")).unwrap();
+        let before = files_of(&storage);
+        let error = versioned_log(&storage).unwrap_err();
+        let LogError::Directory { path, problem } = &error else { panic!("{name}: {error}") };
+        assert_eq!(path, &Path::new("/log").join(name));
+        let expected = format!("has version {found}, this program knows them up to {known}: ");
+        assert!(problem.starts_with(&expected), "{problem}");
+        let shared = Arc::clone(&storage) as Arc<dyn Storage>;
+        let options = log_engine::inspect::CheckOptions::default();
+        let check = log_engine::inspect::check_log(&shared, Path::new("/log"), &options).unwrap();
+        assert!(check.findings.iter().any(|finding| finding.problem.starts_with(&expected)), "{check:?}");
+        let refused = log_engine::repair::repair(&shared, Path::new("/log"), &options).unwrap_err();
+        assert_eq!(refused.to_string(), error.to_string());
+        if name == "synced-mark" {
+            let reader = LogReader::open_in(shared, "/log", &LogConfig::default()).unwrap_err();
+            assert_eq!(reader.to_string(), error.to_string());
+        }
+        assert!(files_of(&storage) == before, "{name}: something was written");
+    }
+}
+
+fn stamp() -> ProducerStamp {
+    let (id, epoch) = (ProducerId::new(7).unwrap(), ProducerEpoch::ZERO);
+    ProducerStamp { id, epoch, base_sequence: Some(Sequence::ZERO) }
+}
+
+/// A log of ten records, ten milliseconds apart, of which the fifth batch was overwritten at `at` while it was closed; and
+/// how long a batch is.
+fn damaged_at(at: u64, byte: u8) -> (Arc<Log>, u64) {
+    let storage = Arc::new(MemStorage::new());
+    let config = LogConfig { timestamp_after_max_ms: None, ..LogConfig::default() };
+    let open = || {
+        let storage = Arc::clone(&storage) as Arc<dyn Storage>;
+        Log::builder("/log").config(config.clone()).storage(storage).open().unwrap()
+    };
+    let log = open();
+    for n in 0..10_u8 {
+        log.append(&[NewRecord::value(&[n; 32]).at(time(10 * i64::from(n)))]).unwrap();
+    }
+    let len = log.get(offset(0)).unwrap().unwrap().bytes().len() as u64;
+    log.close().unwrap();
+    drop(log);
+    rewrite(&storage, "00000000000000000000.log", 4 * len + at, &[byte]);
+    (open(), len)
+}
+
+#[test]
+fn a_magic_that_is_none_yet_is_damage_of_its_batch_alone() {
+    for magic in [3_u8, 9, 127, 255] {
+        let (log, len) = damaged_at(MAGIC_AT as u64, magic);
+        let error = log.get(offset(4)).unwrap_err();
+        assert_eq!(error.fault(), Fault::Corrupt);
+        let [Damage { bytes, offsets, reason, .. }] = &log.damage()[..] else { panic!("{:?}", log.damage()) };
+        assert_eq!((bytes.clone(), offsets.clone()), (4 * len..5 * len, offset(4)..offset(5)));
+        assert_eq!(reason.to_string(), format!("magic {}, expected 2", i8::from_be_bytes([magic])));
+        assert_eq!(log.records(offset(0)).filter(Result::is_ok).count(), 4);
+        assert_eq!(log.records(offset(5)).filter(Result::is_ok).count(), 5);
+    }
+}
+
+#[test]
+fn a_time_is_looked_up_around_damage_and_never_answered_with_a_wrong_record() {
+    let (log, _) = damaged_at(70, 0xff);
+    assert!(log.get(offset(4)).is_err());
+    for at in 0..=95_i64 {
+        let truth = (at + 9) / 10;
+        match log.offset_for_time(time(at)) {
+            Ok(Some((found, found_at))) => {
+                assert_eq!(found_at, time(10 * found.get()), "time {at}");
+                assert!(found.get() == truth || truth == 4 && found.get() == 5, "time {at}: {found}");
+            }
+            Ok(None) => assert!(at > 90, "time {at}"),
+            Err(error) => {
+                assert!(matches!(error, LogError::Corrupt { .. }), "time {at}: {error}");
+                assert!(truth >= 4, "time {at} lies in front of the damage: {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_call_on_a_poisoned_log_says_what_failed_first_and_reads_go_on() {
+    let name = "/log";
+    let storage = Arc::new(MemStorage::new());
+    Log::builder(name).storage(Arc::clone(&storage) as Arc<dyn Storage>).open().unwrap().close().unwrap();
+    let fault = IoFault::at(0, std::io::ErrorKind::Other).among(&[Op::SyncData]);
+    let disk = FaultStorage::new(Arc::clone(&storage) as Arc<dyn Storage>, fault);
+    let log = Log::builder(name).storage(Arc::new(disk)).open().unwrap();
+    log.append(&[NewRecord::value(b"accepted")]).unwrap();
+    let first = log.sync().unwrap_err();
+    assert!(log.is_poisoned(), "{first}");
+    let record = [NewRecord::value(b"x")];
+    let (id, epoch) = (stamp().id, stamp().epoch);
+    let refusals = [
+        ("append", log.append(&record).map(drop)),
+        ("append_synced", log.append_synced(&record).map(drop)),
+        ("append_batch", log.append_batch(&batch(), Origin::Client).map(drop)),
+        ("append_as", log.append_as(stamp(), &record).map(drop)),
+        ("commit_transaction", log.commit_transaction(id, epoch).map(drop)),
+        ("abort_transaction", log.abort_transaction(id, epoch).map(drop)),
+        ("sync", log.sync().map(drop)),
+        ("truncate", log.truncate(offset(0)).map(drop)),
+        ("delete_records_before", log.delete_records_before(offset(1)).map(drop)),
+        ("compact", log.compact(time(0)).map(drop)),
+    ];
+    for (call, refused) in refusals {
+        let error = refused.expect_err(call);
+        let LogError::Poisoned { path, cause } = &error else { panic!("{call}: {error}") };
+        assert_eq!((path.as_path(), error.fault()), (Path::new(name), Fault::Io), "{call}");
+        assert!(cause.starts_with("cannot sync"), "{call}: {cause}");
+    }
+    assert!(!log.sync_if_due().unwrap(), "nothing is tried again");
+    assert_eq!((log.end_offset(), log.records(offset(0)).filter(Result::is_ok).count()), (offset(1), 1));
+    assert_eq!(log.offset_for_time(time(0)).unwrap().map(|(at, _)| at), Some(offset(0)));
+    log.set_config(LogConfig::default()).unwrap();
+    let _ = log.close();
+    drop(log);
+    let again = Log::builder(name).storage(storage as Arc<dyn Storage>).open().unwrap();
+    assert_eq!((again.damage(), again.is_poisoned()), (vec![], false));
+    again.append(&record).unwrap();
+}
+
+#[test]
+fn a_store_without_a_directory_is_refused() {
+    let error = LogStore::builder::<&str>([]).open().unwrap_err();
+    assert_eq!(error.to_string(), "log.dirs = : expected a directory");
 }
 
 #[test]

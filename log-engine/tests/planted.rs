@@ -69,6 +69,11 @@ fn another_try_after_a_failed_sync_is_noticed() {
 }
 
 #[test]
+fn trust_in_the_cache_after_a_failed_sync_is_noticed() {
+    is_noticed(Bug::TrustTheCacheAfterAFailedSync, &|| disks::failing_syncs(3));
+}
+
+#[test]
 fn a_directory_that_is_not_synced_is_noticed() {
     is_noticed(Bug::SkipDirectorySync, &|| disks::power_cuts(7, 24, false));
 }

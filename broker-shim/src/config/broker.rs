@@ -91,6 +91,8 @@ pub struct GroupConfig {
 pub struct StorageConfig {
     /// The data directories; never empty.
     pub log_dirs: Vec<PathBuf>,
+    /// Room that is kept in each of them, in bytes; 0 for none.
+    pub reserve_bytes: u64,
     /// When a produce request that asked for all replicas is answered.
     pub durability: Durability,
     /// Whether segments are read through maps; else with `pread`.
@@ -374,6 +376,7 @@ fn storage(s: &Settings) -> Result<StorageConfig, ConfigError> {
     let page_cache = s.text("log.durability") == Some("page-cache");
     Ok(StorageConfig {
         log_dirs: names.into_iter().map(PathBuf::from).collect(),
+        reserve_bytes: limit(s, "log.dir.reserve.bytes").unwrap_or(0),
         durability: if page_cache { Durability::PageCache } else { Durability::Sync },
         read_by_map: s.text("log.read.mode") != Some("pread"),
         retention_check_interval: millis(s, "log.retention.check.interval.ms"),

@@ -268,7 +268,10 @@ mod up {
         let gzip = compress(Codec::Gzip, &one).unwrap();
         for set in [claim(Codec::None, b"1"), claim(Codec::Gzip, &gzip)] {
             let set = [one.clone(), set].concat();
-            assert_eq!(up_convert(&set, &up_rules()), Err(Rejected::Timestamp(vec![1])));
+            assert_eq!(
+                up_convert(&set, &up_rules()),
+                Err(Rejected::Timestamp { records: vec![1], allowed: None })
+            );
         }
     }
 

@@ -39,7 +39,7 @@ pub fn up_convert(data: &[u8], rules: &UpRules) -> Result<Vec<u8>, Rejected> {
             return Err(Rejected::TooLarge { size, max: rules.max_message_bytes });
         }
         if message.timestamp_type() == TimestampType::LogAppendTime {
-            return Err(Rejected::Timestamp(vec![up.builder.count()]));
+            return Err(Rejected::Timestamp { records: vec![up.builder.count()], allowed: None });
         }
         match message.codec_id() {
             0 => up.push(&message),

@@ -30,7 +30,7 @@ pub(super) fn of_log(error: &LogError) -> ErrorCode {
         // The log is being deleted or the broker stops: the client asks for the leader again.
         LogError::Closed => ErrorCode::NotLeaderOrFollower,
         LogError::Name { .. } => ErrorCode::UnknownTopicOrPartition,
-        LogError::Corrupt { .. } => ErrorCode::CorruptMessage,
+        LogError::Corrupt { .. } | LogError::Records(_) => ErrorCode::CorruptMessage,
         LogError::NoSpace { .. }
         | LogError::Poisoned { .. }
         | LogError::Io { .. }

@@ -259,7 +259,7 @@ fn answer(cx: &RequestContext, index: i32, done: Result<Appended, Refusal>) -> P
 fn record_errors(rejected: &Rejected) -> Vec<BatchIndexAndErrorMessage> {
     let (indexes, text) = match rejected {
         Rejected::MissingKey(indexes) => (indexes, "Compacted topic cannot accept message without key"),
-        Rejected::Timestamp(indexes) => (indexes, "Timestamp of message is out of range"),
+        Rejected::Timestamp { records, .. } => (records, "Timestamp of message is out of range"),
         _ => return Vec::new(),
     };
     let error = |index: &u32| BatchIndexAndErrorMessage {
@@ -272,7 +272,7 @@ fn record_errors(rejected: &Rejected) -> Vec<BatchIndexAndErrorMessage> {
 /// What a client is told about an error.
 fn text(error: &LogError) -> String {
     match error {
-        LogError::Rejected(Rejected::Timestamp(_)) => {
+        LogError::Rejected(Rejected::Timestamp { .. }) => {
             "One or more records have been rejected due to invalid timestamp".to_owned()
         }
         LogError::Rejected(Rejected::MissingKey(indexes)) => {

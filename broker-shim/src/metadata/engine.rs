@@ -9,7 +9,6 @@ use log_engine::format::build::NewRecord;
 use log_engine::log::Log;
 use log_engine::store::{LogName, LogStore};
 use log_engine::types::{Offset, Position};
-use std::sync::Arc;
 
 /// A record of the metadata log.
 pub(super) struct Stored {
@@ -46,21 +45,6 @@ pub(super) fn log_name(topic: &TopicName, partition: i32) -> Result<LogName, Log
     LogName::new(topic.as_str(), partition)
 }
 
-/// The log of this name with these settings; made if it is not there.
-pub(super) fn open_or_create(
-    store: &LogStore,
-    name: &LogName,
-    config: &LogConfig,
-) -> Result<Arc<Log>, LogError> {
-    match store.get(name) {
-        Some(log) => {
-            log.set_config(config.clone())?;
-            Ok(log)
-        }
-        None => store.create(name, config),
-    }
-}
-
 /// Writes the topic's id beside a partition's log, where tools of Kafka look for it. Nothing here depends on it, so it is
 /// not synced, and an error is no more than a line: after an unclean stop it is written again.
 pub(super) fn name_topic(store: &LogStore, name: &LogName, id: Uuid) {
@@ -72,6 +56,11 @@ pub(super) fn name_topic(store: &LogStore, name: &LogName, id: Uuid) {
 /// Appends one record and waits until it survives a power cut.
 pub(super) fn append(log: &Log, key: &[u8], value: Option<&[u8]>) -> Result<(), LogError> {
     log.append_synced(&[NewRecord { key: Some(key), value, ..NewRecord::default() }]).map(drop)
+}
+
+/// The same for a deletion: a full disk is no obstacle, as long as there is a reserve.
+pub(super) fn append_to_make_room(log: &Log, key: &[u8], value: Option<&[u8]>) -> Result<(), LogError> {
+    log.append_to_make_room(&[NewRecord { key: Some(key), value, ..NewRecord::default() }]).map(drop)
 }
 
 /// All records. Damage anywhere is an error: a fact that is missing is not to be guessed.

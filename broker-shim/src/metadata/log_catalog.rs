@@ -134,7 +134,7 @@ impl LogCatalog {
         config: Arc<BrokerConfig>,
         known: KnownDirectories,
     ) -> Result<Self, CatalogError> {
-        let journal = engine::open_or_create(&store, &engine::journal_name(), &engine::journal_config())?;
+        let journal = store.open_or_create(&engine::journal_name(), &engine::journal_config())?;
         let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity)?;
         identity::claim(storage, &config.storage.log_dirs, identity)?;
@@ -187,7 +187,7 @@ impl LogCatalog {
     /// Takes back a fact whose directories could not be made. If this fails too, the next start makes them.
     fn undo(&self, journal: &Log, name: &TopicName, partitions: i32) {
         let fact = Fact::NoTopic { name: name.clone() };
-        if let Err(error) = engine::append(journal, &fact.key(), fact.encode().as_deref()) {
+        if let Err(error) = engine::append_to_make_room(journal, &fact.key(), fact.encode().as_deref()) {
             tracing::error!(topic = %name, error = %Chain(&error), "a topic that could not be created comes back at the next start");
         }
         remove_logs(&self.store, name, partitions);
@@ -239,7 +239,7 @@ impl Catalog for LogCatalog {
             return Err(DeleteTopicError::Disabled);
         }
         let fact = Fact::NoTopic { name: topic.name.clone() };
-        engine::append(&journal, &fact.key(), fact.encode().as_deref())?;
+        engine::append_to_make_room(&journal, &fact.key(), fact.encode().as_deref())?;
         {
             let mut topics = self.topics.write();
             topics.by_name.remove(name);
@@ -372,7 +372,7 @@ fn open_log(
         // Whoever reports what opening the store found has said why.
         return None;
     }
-    let log = engine::open_or_create(store, &dir, settings).map_err(offline).ok()?;
+    let log = store.open_or_create(&dir, settings).map_err(offline).ok()?;
     if !store.report().clean {
         engine::name_topic(store, &dir, id);
     }
@@ -389,13 +389,13 @@ fn make_logs(
     overrides: &BTreeMap<String, String>,
 ) -> Result<Vec<Arc<Log>>, LogError> {
     let settings = log_config(config, overrides);
-    let make = |partition| {
-        let dir = engine::log_name(name, partition)?;
-        let log = store.create(&dir, &settings)?;
-        engine::name_topic(store, &dir, id);
-        Ok(log)
-    };
-    (0..partitions).map(make).collect()
+    let names = (0..partitions).map(|partition| engine::log_name(name, partition));
+    let names = names.collect::<Result<Vec<_>, LogError>>()?;
+    let logs = store.create_many(&names, &settings)?;
+    for dir in &names {
+        engine::name_topic(store, dir, id);
+    }
+    Ok(logs)
 }
 
 /// Removes the logs of a topic that is gone. What cannot be removed now is removed at the next start.

@@ -91,6 +91,7 @@ fn open_store(
         .storage(Arc::clone(storage))
         .clock(Arc::clone(clock))
         .config(log_config(config, &BTreeMap::new()))
+        .reserve_bytes(config.storage.reserve_bytes)
         .retention_interval(config.storage.retention_check_interval)
         .compaction_interval(config.storage.compaction_interval)
         .recovery_point_interval(config.storage.checkpoint_interval)

@@ -113,7 +113,27 @@ pub enum CorruptReason {
         /// What was found first.
         cause: Box<Self>,
     },
-    /// A segment that should be there is missing, overlaps, or a derived file contradicts the log.
+    /// A segment that should be there is not, or not whole.
+    #[error("a segment is missing or ends early")]
+    MissingSegment,
+    /// The first batch of a segment is not the one that its name says.
+    #[error("segment begins with offset {found}, its name says {base}")]
+    SegmentBase {
+        /// Base offset of its first batch.
+        found: Offset,
+        /// What its name says.
+        base: Offset,
+    },
+    /// A segment overlaps, or a derived file contradicts the log.
     #[error("{0}")]
     Structure(String),
+}
+
+impl CorruptReason {
+    /// Whether offsets are missing where a batch or a segment was expected: what compaction leaves looks the same to who
+    /// does not know that the log was compacted.
+    #[must_use]
+    pub const fn is_gap(&self) -> bool {
+        matches!(self, Self::OffsetOrder { .. } | Self::MissingSegment | Self::SegmentBase { .. })
+    }
 }

@@ -14,6 +14,21 @@
 
 use crate::types::Offset;
 
+/// In a data directory: its last user left it in order. Only that it is there counts.
+pub const CLEAN: &str = ".kafka_cleanshutdown";
+/// In a data directory, per log: everything below is synced.
+pub const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
+/// In a data directory, per log: what readers may see; with one replica the end.
+pub const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
+/// In a data directory, per log whose start lies above its first segment's base: the start.
+pub const LOG_STARTS: &str = "log-start-offset-checkpoint";
+/// In a data directory, per log that was compacted: everything below is.
+pub const COMPACTED: &str = "cleaner-offset-checkpoint";
+/// In a data directory: whose it is. A store does not look into it.
+pub const META: &str = "meta.properties";
+/// The lists of offsets in a data directory, one line a log.
+pub const CHECKPOINTS: [&str; 4] = [RECOVERY_POINTS, HIGH_WATERMARKS, LOG_STARTS, COMPACTED];
+
 /// Most bytes of a name, by the common file systems.
 pub const MAX_NAME: usize = 255;
 

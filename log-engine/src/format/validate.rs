@@ -30,6 +30,7 @@ use super::CorruptReason;
 use super::batch::{self, Attributes, BatchView, HEADER_LEN, TimestampType};
 use super::walk::{RecordHead, walk};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
+use std::ops::RangeInclusive;
 
 /// What the log demands of a client's batch.
 #[derive(Clone, Copy, Debug)]
@@ -94,12 +95,40 @@ pub enum Rejected {
     #[error("{0}")]
     Records(CorruptReason),
     /// Records without a key in a compacted log: their indexes in the batch.
-    #[error("records without a key in a compacted log")]
+    #[error("{} without a key in a compacted log", of_records(.0))]
     MissingKey(Vec<u32>),
     /// Timestamps outside the allowed distance from now: the records' indexes in the batch. Given before missing keys
     /// if a batch has both.
-    #[error("timestamps out of range")]
-    Timestamp(Vec<u32>),
+    #[error("{} out of time: {}", of_records(.records), allowed_text(.allowed.as_ref()))]
+    Timestamp {
+        /// The records' indexes.
+        records: Vec<u32>,
+        /// The times that are allowed, in milliseconds; `None` if it is not the client's to say.
+        allowed: Option<RangeInclusive<i64>>,
+    },
+}
+
+/// So many indexes are named in a message.
+const NAMED: usize = 5;
+
+/// `record 3`, `records 1, 4`, `records 0, 1, 2, 3, 4 and 12 more`.
+fn of_records(indexes: &[u32]) -> String {
+    let named: Vec<_> = indexes.iter().take(NAMED).map(u32::to_string).collect();
+    let noun = if indexes.len() == 1 { "record" } else { "records" };
+    let more = match indexes.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{noun} {}{more}", named.join(", "))
+}
+
+fn allowed_text(allowed: Option<&RangeInclusive<i64>>) -> String {
+    let Some(allowed) = allowed else { return "the log's time is not a client's to give".to_owned() };
+    match (*allowed.start(), *allowed.end()) {
+        (i64::MIN, to) => format!("at most {to} ms is allowed"),
+        (from, i64::MAX) => format!("at least {from} ms is allowed"),
+        (from, to) => format!("{from} ms to {to} ms is allowed"),
+    }
 }
 
 /// A client's batch that may be stored.
@@ -237,7 +266,7 @@ fn check_records(view: &BatchView<'_>, rules: &ClientRules) -> Result<Seen, Reje
     })
     .map_err(Rejected::from_records)?;
     if !seen.untimely.is_empty() {
-        return Err(Rejected::Timestamp(seen.untimely));
+        return Err(Rejected::Timestamp { records: seen.untimely, allowed: Some(times) });
     }
     if !seen.keyless.is_empty() {
         return Err(Rejected::MissingKey(seen.keyless));
@@ -245,7 +274,7 @@ fn check_records(view: &BatchView<'_>, rules: &ClientRules) -> Result<Seen, Reje
     Ok(seen)
 }
 
-fn allowed_times(rules: &ClientRules) -> std::ops::RangeInclusive<i64> {
+fn allowed_times(rules: &ClientRules) -> RangeInclusive<i64> {
     match rules.timestamp_type {
         TimestampType::LogAppendTime => i64::MIN..=i64::MAX,
         TimestampType::CreateTime => {

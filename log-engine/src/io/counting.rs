@@ -80,6 +80,15 @@ impl Counters {
         calls.fetch_add(1, Ordering::Relaxed);
         total.fetch_add(bytes, Ordering::Relaxed);
     }
+
+    /// Whether one more file may be open.
+    fn check_room(&self) -> io::Result<()> {
+        let limit = self.open.limit.load(Ordering::SeqCst);
+        if limit > 0 && self.open.now.load(Ordering::SeqCst) >= limit {
+            return Err(io::Error::from_raw_os_error(libc::EMFILE));
+        }
+        Ok(())
+    }
 }
 
 /// Any storage, counted. Clones share the counts.
@@ -146,10 +155,7 @@ impl CountingStorage {
 impl Storage for CountingStorage {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn StorageFile>> {
         self.counters.add(Op::Open, 0);
-        let limit = self.counters.open.limit.load(Ordering::SeqCst);
-        if limit > 0 && self.counters.open.now.load(Ordering::SeqCst) >= limit {
-            return Err(io::Error::from_raw_os_error(libc::EMFILE));
-        }
+        self.counters.check_room()?;
         let inner = self.inner.open(path, mode)?;
         let now = self.counters.open.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.counters.open.most.fetch_max(now, Ordering::SeqCst);
@@ -193,6 +199,8 @@ impl Storage for CountingStorage {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.counters.add(Op::SyncDir, 0);
+        // The directory is opened for it.
+        self.counters.check_room()?;
         self.inner.sync_dir(dir)
     }
 
@@ -266,6 +274,11 @@ impl StorageFile for CountingFile {
     fn start_write_back(&self, pos: u64, len: u64) -> io::Result<()> {
         self.counters.add(Op::WriteBack, len);
         self.inner.start_write_back(pos, len)
+    }
+
+    fn drop_cached(&self, pos: u64, len: u64) -> io::Result<()> {
+        self.counters.add(Op::WriteBack, len);
+        self.inner.drop_cached(pos, len)
     }
 
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()> {

@@ -16,7 +16,8 @@
 //! Files keep their identity, locks are gone. The old disk stays as it is: one run gives as many cuts as are wanted.
 //!
 //! A sync can be made to fail as disks do ([`CrashStorage::fail_sync`]): the pages count as clean from then on, a later
-//! sync succeeds, and they never reached the disk.
+//! sync succeeds, and they never reached the disk. They are shown until they are dropped from the cache
+//! ([`StorageFile::drop_cached`]), or until the power is cut.
 //!
 //! # Not here
 //!
@@ -262,6 +263,26 @@ impl Content {
         }
         self.synced = bytes;
         self.dirty.clear();
+    }
+
+    /// Shows what the disk has in the place of pages that a failed sync took for written.
+    fn forget(&mut self, bytes: Range<u64>) -> io::Result<()> {
+        let (len, modified) = (self.live.len()?, self.live.modified()?);
+        for page in std::mem::take(&mut self.lost) {
+            let from = (page * PAGE) as u64;
+            let to = (from + PAGE as u64).min(len);
+            if from >= to {
+                continue;
+            }
+            if from >= bytes.end || to <= bytes.start {
+                self.lost.insert(page);
+                continue;
+            }
+            let mut there = self.synced.get(page * PAGE..).unwrap_or_default().to_vec();
+            there.resize(usize::try_from(to - from).unwrap_or(PAGE), 0);
+            self.live.write_all_at(&[&there], from)?;
+        }
+        self.live.set_modified(modified)
     }
 
     fn fail_sync(&mut self) {
@@ -554,6 +575,15 @@ impl StorageFile for CrashFile {
 
     fn start_write_back(&self, pos: u64, len: u64) -> io::Result<()> {
         self.inner.start_write_back(pos, len)
+    }
+
+    fn drop_cached(&self, pos: u64, len: u64) -> io::Result<()> {
+        // What is dirty is written first, or fails to be.
+        let _ = self.sync_data();
+        match self.disk.lock().files.get_mut(&self.id) {
+            Some(content) => content.forget(pos..pos + len),
+            None => Ok(()),
+        }
     }
 
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()> {

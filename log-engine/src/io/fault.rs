@@ -231,6 +231,11 @@ impl StorageFile for FaultFile {
         self.inner.start_write_back(pos, len)
     }
 
+    fn drop_cached(&self, pos: u64, len: u64) -> io::Result<()> {
+        self.plan.call(Op::Read)?;
+        self.inner.drop_cached(pos, len)
+    }
+
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()> {
         self.plan.call(Op::Reserve)?;
         self.inner.reserve(pos, len)

@@ -510,6 +510,10 @@ impl StorageFile for MemFile {
         Ok(())
     }
 
+    fn drop_cached(&self, _pos: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     fn reserve(&self, _pos: u64, _len: u64) -> io::Result<()> {
         Ok(())
     }

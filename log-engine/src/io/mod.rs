@@ -197,6 +197,10 @@ pub trait StorageFile: Send + Sync + Debug {
     fn sync_data(&self) -> io::Result<()>;
     /// Starts write-back of a range without waiting for it; promises nothing.
     fn start_write_back(&self, pos: u64, len: u64) -> io::Result<()>;
+    /// Makes the system forget what it has cached of a range, so that what is read next is what the disk has: after a failed
+    /// sync the two may differ. What is dirty is written first, whatever comes of it; the length stays. Pages that somebody has
+    /// mapped stay too, and so does everything where the cache is the disk (tmpfs).
+    fn drop_cached(&self, pos: u64, len: u64) -> io::Result<()>;
     /// Reserves blocks for `[pos, pos + len)` without changing the length; `StorageFull` if there is no room.
     /// Where the file system cannot reserve this does nothing.
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()>;

@@ -135,6 +135,10 @@ impl StorageFile for ReadOnlyFile {
         refused()
     }
 
+    fn drop_cached(&self, _: u64, _: u64) -> io::Result<()> {
+        refused()
+    }
+
     fn reserve(&self, _: u64, _: u64) -> io::Result<()> {
         refused()
     }

@@ -301,6 +301,20 @@ impl StorageFile for RealFile {
     }
 
     #[cfg(target_os = "linux")]
+    fn drop_cached(&self, pos: u64, len: u64) -> io::Result<()> {
+        use rustix::fs::{Advice, fadvise};
+        // Dirty pages would stay; those that cannot be written are clean afterwards.
+        let _ = self.file.sync_data();
+        let Some(len) = std::num::NonZeroU64::new(len) else { return Ok(()) };
+        Ok(fadvise(&self.file, pos, Some(len), Advice::DontNeed)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn drop_cached(&self, _pos: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    #[cfg(target_os = "linux")]
     fn reserve(&self, pos: u64, len: u64) -> io::Result<()> {
         use rustix::fs::{FallocateFlags, fallocate};
         use rustix::io::Errno;

@@ -11,7 +11,7 @@ use super::{Log, View, producer_file};
 use crate::config::{LogConfig, millis};
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
-use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, TimestampType};
+use crate::format::batch::{self, BatchView, CRC_AT, HEADER_LEN, ProducerStamp, TimestampType};
 use crate::format::build::{BatchBuilder, NewRecord, rewrite};
 use crate::format::index_entry::TxnEntry;
 use crate::format::validate::{ClientRules, Rejected, ValidBatch, validate_client_batch};
@@ -120,6 +120,8 @@ struct Prepared<'a> {
     max_timestamp: Option<Timestamp>,
     append_time: Option<Timestamp>,
     incoming: Option<Incoming>,
+    /// Whether it may use the reserve of the store.
+    makes_room: bool,
 }
 
 impl<'a> Prepared<'a> {
@@ -128,14 +130,21 @@ impl<'a> Prepared<'a> {
         let incoming = Incoming::of(&view, None)
             .map(|incoming| Incoming { timestamp: valid.max_timestamp(), ..incoming });
         let (max_timestamp, append_time) = (valid.max_timestamp(), valid.append_time());
-        Self { view, valid: Some(valid), max_timestamp, append_time, incoming }
+        Self { view, valid: Some(valid), max_timestamp, append_time, incoming, makes_room: false }
     }
 
     fn trusted(view: BatchView<'a>) -> Self {
         let max_timestamp = view.max_timestamp();
         let own_clock = view.attributes().timestamp_type() == TimestampType::LogAppendTime;
         let append_time = max_timestamp.filter(|_| own_clock);
-        Self { view, valid: None, max_timestamp, append_time, incoming: incoming_of(&view) }
+        Self {
+            view,
+            valid: None,
+            max_timestamp,
+            append_time,
+            incoming: incoming_of(&view),
+            makes_room: false,
+        }
     }
 
     fn head(&self, base: Offset, epoch: LeaderEpoch) -> [u8; HEADER_LEN] {
@@ -150,7 +159,9 @@ impl<'a> Prepared<'a> {
 }
 
 impl Log {
-    /// Appends records as one batch, compressed as the settings say. Records without a time get the present one.
+    /// Appends records as one batch, compressed as the settings say. Records without a time get the present one; others may
+    /// have any: `timestamp_before_max_ms` and `timestamp_after_max_ms` bind clients ([`Origin::Client`]), whose clocks are
+    /// strangers, and not this program.
     ///
     /// The records survive the end of the process from now on; [`Log::sync`] makes them survive a power cut.
     ///
@@ -158,19 +169,57 @@ impl Log {
     ///
     /// [`LogError::Rejected`] for no records or too many bytes; as [`Log::append_batch`].
     pub fn append(&self, records: &[NewRecord<'_>]) -> Result<Appended> {
+        self.append_records(records, None)
+    }
+
+    /// Appends records of this program: by a producer, and whether in its transaction, or by nobody in particular.
+    pub(super) fn append_records(
+        &self,
+        records: &[NewRecord<'_>],
+        producer: Option<(ProducerStamp, bool)>,
+    ) -> Result<Appended> {
         let config = self.config.load();
         let now = self.clock.now();
-        let bytes = build(records, &config, now, buffer())?;
-        let appended = self.append_built(&bytes, &config, now);
+        let builder = match producer {
+            None => builder(&config),
+            Some((stamp, transactional)) if stamp.base_sequence.is_some() => {
+                builder(&config).producer(stamp).transactional(transactional)
+            }
+            Some(_) => return Err(Rejected::Invalid("a producer id without a sequence".to_owned()).into()),
+        };
+        let bytes = build(records, &config, now, builder)?;
+        let appended = self.append_built(&bytes, &config, now, false);
         keep_buffer(bytes);
         appended
     }
 
-    fn append_built(&self, bytes: &[u8], config: &LogConfig, now: Timestamp) -> Result<Appended> {
+    /// As [`Log::append_synced`], for the record of what makes room, such as a deletion: on a full disk it may use the
+    /// reserve of the store, which others may not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Log::append_synced`].
+    pub fn append_to_make_room(&self, records: &[NewRecord<'_>]) -> Result<Appended> {
+        let config = self.config.load();
+        let now = self.clock.now();
+        let bytes = build(records, &config, now, builder(&config))?;
+        let appended = self.cover(|| self.append_built(&bytes, &config, now, true))?;
+        keep_buffer(bytes);
+        self.sync()?;
+        Ok(appended)
+    }
+
+    fn append_built(
+        &self,
+        bytes: &[u8],
+        config: &LogConfig,
+        now: Timestamp,
+        makes_room: bool,
+    ) -> Result<Appended> {
         let limit = usize::try_from(config.max_message_bytes).unwrap_or(usize::MAX);
         check_size(bytes.len(), limit, config)?;
         let view = BatchView::parse(bytes).map_err(Rejected::Corrupt)?;
-        self.commit(&Prepared::trusted(view), config, now)
+        self.commit(&Prepared { makes_room, ..Prepared::trusted(view) }, config, now)
     }
 
     /// Appends records and returns when they are on the disk.
@@ -247,6 +296,9 @@ impl Log {
             // The first try may have failed after the write and before the sync.
             self.sync_as_configured(config)?;
             return Ok(self.duplicate(&original));
+        }
+        if !batch.makes_room {
+            self.check_room(batch.view.len())?;
         }
         let base = self.end.get();
         let delta = i64::from(batch.view.last_offset_delta());
@@ -433,6 +485,7 @@ impl Log {
     fn mark_replaced(&self, dir: &Path, fresh: &Segment) -> Result<()> {
         self.storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
         let mut marking = self.marking.lock();
+        marking.forget_synced();
         let mark = *marking.last();
         if mark.segment == fresh.base_offset() {
             let mark = Mark { file: fresh.file_id()?, heir: None, ..mark };
@@ -471,19 +524,25 @@ fn buffer() -> Vec<u8> {
     BUFFER.try_with(Cell::take).unwrap_or_default()
 }
 
+/// For a batch of this program, in the thread's buffer.
+fn builder(config: &LogConfig) -> BatchBuilder {
+    BatchBuilder::reusing(buffer()).codec(config.compression.unwrap_or_default())
+}
+
 fn keep_buffer(bytes: Vec<u8>) {
     if bytes.capacity() <= KEPT_BUFFER {
         let _ = BUFFER.try_with(|kept| kept.set(bytes));
     }
 }
 
-fn build(records: &[NewRecord<'_>], config: &LogConfig, now: Timestamp, buffer: Vec<u8>) -> Result<Vec<u8>> {
+fn build(
+    records: &[NewRecord<'_>],
+    config: &LogConfig,
+    now: Timestamp,
+    mut builder: BatchBuilder,
+) -> Result<Vec<u8>> {
     if records.is_empty() {
         return Err(Rejected::Empty(0).into());
-    }
-    let mut builder = BatchBuilder::reusing(buffer);
-    if let Some(codec) = config.compression {
-        builder = builder.codec(codec);
     }
     if config.timestamp_type == TimestampType::LogAppendTime {
         builder = builder.log_append_time(now);

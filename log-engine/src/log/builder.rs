@@ -7,7 +7,7 @@ use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, all_aborted, recover};
 use super::stats::Counters;
 use super::sync::{Marking, SyncTurns};
-use super::{Log, OpenFiles, View, epochs, files};
+use super::{Log, OpenFiles, Reserve, View, doubt, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
@@ -31,7 +31,9 @@ pub struct LogBuilder {
     start_offset: Option<Offset>,
     compaction_point: Option<Offset>,
     lock: bool,
+    synced: bool,
     files: Option<Arc<OpenFiles>>,
+    reserve: Option<Arc<Reserve>>,
 }
 
 impl LogBuilder {
@@ -46,7 +48,9 @@ impl LogBuilder {
             start_offset: None,
             compaction_point: None,
             lock: true,
+            synced: false,
             files: None,
+            reserve: None,
         }
     }
 
@@ -107,6 +111,18 @@ impl LogBuilder {
         self
     }
 
+    /// Everything in the directory was synced, by way of its file system, after whoever had it before was gone.
+    pub(crate) fn synced(mut self, synced: bool) -> Self {
+        self.synced = synced;
+        self
+    }
+
+    /// Uses the room that is kept in the data directory.
+    pub(crate) fn reserve(mut self, reserve: Option<&Arc<Reserve>>) -> Self {
+        self.reserve = reserve.cloned();
+        self
+    }
+
     /// Shares a bound on open files with other logs.
     pub(crate) fn files(mut self, files: &Arc<OpenFiles>) -> Self {
         self.files = Some(Arc::clone(files));
@@ -120,12 +136,15 @@ impl LogBuilder {
     /// As [`Log::open`].
     pub fn open(self) -> Result<Arc<Log>> {
         let dir = self.dir.clone();
-        self.open_writable().map_err(|error| error.name_read_only(&dir))
+        let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
+        let opened = self.open_writable(Arc::clone(&storage));
+        opened
+            .inspect_err(|error| doubt::note(&*storage, &dir, error))
+            .map_err(|error| error.name_read_only(&dir))
     }
 
-    fn open_writable(self) -> Result<Arc<Log>> {
+    fn open_writable(self, storage: Arc<dyn Storage>) -> Result<Arc<Log>> {
         self.config.check()?;
-        let storage = self.storage.clone().unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
         let made = files::make_dir(&*storage, &self.dir)?;
         let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
@@ -137,6 +156,7 @@ impl LogBuilder {
             start_offset: self.start_offset,
             gaps: self.config.cleanup_policy.compact || self.compaction_point.is_some(),
             made,
+            synced: self.synced,
             now: clock.now(),
         };
         let recovered = recover(&request)?;
@@ -152,7 +172,7 @@ impl LogBuilder {
         {
             compact::point::store(&*storage, &self.dir, point)?;
         }
-        if recovered.mark.is_none() && !made {
+        if recovered.mark.is_none() && !made && !self.synced {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
             files::sync_name(&*storage, &self.dir, self.lock)?;
         }
@@ -177,7 +197,11 @@ impl LogBuilder {
         }
         let recovered = Recovered { epochs, ..recovered };
         let recovered = Recovered { compaction_point: point, ..recovered };
+        let in_doubt = recovered.in_doubt;
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
+        if in_doubt {
+            doubt::settle(&*log.storage, &log.dir());
+        }
         let log = Arc::new(log);
         let _ = log.this.set(Arc::downgrade(&log));
         Ok(log)
@@ -205,9 +229,15 @@ impl LogBuilder {
             heir: None,
         };
         let known = recovered.mark.filter(|known| !fresh && *known == mark);
-        let mut marking = Marking::new(recovered.mark_file, mark, clock.monotonic());
-        if known.is_none() {
-            marking.write(&*storage, mark, clock.monotonic())?;
+        let view = Arc::new(View { segments, damage: recovered.damage });
+        // Thousands of logs that are recovered together write no mark each: the first round of maintenance does.
+        let kept = recovered.mark.filter(|_| !fresh && recovered.mark_holds);
+        let now = clock.monotonic();
+        let mut marking = Marking::new(recovered.mark_file, kept.unwrap_or(mark), now, self.reserve.clone());
+        match (known, kept) {
+            (Some(_), _) => {}
+            (None, Some(_)) => marking.leave_for_later(&mark, &view, &active),
+            (None, None) => marking.write(&*storage, mark, now)?,
         }
         let looked = recovered.report.scanned_bytes > 0 || recovered.report.leftovers > 0;
         let left_in_order = known.filter(|_| self.clean && !looked);
@@ -218,7 +248,7 @@ impl LogBuilder {
             storage,
             clock,
             config: ArcSwap::from_pointee(self.config),
-            view: ArcSwap::from_pointee(View { segments, damage: recovered.damage }),
+            view: ArcSwap::from(view),
             epochs: ArcSwap::from_pointee(recovered.epochs),
             end: Arc::new(PublishedOffset::new(recovered.end)),
             synced: Arc::new(PublishedOffset::new(recovered.end)),
@@ -236,6 +266,7 @@ impl LogBuilder {
             report: recovered.report,
             counters: Counters::default(),
             files: self.files,
+            reserve: self.reserve,
             in_ring: AtomicBool::new(false),
             this: OnceLock::new(),
             left_in_order,
@@ -258,6 +289,7 @@ fn open_segments(
     let (storage, dir, now) = (&request.storage, &*request.dir, request.now);
     let open = |kept: &Kept| {
         let segment = Segment::open(Arc::clone(storage), dir, kept.base, kept.end, kept.modified);
+        segment.set_options(options);
         if let Some(from) = kept.scanned_from {
             segment.trust_from(from);
         }

@@ -24,6 +24,12 @@ pub struct Damage {
 }
 
 impl Damage {
+    /// Whether it is of this segment itself. What is missing in front of one is told with its file too.
+    pub(super) fn is_in(&self, segment: &Segment) -> bool {
+        let in_front = self.bytes.is_empty() && self.offsets.start < segment.base_offset();
+        !in_front && self.file == segment.path()
+    }
+
     /// The answer to who reads an offset in it.
     pub(crate) fn to_error(&self) -> LogError {
         LogError::Corrupt {
@@ -48,7 +54,7 @@ impl Log {
         let known = self.view.load_full();
         let _one = self.examining.lock();
         let view = self.view.load_full();
-        let of = |view: &View| view.damage.iter().filter(|d| d.file == segment.path()).cloned().collect();
+        let of = |view: &View| view.damage.iter().filter(|d| d.is_in(segment)).cloned().collect();
         let (before, now): (Vec<_>, Vec<_>) = (of(&known), of(&view));
         if before != now {
             // Somebody else has looked meanwhile.
@@ -81,8 +87,7 @@ impl Log {
         if !view.segments.iter().any(|known| Arc::ptr_eq(known, segment)) {
             return;
         }
-        let path = segment.path();
-        let mut damage: Vec<_> = view.damage.iter().filter(|known| known.file != path).cloned().collect();
+        let mut damage: Vec<_> = view.damage.iter().filter(|known| !known.is_in(segment)).cloned().collect();
         damage.extend(found);
         damage.sort_by_key(|damage| (damage.offsets.start, damage.bytes.start));
         writer.must_roll |= Arc::ptr_eq(&writer.active, segment);

@@ -8,8 +8,13 @@ use std::path::{Path, PathBuf};
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
 const SMALL_MAX: u64 = 64 * 1024 * 1024;
 
-/// The content of a small file; `None` if there is no file of this name, or one too large to be ours.
-pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
+/// The content of a small file of a log; `None` if there is no file of this name, or one of more than 64 MiB, which is none
+/// of a log's.
+///
+/// # Errors
+///
+/// [`LogError::Io`].
+pub fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
     if !storage.exists(path).map_err(LogError::io("look for", path))? {
         return Ok(None);
     }
@@ -19,6 +24,29 @@ pub(crate) fn read_small(storage: &dyn Storage, path: &Path) -> Result<Option<Ve
     let mut bytes = vec![0; len];
     file.read_exact_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
     Ok(Some(bytes))
+}
+
+/// A file of ours that a later program wrote: its checksum fits, and covers the version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Newer {
+    pub(crate) found: u32,
+    pub(crate) known: u32,
+}
+
+impl Newer {
+    pub(crate) fn refuse(self, path: &Path) -> LogError {
+        let Self { found, known } = self;
+        let problem = format!(
+            "has version {found}, this program knows them up to {known}: a newer one wrote it; nothing was changed"
+        );
+        LogError::Directory { path: path.to_owned(), problem }
+    }
+}
+
+/// The checksum that a binary file of ours holds at 12: of all its other bytes, those in front of it too. `bytes` must be
+/// at least 16.
+pub(crate) fn sealed_crc(bytes: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..])
 }
 
 /// Writes a file beside the old one and renames it in; `durable` syncs the file before and the directory after.
@@ -80,6 +108,37 @@ pub(crate) fn sync_name(storage: &dyn Storage, dir: &Path, all: bool) -> Result<
         }
     }
     Ok(())
+}
+
+/// What a copy is called while it is made; what is left of an earlier try is removed.
+const UNFINISHED: &str = ".snapshot-unfinished";
+
+/// Makes a copy in a directory that appears under its name whole and durable, or not at all: `fill` makes it, with all that is
+/// in it durable, under the name that it is given.
+pub(crate) fn appear<T>(
+    storage: &dyn Storage,
+    to: &Path,
+    fill: impl FnOnce(&Path) -> Result<T>,
+) -> Result<T> {
+    if storage.exists(to).map_err(LogError::io("look for", to))? {
+        let problem = "is there already: a snapshot is made in a new directory".to_owned();
+        return Err(LogError::Directory { path: to.to_owned(), problem });
+    }
+    let fresh = with_suffix(to, UNFINISHED);
+    if storage.exists(&fresh).map_err(LogError::io("look for", &fresh))? {
+        storage.remove_dir_all(&fresh).map_err(LogError::io("remove", &fresh))?;
+    }
+    let made = fill(&fresh).and_then(|made| {
+        storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
+        Ok(made)
+    });
+    let named = made.is_ok();
+    let made = made.and_then(|made| sync_name(storage, to, false).map(|()| made));
+    if made.is_err() {
+        // As far as it goes: the error is the one that came first.
+        let _ = storage.remove_dir_all(if named { to } else { &fresh });
+    }
+    made
 }
 
 fn parent_of(path: &Path) -> &Path {

@@ -61,10 +61,13 @@ impl Log {
     /// The same as [`Log::wait_for_end`] without blocking: ready once the end is beyond `beyond`, or something else
     /// happened to the log.
     ///
+    /// A log that is closed or poisoned is always ready: nothing more comes, and who looks again should stop asking
+    /// ([`Log::is_closed`], [`Log::is_poisoned`]).
+    ///
     /// The slot keeps the place in the queue between polls; dropping it leaves the queue.
     pub fn poll_end(&self, beyond: Offset, cx: &mut Context<'_>, slot: &mut WaitSlot) -> Poll<Offset> {
-        // In this order: who closes sets the flag first and then wakes those who are in the queue.
-        if self.end.poll(beyond, cx, slot) || self.is_closed() {
+        // In this order: who closes or poisons says so first and then wakes those who are in the queue.
+        if self.end.poll(beyond, cx, slot) || self.is_closed() || self.is_poisoned() {
             Poll::Ready(self.end.get())
         } else {
             Poll::Pending

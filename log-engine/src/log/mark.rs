@@ -8,8 +8,8 @@
 //! ```text
 //!  at  size  field
 //!   0   8    "CORRMARK"
-//!   8   4    version              1
-//!  12   4    crc                  CRC-32C of everything from 16 to 96
+//!   8   4    version              2; 1 is read too, a later one is refused
+//!  12   4    crc                  CRC-32C of everything else up to 96; in version 1 only from 16 on
 //!  16   8    generation           counts the writes; its lowest bit is the slot
 //!  24   8    truncations          counts the cuts: readers in other processes see them by it
 //!  32   8    segment              base offset of the segment that the mark lies in
@@ -29,9 +29,11 @@
 //! * It is lowered, durably, before anything below it is cut.
 //! * The file is never written while it has a second name: a copy of the directory by hard links has a mark of its own.
 //! * The file is open only while it is read or written: a thousand idle logs hold no descriptor for it.
+//! * Every version keeps the magic, the version and a checksum over both where they are: what a later one wrote is known as
+//!   such, refused, and never written over. A slot whose checksum does not fit is no mark, whatever its version says.
 //! * It is a claim, not evidence: recovery believes it only if the file is the same and the batch it names is there.
 
-use super::files::{moved_away, read_exact, replace};
+use super::files::{Newer, moved_away, read_exact, replace, sealed_crc};
 use crate::error::{LogError, Result};
 use crate::io::{FileId, OpenMode, Storage, StorageFile};
 use crate::types::{Offset, Position};
@@ -42,7 +44,9 @@ use std::path::{Path, PathBuf};
 pub(crate) const FILE_NAME: &str = "synced-mark";
 
 const MAGIC: &[u8; 8] = b"CORRMARK";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
+/// Its checksum begins behind the version.
+const OLD_VERSION: u32 = 1;
 const CHECKED_FROM: usize = 16;
 const SLOT_LEN: usize = 96;
 pub(crate) const SECOND_SLOT_AT: usize = 512;
@@ -97,7 +101,8 @@ impl MarkFile {
         let file = storage.open(&path, OpenMode::Read).map_err(LogError::io("open", &path))?;
         let mut best: Option<(u64, Mark)> = None;
         for at in [0, SECOND_SLOT_AT as u64] {
-            let slot = read_slot(&*file, at).map_err(LogError::io("read", &path))?;
+            let Some(slot) = read_slot(&*file, at).map_err(LogError::io("read", &path))? else { continue };
+            let slot = decode(&slot).map_err(|newer| newer.refuse(&path))?;
             best = best.into_iter().chain(slot).max_by_key(|(generation, _)| *generation);
         }
         let generation = best.map_or(0, |(generation, _)| generation);
@@ -164,10 +169,10 @@ impl MarkFile {
     }
 }
 
-fn read_slot(file: &dyn StorageFile, at: u64) -> io::Result<Option<(u64, Mark)>> {
+fn read_slot(file: &dyn StorageFile, at: u64) -> io::Result<Option<[u8; SLOT_LEN]>> {
     let mut slot = [0; SLOT_LEN];
     match file.read_exact_at(&mut slot, at) {
-        Ok(()) => Ok(decode(&slot)),
+        Ok(()) => Ok(Some(slot)),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
     }
@@ -188,18 +193,32 @@ fn encode(generation: u64, mark: &Mark) -> [u8; SLOT_LEN] {
     slot[72..80].copy_from_slice(&position.to_be_bytes());
     slot[80..84].copy_from_slice(&mark.last_batch.map_or(0, |last| last.crc).to_be_bytes());
     slot[84..92].copy_from_slice(&mark.heir.map_or(0, |heir| heir.0).to_be_bytes());
-    let crc = crc32c::crc32c(&slot[CHECKED_FROM..]);
+    let crc = sealed_crc(&slot);
     slot[12..16].copy_from_slice(&crc.to_be_bytes());
     slot
 }
 
-pub(crate) fn decode(slot: &[u8; SLOT_LEN]) -> Option<(u64, Mark)> {
+/// What a slot says; nothing if it is torn or was never written.
+pub(crate) fn decode(slot: &[u8; SLOT_LEN]) -> Result<Option<(u64, Mark)>, Newer> {
+    let u32_at = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
+    let (version, crc) = (u32_at(8), u32_at(12));
+    if &slot[..8] != MAGIC {
+        return Ok(None);
+    }
+    if version == OLD_VERSION {
+        return Ok(if crc == crc32c::crc32c(&slot[CHECKED_FROM..]) { fields(slot) } else { None });
+    }
+    match crc == sealed_crc(slot) {
+        true if version == VERSION => Ok(fields(slot)),
+        true if version > VERSION => Err(Newer { found: version, known: VERSION }),
+        _ => Ok(None),
+    }
+}
+
+fn fields(slot: &[u8; SLOT_LEN]) -> Option<(u64, Mark)> {
     let u32_at = |at: usize| u32::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
     let u64_at = |at: usize| u64::from_be_bytes(std::array::from_fn(|i| slot[at + i]));
     let offset_at = |at: usize| i64::try_from(u64_at(at)).ok().and_then(Offset::new);
-    if &slot[..8] != MAGIC || u32_at(8) != VERSION || u32_at(12) != crc32c::crc32c(&slot[CHECKED_FROM..]) {
-        return None;
-    }
     let position = Position::new(u64_at(40))?;
     let last_batch = Position::new(u64_at(72)).map(|position| LastBatch { position, crc: u32_at(80) });
     // A writer never wrote such a mark, but a checksum is no proof against everybody.
@@ -240,11 +259,11 @@ mod tests {
 
     #[test]
     fn a_mark_reads_as_it_was_written() {
-        assert_eq!(decode(&encode(9, &mark())), Some((9, mark())));
+        assert_eq!(decode(&encode(9, &mark())), Ok(Some((9, mark()))));
         let cut = Mark { heir: Some(FileId(78)), ..mark() };
-        assert_eq!(decode(&encode(1, &cut)), Some((1, cut)));
+        assert_eq!(decode(&encode(1, &cut)), Ok(Some((1, cut))));
         let empty = Mark { position: Position::ZERO, last_batch: None, ..mark() };
-        assert_eq!(decode(&encode(1, &empty)), Some((1, empty)));
+        assert_eq!(decode(&encode(1, &empty)), Ok(Some((1, empty))));
     }
 
     #[test]
@@ -262,7 +281,36 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&bad), None, "bit {bit}");
+            assert_eq!(decode(&bad), Ok(None), "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_slot_of_the_version_before_is_read_and_no_flipped_bit_of_it() {
+        let mut old = encode(9, &mark());
+        old[8..12].copy_from_slice(&OLD_VERSION.to_be_bytes());
+        let crc = crc32c::crc32c(&old[CHECKED_FROM..]);
+        old[12..16].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(decode(&old), Ok(Some((9, mark()))));
+        for bit in 0..old.len() * 8 {
+            let mut bad = old;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&bad), Ok(None), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_later_version_is_told_from_a_torn_slot() {
+        let mut later = encode(9, &mark());
+        later[8..12].copy_from_slice(&7_u32.to_be_bytes());
+        assert_eq!(decode(&later), Ok(None), "the checksum is not that of version 7");
+        let crc = sealed_crc(&later);
+        later[12..16].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(decode(&later), Err(Newer { found: 7, known: VERSION }));
+        let mut none = encode(9, &mark());
+        none[8..12].fill(0);
+        let crc = sealed_crc(&none);
+        none[12..16].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(decode(&none), Ok(None), "there was no version 0");
     }
 }

@@ -18,20 +18,21 @@
 //! # Not here
 //!
 //! Names of logs and many of them (`store`), files and indexes of one segment (`segment`), threads: whoever embeds the
-//! log calls [`Log::sync_if_due`], [`Log::apply_retention`], [`Log::compact`] and [`Log::remove_deleted`], or lets a store
-//! do it.
+//! log calls [`Log::maintain`], or lets a store do it.
 
 mod append;
 mod builder;
 mod compact;
 mod cursor;
 mod damage;
+mod doubt;
 mod end;
 mod epochs;
 pub(crate) mod files;
 mod follow;
 mod group;
 pub mod inspect;
+mod maintain;
 mod mark;
 mod open_files;
 mod producer_file;
@@ -41,6 +42,7 @@ mod reader;
 mod records;
 mod recovery;
 pub mod repair;
+mod reserve;
 mod retention;
 mod scan;
 mod snapshot;
@@ -58,6 +60,7 @@ mod tests;
 
 pub(crate) use group::{each, sync_together};
 pub(crate) use open_files::OpenFiles;
+pub(crate) use reserve::Reserve;
 
 pub use append::{Appended, Origin};
 pub use builder::LogBuilder;
@@ -66,6 +69,7 @@ pub(crate) use compact::Step;
 pub use cursor::Cursor;
 pub use damage::Damage;
 pub use end::WaitSlot;
+pub use maintain::LogMaintenance;
 pub use read::{ReadLimits, ReadSlices};
 pub use reader::{LogReader, ReaderBatches};
 pub use records::{RecordBatch, RecordBatches};
@@ -139,6 +143,8 @@ pub struct Log {
     writer: Mutex<Writer>,
     turns: SyncTurns,
     marking: Mutex<Marking>,
+    /// Room on a full disk for what is not appended.
+    reserve: Option<Arc<Reserve>>,
     pending: Mutex<Vec<Pending>>,
     compaction: Compaction,
     /// The first failure; set once.
@@ -253,8 +259,11 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`LogError::Config`]: the old ones stay.
+    /// [`LogError::Config`]: the old ones stay. [`LogError::Closed`].
     pub fn set_config(&self, config: LogConfig) -> Result<()> {
+        if self.is_closed() {
+            return Err(LogError::Closed);
+        }
         config.check()?;
         let options = SegmentOptions::from(&config);
         self.config.store(Arc::new(config));
@@ -298,7 +307,7 @@ impl Log {
     }
 
     /// Follows the directory after it was renamed: what is written from now on goes there.
-    pub fn moved_to(&self, dir: &Path) {
+    pub(crate) fn moved_to(&self, dir: &Path) {
         let writer = self.writer.lock();
         let mut marking = self.marking.lock();
         dir.clone_into(&mut self.dir.write());
@@ -324,7 +333,8 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// What the system answers: the log counts as closed all the same, and is recovered when it is opened again.
+    /// [`LogError::Poisoned`]: nothing was written; what the system answers. The log counts as closed all the same, the lock is
+    /// free, and it is recovered when it is opened again.
     pub fn close(&self) -> Result<()> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return Ok(());
@@ -337,21 +347,30 @@ impl Log {
         }
         self.wait_for_mark();
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
+        self.let_go_if_poisoned();
         self.wake_everybody();
         self.lock.lock().take();
         outcome
     }
 
     /// Closes without writing anything: for a log whose directory is being deleted.
-    pub fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         self.closed.store(true, Ordering::SeqCst);
         drop(self.compaction.stop());
         // Whoever appends or syncs has the lock or the turn; afterwards nobody does.
         drop(self.writer.lock());
         drop(self.turns.take());
         self.wait_for_mark();
+        self.let_go_if_poisoned();
         self.wake_everybody();
         self.lock.lock().take();
+    }
+
+    /// What is mapped the system does not forget: whoever opens the log next could not tell what is on the disk.
+    fn let_go_if_poisoned(&self) {
+        if self.is_poisoned() {
+            self.view.load().segments.iter().for_each(|segment| segment.let_go());
+        }
     }
 
     fn wake_everybody(&self) {
@@ -381,8 +400,23 @@ impl Log {
             Some(source) => format!("{cause}: {source}"),
             None => cause.to_string(),
         };
+        doubt::note(&*self.storage, &self.dir(), cause);
         let _ = self.poison.set(text);
         self.wake_everybody();
+    }
+
+    /// Does what may use the reserve of the store; what is done must be fit to be done twice.
+    fn cover<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        match &self.reserve {
+            Some(reserve) => reserve.cover(work),
+            None => work(),
+        }
+    }
+
+    /// Refuses what may not use the reserve while nothing else is left.
+    fn check_room(&self, needed: usize) -> Result<()> {
+        let check = |reserve: &Arc<Reserve>| reserve.check(|| self.dir(), needed as u64);
+        self.reserve.as_ref().map_or(Ok(()), check)
     }
 
     fn options(&self) -> SegmentOptions {

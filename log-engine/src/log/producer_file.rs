@@ -6,15 +6,15 @@
 //! ```text
 //!  at  size  field
 //!   0   8    "CORRPROD"
-//!   8   4    version        2; 1 is read too
-//!  12   4    crc            CRC-32C of everything from 16 to the end
+//!   8   4    version        3; 1 and 2 are read too, a later one is refused
+//!  12   4    crc            CRC-32C of everything else; before version 3 only from 16 on
 //!  16   8    offset         the state covers everything below it
 //!  24   8    segment        base offset of the segment with the last batch below the offset, -1 if there is none
 //!  32   8    position       where that batch begins
 //!  40   4    batch crc      as in its header
 //!  44   4    count          producers that follow, in order of their ids
 //!
-//!  (version 2) after them
+//!  (since version 2) after them
 //!   0   4    count          segments with aborted transactions, whose index files have no checksum; then for each
 //!   0   8    segment        its base offset
 //!   8   4    entries        so many entries its index begins with at least
@@ -34,9 +34,10 @@
 //!
 //! * The batch that the file names ties it to these bytes of the log: a log that was cut and went on, or was written
 //!   by somebody else since, has another batch there and the file is not believed.
+//! * The magic, the version and a checksum over both stay where they are in every version: see `synced-mark`.
 //! * A cut removes both kinds of file beyond it, durably, before it cuts.
 
-use super::files;
+use super::files::{self, Newer, sealed_crc};
 use super::mark::LastBatch;
 use super::producers::{Producer, Producers, REMEMBERED_BATCHES, Remembered};
 use crate::error::{LogError, Result};
@@ -51,9 +52,11 @@ use std::path::Path;
 pub(crate) const FILE_NAME: &str = "producer-state";
 
 const MAGIC: &[u8; 8] = b"CORRPROD";
-const VERSION: u32 = 2;
-/// Without the sums of transaction indexes.
-const OLD_VERSION: u32 = 1;
+const VERSION: u32 = 3;
+/// Its checksum begins behind the version.
+const OLD_VERSION: u32 = 2;
+/// And it is without the sums of transaction indexes.
+const OLDEST_VERSION: u32 = 1;
 const CHECKED_FROM: usize = 16;
 
 /// Which batch ends where the state does.
@@ -75,9 +78,12 @@ pub(crate) struct StateFile {
 }
 
 impl StateFile {
-    /// Reads the file; `None` if there is none, or not one that we wrote.
-    pub(crate) fn load(storage: &dyn Storage, dir: &Path) -> Option<Self> {
-        decode(&files::read_small(storage, &dir.join(FILE_NAME)).ok()??)
+    /// Reads the file; `None` if there is none, or not one that we wrote. One of a later version is an error.
+    pub(crate) fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(FILE_NAME);
+        // It is derived: one that cannot be read is done without.
+        let Ok(Some(bytes)) = files::read_small(storage, &path) else { return Ok(None) };
+        decode(&bytes).map_err(|newer| newer.refuse(&path))
     }
 
     /// Writes the file.
@@ -189,7 +195,7 @@ fn encode(state: &StateFile) -> Vec<u8> {
         out.extend_from_slice(&sum.entries.to_be_bytes());
         out.extend_from_slice(&sum.crc.to_be_bytes());
     }
-    let crc = crc32c::crc32c(&out[CHECKED_FROM..]);
+    let crc = sealed_crc(&out);
     out[12..16].copy_from_slice(&crc.to_be_bytes());
     out
 }
@@ -232,18 +238,24 @@ impl Reader<'_> {
     }
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Option<StateFile> {
+/// What a file says; nothing if it is not as it was written.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Option<StateFile>, Newer> {
     let mut reader = Reader(bytes);
-    if &reader.take::<8>()? != MAGIC {
-        return None;
+    let head = (reader.take::<8>(), reader.u32(), reader.u32());
+    let (Some(magic), Some(version), Some(crc)) = head else { return Ok(None) };
+    if &magic != MAGIC {
+        return Ok(None);
     }
-    let version = reader.u32()?;
-    if version != VERSION && version != OLD_VERSION {
-        return None;
+    let old = [OLDEST_VERSION, OLD_VERSION].contains(&version);
+    let fits = crc == if old { crc32c::crc32c(&bytes[CHECKED_FROM..]) } else { sealed_crc(bytes) };
+    match fits {
+        true if version > VERSION => Err(Newer { found: version, known: VERSION }),
+        true if version >= OLDEST_VERSION => Ok(content(version, reader)),
+        _ => Ok(None),
     }
-    if reader.u32()? != crc32c::crc32c(&bytes[CHECKED_FROM..]) {
-        return None;
-    }
+}
+
+fn content(version: u32, mut reader: Reader<'_>) -> Option<StateFile> {
     let offset = Offset::new(reader.i64()?)?;
     let segment = Offset::new(reader.i64()?);
     let position = Position::new(u64::from_be_bytes(reader.take()?))?;
@@ -256,7 +268,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<StateFile> {
         producers.restore(id, producer);
     }
     let mut txns = Vec::new();
-    let sums = if version == OLD_VERSION { 0 } else { reader.u32()? };
+    let sums = if version == OLDEST_VERSION { 0 } else { reader.u32()? };
     for _ in 0..sums {
         let segment = Offset::new(reader.i64()?)?;
         txns.push((segment, TxnSum { entries: reader.u32()?, crc: reader.u32()? }));
@@ -325,17 +337,32 @@ mod tests {
 
     #[test]
     fn a_state_reads_as_it_was_written() {
-        assert_eq!(decode(&encode(&state())), Some(state()));
+        assert_eq!(decode(&encode(&state())), Ok(Some(state())));
     }
 
     #[test]
-    fn a_file_of_the_version_before_has_no_sums() {
-        let mut old = encode(&StateFile { txns: Vec::new(), ..state() });
-        old.truncate(old.len() - 4);
-        old[8..12].copy_from_slice(&OLD_VERSION.to_be_bytes());
-        let crc = crc32c::crc32c(&old[CHECKED_FROM..]);
-        old[12..16].copy_from_slice(&crc.to_be_bytes());
-        assert_eq!(decode(&old), Some(StateFile { txns: Vec::new(), ..state() }));
+    fn files_of_the_versions_before_are_read_and_the_first_has_no_sums() {
+        let as_version = |version: u32, mut bytes: Vec<u8>| {
+            bytes[8..12].copy_from_slice(&version.to_be_bytes());
+            let crc = crc32c::crc32c(&bytes[CHECKED_FROM..]);
+            bytes[12..16].copy_from_slice(&crc.to_be_bytes());
+            bytes
+        };
+        assert_eq!(decode(&as_version(OLD_VERSION, encode(&state()))), Ok(Some(state())));
+        let mut oldest = encode(&StateFile { txns: Vec::new(), ..state() });
+        oldest.truncate(oldest.len() - 4);
+        let expected = StateFile { txns: Vec::new(), ..state() };
+        assert_eq!(decode(&as_version(OLDEST_VERSION, oldest)), Ok(Some(expected)));
+    }
+
+    #[test]
+    fn a_later_version_is_told_from_a_damaged_file() {
+        let mut later = encode(&state());
+        later[8..12].copy_from_slice(&4_u32.to_be_bytes());
+        assert_eq!(decode(&later), Ok(None), "the checksum is not that of version 4");
+        let crc = sealed_crc(&later);
+        later[12..16].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(decode(&later), Err(Newer { found: 4, known: VERSION }));
     }
 
     #[test]
@@ -344,10 +371,10 @@ mod tests {
         for bit in 0..good.len() * 8 {
             let mut bad = good.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert_eq!(decode(&bad), None, "bit {bit}");
+            assert_eq!(decode(&bad), Ok(None), "bit {bit}");
         }
         for len in 0..good.len() {
-            assert_eq!(decode(&good[..len]), None, "length {len}");
+            assert_eq!(decode(&good[..len]), Ok(None), "length {len}");
         }
     }
 }

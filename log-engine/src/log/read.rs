@@ -189,7 +189,7 @@ impl Log {
         if self.has_gaps() {
             return Ok(true);
         }
-        let cause = Box::new(CorruptReason::Structure("a segment is missing or ends early".to_owned()));
+        let cause = Box::new(CorruptReason::MissingSegment);
         let reason = CorruptReason::Hole { from, to: next.base_offset(), bytes: 0, cause };
         Err(corrupt(segment, segment.len(), reason))
     }

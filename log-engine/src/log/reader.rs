@@ -17,7 +17,10 @@
 //!
 //! # Not here
 //!
-//! Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
+//! Maps: the writer may cut a file at any time, and a page that is gone is a signal, not an error; what is read lies on the
+//! heap. `get`, reading by time of the last record before, and reading of committed records only: they need the writer's
+//! indexes and its list of aborted transactions, which are on the disk behind what is published. One record:
+//! `records(offset)` and the first batch. Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
 
 use super::compact::point;
 use super::mark::{Mark, MarkFile};
@@ -290,11 +293,14 @@ impl LogReader {
             let next = found.get(index + 1).map(|(base, _)| *base);
             parts.push(self.part(known, *base, entry, next, mark.as_ref())?);
         }
-        let start = mark.map_or(*first, |mark| mark.log_start.max(*first));
-        // Whoever cuts counts first and cuts afterwards.
+        // Whoever cuts counts first and cuts afterwards; who takes segments away raises the start first.
         let (_, now) = MarkFile::read(&*self.storage, &self.dir)?;
+        let start = now.map_or(*first, |mark| mark.log_start);
         let seen = Seen { parts, start, truncations };
-        Ok((now.map_or(0, |mark| mark.truncations) == truncations).then_some(seen))
+        let cut = now.map_or(0, |mark| mark.truncations) != truncations;
+        // All that was seen is gone already.
+        let overtaken = patient && start > seen.end();
+        Ok((!cut && !overtaken).then_some(seen))
     }
 
     /// One segment as it is now: what is known of it, and what has come.
@@ -470,6 +476,12 @@ impl ReaderBatches<'_> {
         }
         while self.next < end {
             let (part, successor) = seen.part_of(self.next);
+            if self.next < part.base() {
+                let cause = Box::new(CorruptReason::Structure("the first segment is missing".to_owned()));
+                let reason = CorruptReason::Hole { from: self.next, to: part.base(), bytes: 0, cause };
+                let (path, position) = (part.segment.path(), Position::ZERO);
+                return Err(LogError::Corrupt { path, position, reason });
+            }
             let at = self.at.filter(|(id, _)| *id == part.id).map(|(_, position)| position);
             let at = match at {
                 Some(at) => Some(at),

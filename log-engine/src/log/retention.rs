@@ -6,9 +6,11 @@
 //!
 //! # Invariants
 //!
-//! * The log start is durable before a file goes: a missing first segment is told from a deleted one.
+//! * The log start is durable before a file goes: a missing first segment is told from a deleted one. What is missing is
+//!   forgotten when the log start has passed it.
 //! * The segment that the synced mark names stays.
 
+use super::damage::Damage;
 use super::sync::Turn;
 use super::{Log, View};
 use crate::config::{LogConfig, millis};
@@ -45,6 +47,13 @@ impl Log {
     ///
     /// What the system answers, or [`LogError::Closed`], [`LogError::Poisoned`]; segments that are gone stay gone.
     pub fn apply_retention(&self, now: Timestamp) -> Result<RetentionReport> {
+        let outcome = self.delete_old(now);
+        // Looking at ages opens files, of thousands of logs in one round.
+        self.settle_files();
+        outcome
+    }
+
+    fn delete_old(&self, now: Timestamp) -> Result<RetentionReport> {
         self.check_usable()?;
         let none = RetentionReport { log_start: self.start_offset(), ..RetentionReport::default() };
         if self.doomed(&self.view.load(), now)? == 0 {
@@ -62,7 +71,7 @@ impl Log {
                 return Ok(none);
             }
             if count == view.segments.len() {
-                self.roll(&mut writer, self.end.get(), now)?;
+                self.cover(|| self.roll(&mut writer, self.end.get(), now))?;
             }
             (count, self.view.load().segments[count].base_offset())
         };
@@ -132,7 +141,7 @@ impl Log {
         let mut epochs = (**self.epochs.load()).clone();
         if epochs.raise_start(self.start_offset()) {
             // Without room the file says more than there is, which opening puts right.
-            if_room(epochs.store(&*self.storage, &self.dir(), false))?;
+            if_room(self.cover(|| epochs.store(&*self.storage, &self.dir(), false)))?;
             self.epochs.store(Arc::new(epochs));
         }
         Ok(())
@@ -197,10 +206,21 @@ impl Log {
         self.start.fetch_max(offset.get(), Ordering::AcqRel);
         self.mark_start(&turn, Offset::ZERO)?;
         let writer = self.writer.lock();
+        self.forget_missing();
         self.raise_epochs()?;
         drop(writer);
         self.end.wake_all();
         Ok(self.start_offset())
+    }
+
+    /// Files that are missing below the log start are not missed any more. Under the writer lock.
+    fn forget_missing(&self) {
+        let (view, start) = (self.view.load_full(), self.start_offset());
+        let missed = |damage: &&Damage| !damage.bytes.is_empty() || damage.offsets.end > start;
+        let damage: Vec<_> = view.damage.iter().filter(missed).cloned().collect();
+        if damage.len() < view.damage.len() {
+            self.view.store(Arc::new(View { segments: view.segments.clone(), damage }));
+        }
     }
 }
 

@@ -16,7 +16,7 @@
 //! Copies to another file system: links do not reach there. Copy the snapshot, and remove it.
 
 use super::compact::point;
-use super::files::{make_dir, sync_name, with_suffix};
+use super::files::{appear, make_dir};
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
 use super::producers::Producers;
@@ -26,13 +26,11 @@ use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::io::{EntryKind, FileId, OpenMode};
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// An active segment that is longer is not copied: a new one is begun.
 const COPIED: u64 = 16 * 1024 * 1024;
-/// What the copy is called while it is made; what is left of an earlier try is removed.
-const UNFINISHED: &str = ".snapshot-unfinished";
 
 /// What a snapshot holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -90,32 +88,7 @@ impl Log {
     /// [`LogError::Directory`] if the name is taken; as [`Log::sync`]; what the system answers, `CrossesDevices` for another
     /// file system. Nothing has the name then.
     pub fn snapshot(&self, to: impl AsRef<Path>) -> Result<Snapshot> {
-        let to = to.as_ref();
-        let fresh = self.begin_copy(to)?;
-        let made = self.snapshot_into(&fresh).and_then(|made| {
-            self.storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
-            Ok(made)
-        });
-        let named = made.is_ok();
-        let made = made.and_then(|made| sync_name(&*self.storage, to, false).map(|()| made));
-        if made.is_err() {
-            // As far as it goes: the error is the one that came first.
-            let _ = self.storage.remove_dir_all(if named { to } else { &fresh });
-        }
-        made
-    }
-
-    /// The name under which the copy is made, free.
-    fn begin_copy(&self, to: &Path) -> Result<PathBuf> {
-        if self.storage.exists(to).map_err(LogError::io("look for", to))? {
-            let problem = "is there already: a snapshot is made in a new directory".to_owned();
-            return Err(LogError::Directory { path: to.to_owned(), problem });
-        }
-        let fresh = with_suffix(to, UNFINISHED);
-        if self.storage.exists(&fresh).map_err(LogError::io("look for", &fresh))? {
-            self.storage.remove_dir_all(&fresh).map_err(LogError::io("remove", &fresh))?;
-        }
-        Ok(fresh)
+        appear(&*self.storage, to.as_ref(), |fresh| self.snapshot_into(fresh))
     }
 
     /// Fills a directory, which is made; all that is in it is durable.

@@ -6,7 +6,8 @@
 //! # Invariants
 //!
 //! * A sync covers every segment from the synced end on, oldest first, and the names in the directory if they changed.
-//! * The first failed sync poisons the log: it is not tried again, and nobody who waits is told that it worked.
+//! * The first failed sync poisons the log: it is not tried again, and nobody who waits is told that it worked. One that
+//!   found no descriptor was not tried.
 //! * The mark is written after the sync that it claims, when the turn has been given back: nobody waits for it but the
 //!   one who writes it, at most once a second or each 16 MiB.
 //! * Each 16 MiB the indexes and the producer state are on the disk before the mark that passes them; on a full disk
@@ -16,7 +17,7 @@ use super::append::Writer;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
 use super::producers::Producers;
-use super::{Log, View};
+use super::{Log, Reserve, View};
 use crate::error::{LogError, Result, if_room};
 use crate::io::Storage;
 use crate::segment::{Segment, TxnSum};
@@ -132,6 +133,8 @@ pub(super) struct Reached {
     position: Position,
     last: Option<LastBatch>,
     written: u64,
+    /// What the writer had noted as synced before, and since when not all was: for a sync that was not tried.
+    before: (u64, Option<Duration>),
     truncations: u64,
     dir_changed: bool,
     /// Producer state, if it is time to persist it.
@@ -147,11 +150,12 @@ pub(super) struct Marking {
     /// When the last mark was written, and how much had been appended by then.
     at: Duration,
     written: u64,
+    reserve: Option<Arc<Reserve>>,
 }
 
 impl Marking {
-    pub(super) fn new(file: MarkFile, last: Mark, at: Duration) -> Self {
-        Self { file, last, synced: None, at, written: 0 }
+    pub(super) fn new(file: MarkFile, last: Mark, at: Duration, reserve: Option<Arc<Reserve>>) -> Self {
+        Self { file, last, synced: None, at, written: 0, reserve }
     }
 
     /// The mark that is on the disk.
@@ -162,10 +166,35 @@ impl Marking {
     /// Writes a mark; what was to be marked before is forgotten.
     pub(super) fn write(&mut self, storage: &dyn Storage, mark: Mark, at: Duration) -> Result<()> {
         self.synced = None;
-        self.file.write(storage, &mark)?;
+        let file = &mut self.file;
+        match &self.reserve {
+            Some(reserve) => reserve.cover(|| file.write(storage, &mark))?,
+            None => file.write(storage, &mark)?,
+        }
         self.last = mark;
         self.at = at;
         Ok(())
+    }
+
+    /// What this mark says is on the disk, and the one that is there leads to it: it is written when the next is due.
+    pub(super) fn leave_for_later(&mut self, mark: &Mark, view: &Arc<View>, active: &Arc<Segment>) {
+        self.synced = Some(Reached {
+            end: mark.next_offset,
+            view: Arc::clone(view),
+            segment: Arc::clone(active),
+            position: mark.position,
+            last: mark.last_batch,
+            written: 0,
+            before: (0, None),
+            truncations: mark.truncations,
+            dir_changed: false,
+            state: None,
+        });
+    }
+
+    /// What was synced is marked with the next sync: a file that it would name has been replaced.
+    pub(super) fn forget_synced(&mut self) {
+        self.synced = None;
     }
 
     pub(super) fn moved_to(&mut self, dir: &Path) {
@@ -278,7 +307,11 @@ impl Log {
         #[cfg(feature = "planted-bugs")]
         let synced = planted(synced, || self.sync_reached(&reached));
         if let Err(error) = synced {
-            self.poison(&error);
+            if error.is_too_many_files() {
+                self.take_back(&reached);
+            } else {
+                self.poison(&error);
+            }
             return Err(error);
         }
         self.counters.note_sync();
@@ -288,9 +321,18 @@ impl Log {
         Ok(())
     }
 
-    /// What is appended by now. What this notes as synced is: a failure poisons the log.
+    /// Without a descriptor nothing was tried: all is as unsynced as before, and another try may succeed.
+    fn take_back(&self, reached: &Reached) {
+        let mut writer = self.writer.lock();
+        (writer.written_synced, writer.unsynced_since) = reached.before;
+        writer.dir_changed |= reached.dir_changed;
+        writer.persist |= reached.state.is_some();
+    }
+
+    /// What is appended by now. What this notes as synced is, or is taken back, or the log is poisoned.
     fn reach(&self) -> Reached {
         let mut writer = self.writer.lock();
+        let before = (writer.written_synced, writer.unsynced_since);
         writer.written_synced = writer.written;
         writer.unsynced_since = None;
         let end = self.end.get();
@@ -312,6 +354,7 @@ impl Log {
             position: writer.active.len(),
             last: writer.last,
             written: writer.written,
+            before,
             truncations: writer.truncations,
             dir_changed: std::mem::take(&mut writer.dir_changed),
             // Without a batch in the active segment there is nothing to tie the state to.
@@ -381,7 +424,7 @@ impl Log {
         if let Some(state) = &reached.state {
             reached.segment.flush_indexes(true)?;
             // Without room the older state stays: it is as good, and the next start reads more batches.
-            if_room(state.store(&*self.storage, &self.dir()))?;
+            if_room(self.cover(|| state.store(&*self.storage, &self.dir())))?;
         }
         let mark = Mark {
             segment: reached.segment.base_offset(),
@@ -411,7 +454,9 @@ impl Log {
         let turn = self.turns.take();
         {
             let mut writer = self.writer.lock();
-            if self.is_poisoned() || self.is_as_it_was_left(&writer) {
+            // Nobody knows what the disk holds: nothing is written, and nobody is told that all is well.
+            self.check_not_poisoned()?;
+            if self.is_as_it_was_left(&writer) {
                 return Ok(());
             }
             writer.active.seal()?;
@@ -440,7 +485,7 @@ impl Log {
     /// Kafka's snapshot of a clean close, in the place of the one before; without room for it that one stays.
     fn store_last_snapshot(&self, end: Offset, producers: &Producers) -> Result<()> {
         let dir = self.dir();
-        if !if_room(producer_file::store_snapshot(&*self.storage, &dir, end, producers))? {
+        if !if_room(self.cover(|| producer_file::store_snapshot(&*self.storage, &dir, end, producers)))? {
             return Ok(());
         }
         let bases: Vec<_> = self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();

@@ -3,6 +3,7 @@
 mod appending;
 mod compacting;
 mod crashes;
+mod doubt;
 mod faults;
 mod following;
 mod found;

@@ -15,7 +15,7 @@ use super::append::{Appended, Origin};
 use super::producers::Producer;
 use crate::error::Result;
 use crate::format::batch::ProducerStamp;
-use crate::format::build::{BatchBuilder, NewRecord, control_marker};
+use crate::format::build::{NewRecord, control_marker};
 use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
 
 /// What a log knows of a producer.
@@ -55,9 +55,10 @@ impl Log {
     /// # Errors
     ///
     /// [`LogError::Producer`](crate::LogError::Producer): an epoch that is fenced off, a sequence that is not the next
-    /// one, or a transaction of the producer that is open. As [`Log::append_batch`]; the stamp must have a sequence.
+    /// one, or a transaction of the producer that is open. As [`Log::append`], whose rules these records are under;
+    /// [`LogError::Rejected`](crate::LogError::Rejected) for a stamp without a sequence.
     pub fn append_as(&self, producer: ProducerStamp, records: &[NewRecord<'_>]) -> Result<Appended> {
-        self.append_stamped(producer, records, false)
+        self.append_records(records, Some((producer, false)))
     }
 
     /// Appends records to the producer's transaction, which begins with the first of them. Readers of committed records
@@ -98,7 +99,7 @@ impl Log {
         producer: ProducerStamp,
         records: &[NewRecord<'_>],
     ) -> Result<Appended> {
-        self.append_stamped(producer, records, true)
+        self.append_records(records, Some((producer, true)))
     }
 
     /// Ends the producer's transaction: what it appended counts. One marker is appended, also if nothing is open.
@@ -125,21 +126,6 @@ impl Log {
     #[must_use]
     pub fn producer(&self, id: ProducerId) -> Option<ProducerState> {
         self.writer.lock().producers.get(id).map(Producer::state)
-    }
-
-    fn append_stamped(
-        &self,
-        producer: ProducerStamp,
-        records: &[NewRecord<'_>],
-        transactional: bool,
-    ) -> Result<Appended> {
-        let now = self.clock.now();
-        let codec = self.config().compression.unwrap_or_default();
-        let mut builder = BatchBuilder::new().codec(codec).producer(producer).transactional(transactional);
-        for record in records {
-            builder.push(&NewRecord { timestamp: record.timestamp.or(Some(now)), ..*record });
-        }
-        self.append_batch(&builder.finish()?, Origin::Client)
     }
 
     fn end_transaction(&self, id: ProducerId, epoch: ProducerEpoch, commit: bool) -> Result<Appended> {

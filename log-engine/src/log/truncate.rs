@@ -4,6 +4,7 @@
 //! segment that is cut; the mark is lowered, durably, and names the copy too; indexes and state of offsets beyond the cut
 //! are removed, durably; later segments go, newest first; the copy takes its place. Readers of the old file keep it.
 
+use super::damage::Damage;
 use super::mark::{LastBatch, Mark};
 use super::producer_file::{StateFile, keep_snapshots};
 use super::recovery::{self, Request};
@@ -69,7 +70,9 @@ impl Log {
     fn find_cut(&self, view: &View, to: Offset) -> Result<Cut> {
         let index = view.segment_of(to);
         let segment = &view.segments[index];
-        if let Some(damage) = view.damage.iter().find(|damage| damage.file == segment.path()) {
+        // Nothing is left of what lies in front of the first segment: there is nothing to cut it from.
+        let lost = |damage: &&Damage| damage.is_in(segment) || damage.offsets.contains(&to);
+        if let Some(damage) = view.damage.iter().find(lost) {
             return Err(damage.to_error());
         }
         let (position, offset) = match segment.locate(to)? {
@@ -155,6 +158,7 @@ impl Log {
             gaps: self.has_gaps(),
             now: self.clock.now(),
             made: false,
+            synced: false,
         };
         let parts: Vec<_> = view.segments.iter().map(|s| (s.base_offset(), s.len())).collect();
         writer.producers =

@@ -284,6 +284,15 @@ impl Segment {
         true
     }
 
+    /// Closes the file and lets go of its maps, whatever is unsynced: of a log that was closed because it cannot be. Nobody
+    /// appends any more; who reads opens it again.
+    pub(crate) fn let_go(&self) {
+        if let Some(writer) = self.role.lock().writer() {
+            writer.let_go_of_file();
+        }
+        *self.open.write() = Opened::default();
+    }
+
     /// [Releases](Segment::release) the segment if its file is open and was not asked for since the last call. True if
     /// it did.
     pub fn release_if_idle(&self) -> bool {

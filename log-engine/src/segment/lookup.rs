@@ -10,8 +10,8 @@ use crate::types::{Offset, Position, Timestamp};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// Bytes of log for each entry of an index that is made anew for a sealed segment: Kafka's default.
-const INTERVAL: u32 = 4096;
+/// Bytes of log for each entry of an index that is made anew for a sealed segment if nobody says otherwise: Kafka's default.
+pub(super) const INTERVAL: u32 = 4096;
 
 /// Between entries so far apart lies one batch at most, as a rule: small ones have an entry each 4 KiB and a bit.
 const FAR_APART: u32 = 2 * INTERVAL;
@@ -263,7 +263,8 @@ impl Segment {
                     ));
                 }
             }
-            let mut loaded = self.load_indexes(INTERVAL, may_map)?;
+            let interval = self.index_interval.load(Ordering::Relaxed);
+            let mut loaded = self.load_indexes(interval, may_map)?;
             loaded.indexes.push_time(loaded.max);
             loaded.indexes.loaded_last_time = loaded.indexes.last_time(self.base);
             if loaded.replace_files || loaded.in_files.is_none() && !self.is_empty() {
@@ -286,7 +287,7 @@ impl Segment {
         self.rebuilds.fetch_add(1, Ordering::Relaxed);
         let mut role = self.role.lock();
         let Some(writer) = self.writer(&mut role)? else {
-            let mut filler = Filler::new(self.base, INTERVAL);
+            let mut filler = Filler::new(self.base, self.index_interval.load(Ordering::Relaxed));
             filler.walk(self, Position::ZERO)?;
             filler.indexes.push_time(filler.max);
             self.write_back_indexes(&filler.indexes);

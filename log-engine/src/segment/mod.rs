@@ -89,6 +89,8 @@ pub struct Segment {
     used: AtomicBool,
     /// How often its indexes were made anew from the batches.
     rebuilds: AtomicU32,
+    /// Bytes of log for each entry of indexes that are made anew while nobody writes.
+    index_interval: AtomicU32,
     indexes: RwLock<Option<Indexes>>,
     txns: RwLock<Option<TxnIndex>>,
     /// The file of aborted transactions has entries that were not synced.
@@ -297,6 +299,7 @@ impl Segment {
             counted: OnceLock::new(),
             used: AtomicBool::new(false),
             rebuilds: AtomicU32::new(0),
+            index_interval: AtomicU32::new(lookup::INTERVAL),
             indexes: RwLock::default(),
             txns: RwLock::default(),
             txns_dirty: AtomicBool::new(false),

@@ -118,6 +118,7 @@ impl Segment {
     pub fn activate(&self, options: &SegmentOptions, now: Timestamp) {
         let mut role = self.role.lock();
         self.capacity.store(options.segment_bytes, Ordering::Relaxed);
+        self.index_interval.store(options.index_interval_bytes, Ordering::Relaxed);
         *role = Role::Waiting(*options, now);
         // What a sealed segment had was mapped, and had a last time entry.
         *self.indexes.write() = None;
@@ -126,6 +127,7 @@ impl Segment {
     /// Starts writing a file that was just made.
     pub(super) fn start_empty(&self, file: Arc<dyn StorageFile>, options: &SegmentOptions, now: Timestamp) {
         self.capacity.store(options.segment_bytes, Ordering::Relaxed);
+        self.index_interval.store(options.index_interval_bytes, Ordering::Relaxed);
         if let Ok(id) = file.id() {
             self.is_of(id);
         }
@@ -180,8 +182,9 @@ impl Segment {
         !matches!(*self.role.lock(), Role::Sealed)
     }
 
-    /// New settings for what is appended from now on.
+    /// New settings for what is appended from now on; of a sealed segment, for indexes that are made anew.
     pub fn set_options(&self, options: &SegmentOptions) {
+        self.index_interval.store(options.index_interval_bytes, Ordering::Relaxed);
         match &mut *self.role.lock() {
             Role::Sealed => {}
             Role::Waiting(old, _) => *old = *options,

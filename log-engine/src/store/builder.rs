@@ -2,7 +2,7 @@
 
 use super::dir::{Contents, DataDir, Notes};
 use super::maintain::Schedule;
-use super::{Entry, Failed, LogName, LogStore, OpenReport, State};
+use super::{CLOSERS, Entry, Failed, LogName, LogStore, OpenReport, State};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, RealStorage, Storage, SystemClock};
@@ -14,8 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Kept free in each directory on the real file system.
+const RESERVED: u64 = 16 * 1024 * 1024;
+
 /// Looks at locked directories before anything is written to them, and may refuse.
 type Check = Box<dyn FnOnce(&dyn Storage, &[PathBuf]) -> Result<()> + Send>;
+
+/// Says with which settings a log is opened.
+type ConfigFor = Box<dyn Fn(&LogName) -> LogConfig + Send + Sync>;
 
 /// How a store is opened; see [`LogStore::builder`].
 pub struct StoreBuilder {
@@ -23,8 +29,10 @@ pub struct StoreBuilder {
     storage: Option<Arc<dyn Storage>>,
     clock: Option<Arc<dyn Clock>>,
     config: LogConfig,
+    config_for: Option<ConfigFor>,
     threads: usize,
     open_files: Option<usize>,
+    reserve_bytes: Option<u64>,
     schedule: Schedule,
     check: Option<Check>,
 }
@@ -43,8 +51,10 @@ impl StoreBuilder {
             storage: None,
             clock: None,
             config: LogConfig::default(),
+            config_for: None,
             threads,
             open_files: None,
+            reserve_bytes: None,
             schedule: Schedule::default(),
             check: None,
         }
@@ -64,11 +74,39 @@ impl StoreBuilder {
         self
     }
 
-    /// The settings with which logs are opened; [`Log::set_config`] changes them for one. Default:
-    /// [`LogConfig::default`].
+    /// The settings with which all logs are opened that [`StoreBuilder::config_for`] says nothing else of. No settings are
+    /// kept on the disk: also a log that was made with others has these when the store is opened again, and the first
+    /// [`LogStore::maintain`] deletes by them. Default: [`LogConfig::default`].
     #[must_use]
     pub fn config(mut self, config: LogConfig) -> Self {
         self.config = config;
+        self
+    }
+
+    /// Asked for the settings of each log that is there, before it is opened: for logs that differ. By one of the threads that
+    /// open logs, several at the same time. A log whose settings are wrong counts as one that cannot be opened. Default: all
+    /// have those of [`StoreBuilder::config`].
+    ///
+    /// ```
+    /// use log_engine::{LogConfig, LogName, LogStore};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let temp = tempfile::tempdir()?;
+    /// # let dir = temp.path().join("data");
+    /// let for_ever = LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() };
+    /// let audit = LogName::new("audit", 0)?;
+    /// LogStore::builder([&dir]).open()?.create(&audit, &for_ever)?;
+    ///
+    /// let store = LogStore::builder([&dir])
+    ///     .config_for(move |log| if log.topic() == "audit" { for_ever.clone() } else { LogConfig::default() })
+    ///     .open()?;
+    /// assert_eq!(store.get(&audit).map(|log| log.config().retention_ms), Some(None));
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn config_for(mut self, config_for: impl Fn(&LogName) -> LogConfig + Send + Sync + 'static) -> Self {
+        self.config_for = Some(Box::new(config_for));
         self
     }
 
@@ -85,6 +123,19 @@ impl StoreBuilder {
     #[must_use]
     pub fn open_files(mut self, limit: usize) -> Self {
         self.open_files = Some(limit.max(1));
+        self
+    }
+
+    /// Room that is kept in each directory, in a file `.space-reserve`, in bytes; 0 for none. Default 16 MiB where no
+    /// storage was given (the real file system), else 0.
+    ///
+    /// A full disk needs room to become less full, and to be left in order: marks, checkpoints, the record of a deletion
+    /// and a clean stop use the reserve when there is nothing else. From then on appends and new logs are refused with
+    /// [`LogError::NoSpace`], until maintenance finds room for the whole reserve again. A disk too small for it from the
+    /// beginning goes without.
+    #[must_use]
+    pub fn reserve_bytes(mut self, bytes: u64) -> Self {
+        self.reserve_bytes = Some(bytes);
         self
     }
 
@@ -139,13 +190,14 @@ impl StoreBuilder {
         if self.dirs.is_empty() {
             return Err(LogError::Config { key: "log.dirs", value: String::new(), expected: "a directory" });
         }
+        let reserved = self.reserve_bytes.unwrap_or(if self.storage.is_none() { RESERVED } else { 0 });
         let storage = self.storage.unwrap_or_else(|| Arc::new(RealStorage::new()));
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
         let dirs = self
             .dirs
             .iter()
             .map(|dir| DataDir::lock(&*storage, dir).map_err(|error| error.name_read_only(dir)));
-        let dirs = dirs.collect::<Result<Vec<_>>>()?;
+        let mut dirs = dirs.collect::<Result<Vec<_>>>()?;
         let contents = dirs.iter().map(|dir| dir.look(&*storage)).collect::<Result<Vec<_>>>()?;
         check_no_twins(&dirs, &contents)?;
         if let Some(check) = self.check {
@@ -155,17 +207,26 @@ impl StoreBuilder {
         for (dir, contents) in dirs.iter().zip(&contents) {
             remove_doomed(&*storage, dir, contents)?;
         }
+        for dir in &mut dirs {
+            dir.take_reserve(&storage, reserved)?;
+        }
         let allowed = storage.max_open_files().map_or(usize::MAX, |allowed| allowed - allowed / 4);
         let files = Arc::new(OpenFiles::new(self.open_files.unwrap_or(allowed)));
+        let synced = sync_unclean(&*storage, &dirs, &contents, &notes);
         let opener = Opener {
             storage: &storage,
             clock: &clock,
             config: &self.config,
+            config_for: self.config_for.as_deref(),
             dirs: &dirs,
             notes: &notes,
             files: &files,
+            synced: &synced,
         };
-        let opened = opener.open_all(&contents, self.threads);
+        // Those that must sync wait for the disk, which does it for many at once.
+        let threads =
+            if synced.iter().any(|synced| *synced) { self.threads.max(CLOSERS) } else { self.threads };
+        let opened = opener.open_all(&contents, threads);
         let (state, report) = sort_out(opened, &contents, notes);
         let now = clock.monotonic();
         Ok(Arc::new(LogStore {
@@ -208,14 +269,33 @@ fn remove_doomed(storage: &dyn Storage, dir: &DataDir, contents: &Contents) -> R
     if contents.doomed.is_empty() { Ok(()) } else { dir.sync(storage) }
 }
 
+/// Syncs the file system of each directory that was not left in order, once, so that none of its logs has to sync what it
+/// finds; answers for which that was done. Where it fails each log syncs for itself, and the one whose bytes are concerned
+/// says so.
+fn sync_unclean(
+    storage: &dyn Storage,
+    dirs: &[DataDir],
+    contents: &[Contents],
+    notes: &[Notes],
+) -> Vec<bool> {
+    let all = dirs.iter().zip(contents).zip(notes);
+    all.map(|((dir, contents), notes)| {
+        !notes.clean && !contents.logs.is_empty() && storage.sync_fs(&dir.path).is_ok()
+    })
+    .collect()
+}
+
 /// What a log's opening needs.
 struct Opener<'a> {
     storage: &'a Arc<dyn Storage>,
     clock: &'a Arc<dyn Clock>,
     config: &'a LogConfig,
+    config_for: Option<&'a (dyn Fn(&LogName) -> LogConfig + Send + Sync)>,
     dirs: &'a [DataDir],
     notes: &'a [Notes],
     files: &'a Arc<OpenFiles>,
+    /// Per directory: everything in it is on the disk.
+    synced: &'a [bool],
 }
 
 /// One log and the outcome.
@@ -234,13 +314,21 @@ impl Opener<'_> {
     fn open(&self, dir: usize, name: &LogName) -> Result<Arc<Log>> {
         let notes = &self.notes[dir];
         let path = self.dirs[dir].path.join(name.to_string());
-        open_log(self.storage, self.clock, &path, self.config)
-            .files(self.files)
-            .clean(notes.clean)
-            .recovery_point(notes.recovery_points.get(name).copied())
-            .start_offset(notes.log_starts.get(name).copied())
-            .compaction_point(notes.compacted.get(name).copied())
-            .open()
+        let own = self.config_for.map(|config_for| config_for(name));
+        let config = own.as_ref().unwrap_or(self.config);
+        let reserve = self.dirs[dir].reserve.as_ref();
+        let open = || {
+            open_log(self.storage, self.clock, &path, config)
+                .files(self.files)
+                .reserve(reserve)
+                .synced(self.synced[dir])
+                .clean(notes.clean)
+                .recovery_point(notes.recovery_points.get(name).copied())
+                .start_offset(notes.log_starts.get(name).copied())
+                .compaction_point(notes.compacted.get(name).copied())
+                .open()
+        };
+        self.dirs[dir].cover(open)
     }
 }
 

@@ -3,26 +3,17 @@
 use super::LogName;
 use crate::error::{LogError, Result};
 use crate::format::checkpoint::{OffsetLine, Properties, read_offsets, write_offsets};
-use crate::format::names::{DirState, PartitionDir};
+use crate::format::names::{
+    CLEAN, COMPACTED, DirState, HIGH_WATERMARKS, LOG_STARTS, META, PartitionDir, RECOVERY_POINTS,
+};
 use crate::io::{DirEntry, DirLock, EntryKind, OpenMode, Storage};
+use crate::log::Reserve;
 use crate::log::files::{make_dir, moved_away, read_small, replace, sync_name};
 use crate::types::{Offset, Position};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Says that the last user of the directory left it in order. Only that it is there counts.
-const CLEAN: &str = ".kafka_cleanshutdown";
-/// Per log: everything below is synced.
-const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
-/// Per log: what readers may see; with one replica the end.
-const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
-/// Per log whose start lies above its first segment's base: the start.
-const LOG_STARTS: &str = "log-start-offset-checkpoint";
-/// Per log that was compacted: everything below is.
-const COMPACTED: &str = "cleaner-offset-checkpoint";
-/// Who owns the directory; the store does not look into it.
-const META: &str = "meta.properties";
+use std::sync::Arc;
 
 /// A directory that is locked.
 #[derive(Debug)]
@@ -30,6 +21,8 @@ pub(super) struct DataDir {
     pub(super) path: PathBuf,
     /// Held until the store is closed or dropped.
     pub(super) lock: Mutex<Option<Box<dyn DirLock>>>,
+    /// Room for what must be written on a full disk.
+    pub(super) reserve: Option<Arc<Reserve>>,
 }
 
 /// What lies in a directory.
@@ -72,9 +65,26 @@ impl DataDir {
         match storage.lock_dir(path).map_err(LogError::io("lock", path))? {
             Ok(lock) => {
                 sync_name(storage, path, true)?;
-                Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)) })
+                Ok(Self { path: path.to_owned(), lock: Mutex::new(Some(lock)), reserve: None })
             }
             Err(holder) => Err(LogError::Locked { dir: path.to_owned(), holder }),
+        }
+    }
+
+    /// Takes the reserve, or gives back an old one if `bytes` is 0.
+    pub(super) fn take_reserve(&mut self, storage: &Arc<dyn Storage>, bytes: u64) -> Result<()> {
+        if bytes == 0 {
+            return Reserve::remove(&**storage, &self.path);
+        }
+        self.reserve = Some(Arc::new(Reserve::take(storage, &self.path, bytes)?));
+        Ok(())
+    }
+
+    /// Does what may use the reserve; what is done must be fit to be done twice.
+    pub(super) fn cover<T>(&self, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+        match &self.reserve {
+            Some(reserve) => reserve.cover(work),
+            None => work(),
         }
     }
 
@@ -165,9 +175,11 @@ impl DataDir {
     pub(super) fn mark_clean(&self, storage: &dyn Storage) -> Result<()> {
         self.check_home(storage)?;
         let marker = self.path.join(CLEAN);
-        let file = storage.open(&marker, OpenMode::Truncate).map_err(LogError::io("create", &marker))?;
-        file.sync_data().map_err(LogError::io("sync", &marker))?;
-        self.sync(storage)
+        self.cover(|| {
+            let file = storage.open(&marker, OpenMode::Truncate).map_err(LogError::io("create", &marker))?;
+            file.sync_data().map_err(LogError::io("sync", &marker))?;
+            self.sync(storage)
+        })
     }
 
     pub(super) fn sync(&self, storage: &dyn Storage) -> Result<()> {
@@ -226,7 +238,8 @@ impl DataDir {
         };
         let lines: Vec<_> = logs.iter().filter_map(line).collect();
         self.check_home(storage)?;
-        replace(storage, &self.path.join(name), write_offsets(&lines).as_bytes(), true)
+        let (path, bytes) = (self.path.join(name), write_offsets(&lines));
+        self.cover(|| replace(storage, &path, bytes.as_bytes(), true))
     }
 }
 

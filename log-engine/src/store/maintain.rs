@@ -96,6 +96,7 @@ impl LogStore {
         }
         self.compact_some(&logs, now, &mut report);
         self.remove_doomed(&mut report);
+        self.restore_reserves(&mut report);
         if due.recovery_points {
             for (_, log) in &logs {
                 log.release_idle();
@@ -174,6 +175,18 @@ impl LogStore {
                 Ok(_) => report.synced += 1,
                 Err(error) => report.note(Some(name.clone()), error),
             }
+        }
+    }
+
+    /// Takes the reserves again that were given up, where there is room by now.
+    fn restore_reserves(&self, report: &mut MaintenanceReport) {
+        // Not once the directories are somebody else's.
+        let checkpoints = self.checkpoints.lock();
+        if *checkpoints == Checkpoints::Over {
+            return;
+        }
+        for reserve in self.dirs.iter().filter_map(|dir| dir.reserve.as_ref()) {
+            report.take(reserve.restore());
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <log dir>/.lock, .lock.pid                    held while the store is open
+//!          .space-reserve                       room for what must be written on a full disk
 //!          .kafka_cleanshutdown                 there only between a clean close and the next open
 //!          meta.properties                      the caller's
 //!          recovery-point-offset-checkpoint     text, one line a log: synced to here
@@ -23,8 +24,8 @@
 //!
 //! # Not here
 //!
-//! Topics and what they are for (the broker), one log's rules (`log`). Left for later: a directory that fails while others
-//! go on.
+//! Topics and what they are for (the broker), one log's rules (`log`). The settings of logs: no file holds them, whoever opens
+//! the store says them. A directory that is given up while others go on: its logs are poisoned, each for itself.
 
 mod builder;
 mod commit;
@@ -201,10 +202,17 @@ impl LogStore {
         &self.clock
     }
 
-    /// The settings with which logs were opened.
+    /// The settings with which logs were opened that had none of their own.
     #[must_use]
     pub const fn default_config(&self) -> &LogConfig {
         &self.config
+    }
+
+    /// Whether a directory's reserve ([`StoreBuilder::reserve_bytes`]) was given up and not taken again yet: appends to its
+    /// logs are refused.
+    #[must_use]
+    pub fn is_on_reserve(&self) -> bool {
+        self.dirs.iter().any(|dir| dir.reserve.as_ref().is_some_and(|reserve| reserve.is_given_up()))
     }
 
     /// A log.
@@ -251,6 +259,10 @@ impl LogStore {
 
     /// Makes an empty log, in the directory that has the fewest. Its name is durable when this returns.
     ///
+    /// Its settings are not: they hold until the store is closed. Who opens it again says them again, with
+    /// [`StoreBuilder::config_for`] or [`LogStore::open_or_create`]; else it has those of all, and loses by the first
+    /// [`LogStore::maintain`] what these do not keep.
+    ///
     /// # Errors
     ///
     /// [`LogError::Name`] if it exists, also as a log that could not be opened; [`LogError::Closed`];
@@ -258,9 +270,32 @@ impl LogStore {
     pub fn create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         let _changing = self.changing.lock();
         let dir = self.place_for(name)?;
+        self.make_in(dir, name, config)
+    }
+
+    fn make_in(&self, dir: usize, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         let log = self.make(dir, name, config)?;
         self.state.lock().logs.insert(name.clone(), Entry { log: Arc::clone(&log), dir });
         Ok(log)
+    }
+
+    /// The log of this name with these settings: made if it is not there, else the settings are put in force for what comes
+    /// ([`Log::set_config`]). Before the first [`LogStore::maintain`], so that no others were applied to it.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogStore::create`], but for a log that is open; [`LogError::Config`]: a log that was open keeps its settings.
+    pub fn open_or_create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
+        let _changing = self.changing.lock();
+        if let Some(log) = self.get(name) {
+            if log.is_closed() {
+                return Err(LogError::Closed);
+            }
+            log.set_config(config.clone())?;
+            return Ok(log);
+        }
+        let dir = self.place_for(name)?;
+        self.make_in(dir, name, config)
     }
 
     /// Makes empty logs, as [`LogStore::create`] does, several at the same time; the answer in the order of the names. All or
@@ -300,12 +335,19 @@ impl LogStore {
     fn make(&self, dir: usize, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         self.dirs[dir].check_home(&*self.storage)?;
         let path = self.dirs[dir].path.join(name.to_string());
+        let reserve = self.dirs[dir].reserve.as_ref();
+        if let Some(reserve) = reserve {
+            reserve.check(|| path.clone(), 0)?;
+        }
         if self.storage.exists(&path).map_err(LogError::io("look for", &path))? {
             return Err(named(name, "is the name of something else in the directory"));
         }
         // Whoever makes the directory makes its name durable.
-        let opened =
-            open_log(&self.storage, &self.clock, &path, config).files(&self.files).clean(true).open();
+        let opened = open_log(&self.storage, &self.clock, &path, config)
+            .files(&self.files)
+            .reserve(reserve)
+            .clean(true)
+            .open();
         if opened.is_err() {
             // Nobody has written to it: the next try may find the place free.
             let _ = self.storage.remove_dir_all(&path);
@@ -356,7 +398,7 @@ impl LogStore {
         if let Some(log) = &log {
             log.abandon();
         }
-        self.storage.rename(&from, &to).map_err(LogError::io("rename", &from))?;
+        dir.cover(|| self.storage.rename(&from, &to).map_err(LogError::io("rename", &from)))?;
         if let Some(log) = &log {
             log.moved_to(&to);
         }
@@ -423,7 +465,8 @@ impl LogStore {
     ///
     /// # Errors
     ///
-    /// The first thing that went wrong; everything else was done, and the next start recovers the directory concerned.
+    /// The first thing that went wrong, a poisoned log among them; everything else was done, and the next start recovers the
+    /// directory concerned.
     /// [`LogError::NoSpace`] only if that is all: everything is on the disk, but there was no room to say so.
     pub fn close(&self) -> Result<()> {
         // Not while a log is being made.

@@ -3,14 +3,11 @@
 use super::dir::{Checkpointed, DataDir};
 use super::{LogName, LogStore};
 use crate::error::{LogError, Result};
-use crate::log::files::{make_dir, sync_name, with_suffix};
+use crate::log::files::{appear, make_dir};
 use crate::log::{Log, LogStats, Snapshot};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
-
-/// What the copy is called while it is made; what is left of an earlier try is removed.
-const UNFINISHED: &str = ".snapshot-unfinished";
 
 /// What a snapshot of a store holds.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -68,25 +65,7 @@ impl LogStore {
         if self.state.lock().closed {
             return Err(LogError::Closed);
         }
-        if self.storage.exists(to).map_err(LogError::io("look for", to))? {
-            let problem = "is there already: a snapshot is made in a new directory".to_owned();
-            return Err(LogError::Directory { path: to.to_owned(), problem });
-        }
-        let fresh = with_suffix(to, UNFINISHED);
-        if self.storage.exists(&fresh).map_err(LogError::io("look for", &fresh))? {
-            self.storage.remove_dir_all(&fresh).map_err(LogError::io("remove", &fresh))?;
-        }
-        let made = self.snapshot_into(&fresh).and_then(|made| {
-            self.storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
-            Ok(made)
-        });
-        let named = made.is_ok();
-        let made = made.and_then(|made| sync_name(&*self.storage, to, false).map(|()| made));
-        if made.is_err() {
-            // As far as it goes: the error is the one that came first.
-            let _ = self.storage.remove_dir_all(if named { to } else { &fresh });
-        }
-        made
+        appear(&*self.storage, to, |fresh| self.snapshot_into(fresh))
     }
 
     fn snapshot_into(&self, dir: &Path) -> Result<StoreSnapshot> {
@@ -99,7 +78,7 @@ impl LogStore {
             made.logs.push((name, copy));
         }
         made.left_out = self.state.lock().failed.keys().cloned().collect();
-        let target = DataDir { path: dir.to_owned(), lock: Mutex::new(None) };
+        let target = DataDir { path: dir.to_owned(), lock: Mutex::new(None), reserve: None };
         if let Some(first) = self.dirs.first()
             && let Some(meta) = self.read_meta(&first.path)?
         {

@@ -1,7 +1,9 @@
 //! Opening, closing, crashing, refusing, deleting and maintaining many logs.
 
 mod compacting;
+mod reserve;
 mod scale;
+mod unclean;
 
 use super::*;
 use crate::format::build::{BatchBuilder, NewRecord};
@@ -397,6 +399,60 @@ fn maintenance_syncs_what_is_old_and_deletes_what_is_older() {
 }
 
 #[test]
+fn a_log_keeps_its_settings_over_a_start_if_the_start_says_them() {
+    let machine = Machine::new();
+    let for_ever = LogConfig { retention_ms: None, retention_bytes: None, ..LogConfig::default() };
+    let short = LogConfig { retention_ms: Some(1), ..LogConfig::default() };
+    let store = machine.open();
+    for log in [store.create(&name("audit-0"), &for_ever), store.create(&name("news-0"), &for_ever)] {
+        append(&log.unwrap(), 3);
+    }
+    store.close().unwrap();
+    drop(store);
+    let (default, own) = (short.clone(), for_ever.clone());
+    let store = machine
+        .builder()
+        .config(short)
+        .config_for(move |log| if log.topic() == "audit" { own.clone() } else { default.clone() })
+        .open()
+        .unwrap();
+    machine.clock.advance(Duration::from_secs(1));
+    let report = store.maintain(machine.clock.now());
+    assert!(report.errors.is_empty(), "{report:?}");
+    let start = |text: &str| store.get(&name(text)).unwrap().start_offset();
+    assert_eq!((start("audit-0"), start("news-0")), (offset(0), offset(3)));
+}
+
+#[test]
+fn wrong_settings_leave_a_log_out_and_touch_nothing() {
+    let machine = Machine::new();
+    append(&machine.open().create(&name("a-0"), &LogConfig::default()).unwrap(), 1);
+    let wrong = LogConfig { segment_bytes: 0, ..LogConfig::default() };
+    let store = machine.builder().config_for(move |_| wrong.clone()).open().unwrap();
+    assert!(matches!(&store.report().failed[..], [(log, LogError::Config { .. })] if *log == name("a-0")));
+    drop(store);
+    assert_eq!(count_records(&machine.open().get(&name("a-0")).unwrap()), 1);
+}
+
+#[test]
+fn a_log_is_opened_or_made_with_settings() {
+    let machine = Machine::new();
+    let config = |ms| LogConfig { retention_ms: Some(ms), ..LogConfig::default() };
+    let store = machine.open();
+    let made = store.open_or_create(&name("a-0"), &config(1)).unwrap();
+    let again = store.open_or_create(&name("a-0"), &config(2)).unwrap();
+    assert!(Arc::ptr_eq(&made, &again));
+    assert_eq!(made.config().retention_ms, Some(2));
+    let wrong = LogConfig { segment_bytes: 0, ..LogConfig::default() };
+    let refused = store.open_or_create(&name("a-0"), &wrong);
+    assert!(matches!(refused, Err(LogError::Config { .. })));
+    assert_eq!(made.config().retention_ms, Some(2));
+    store.close().unwrap();
+    assert!(matches!(store.open_or_create(&name("a-0"), &config(3)), Err(LogError::Closed)));
+    assert!(matches!(store.open_or_create(&name("b-0"), &config(3)), Err(LogError::Closed)));
+}
+
+#[test]
 fn the_maintenance_thread_works_until_its_guard_is_dropped() {
     let clock = SystemClock::default();
     let store = LogStore::builder(["/a"])
@@ -507,6 +563,34 @@ fn a_log_that_did_not_close_well_keeps_the_directory_from_being_marked_clean() {
         let clean = machine.exists("/a/.kafka_cleanshutdown");
         assert!(!clean || closed.is_ok(), "call {call}: {closed:?}");
     }
+}
+
+#[test]
+fn a_store_with_a_poisoned_log_closes_the_others_and_says_so() {
+    let mut poisoned = 0;
+    for call in 0..20 {
+        let machine = Machine::new();
+        let fault = Fault::at(call, io::ErrorKind::Other).among(&[Op::SyncData]);
+        let disk = FaultStorage::new(Arc::new(machine.disk.clone()), fault);
+        let Ok(store) = machine.builder().storage(Arc::new(disk)).open() else { continue };
+        let names = [name("bad-0"), name("good-0")];
+        let Ok(logs) = store.create_many(&names, &LogConfig::default()) else { continue };
+        logs.iter().for_each(|log| append(log, 2));
+        if logs[0].sync().is_ok() {
+            continue;
+        }
+        poisoned += 1;
+        assert!(logs[0].is_poisoned());
+        let closed = store.close();
+        assert!(matches!(closed, Err(LogError::Poisoned { .. })), "{closed:?}");
+        assert!(!machine.exists("/a/.kafka_cleanshutdown"));
+        assert_eq!(logs[1].synced_end(), offset(2));
+        drop((logs, store));
+        let store = machine.open();
+        assert!(!store.report().clean);
+        assert!(names.iter().all(|name| count_records(&store.get(name).unwrap()) == 2));
+    }
+    assert!(poisoned > 0);
 }
 
 /// What is derived needs room that a full disk does not have; the data need none.

@@ -72,16 +72,34 @@ pub fn run_with(fault: Fault, windows: bool) -> Run {
     Run { disk, clock, config, model, calls: faulty.calls() }
 }
 
-/// Runs the script on a disk whose sync number `at` fails and loses what it should have written, up to the end of that
-/// life: whoever goes on without a new start of the machine reads what the disk does not have.
-pub fn run_with_failed_sync(at: u64) -> (Run, bool) {
+/// What comes after the life of the log in which a sync has failed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum After {
+    MachineStops,
+    /// Then the machine stops.
+    ProcessStarts,
+    /// The process starts anew over and over, to the end of the script.
+    LivesOn,
+}
+
+/// Runs the script on a disk whose sync number `at` fails and loses what it should have written; whether it came to that.
+pub fn run_with_failed_sync(at: u64, after: After) -> (Run, bool) {
     let clock = script::clock();
     let disk = CrashStorage::new(Arc::clone(&clock) as Arc<dyn Clock>);
     disk.allow_windows(at.is_multiple_of(2));
     disk.fail_sync(at);
     let mut runner = Runner::new(Arc::new(disk.clone()), Arc::clone(&clock), script::config());
-    runner.what = format!("failed sync {at}");
-    script::run(&mut runner, &|| disk.syncs() <= at);
+    runner.what = format!("failed sync {at}, {after:?}");
+    let watched = disk.clone();
+    runner.lost = Some(Box::new(move || watched.syncs() > at));
+    script::run(&mut runner, &|| after == After::LivesOn || disk.syncs() <= at);
+    runner.kill();
+    if after != After::MachineStops {
+        runner.start();
+    }
+    if after == After::LivesOn {
+        assert!(runner.append(crate::shapes::Shape::Plain), "after a new start it takes no append");
+    }
     let (config, model) = (runner.config.clone(), std::mem::take(&mut runner.model));
     runner.kill();
     let failed = disk.syncs() > at;
@@ -208,17 +226,19 @@ pub fn failing_syncs(stride: u64) -> Outcome {
     let mut outcome = Outcome::default();
     for at in (0..).step_by(usize::try_from(stride).unwrap()) {
         let mut done = false;
-        outcome.tried(
-            || format!("sync {at}"),
-            || {
-                let (run, failed) = run_with_failed_sync(at);
-                done = !failed;
-                for seed in 0..4 {
-                    run.check(some(at * 4 + seed));
-                }
-                run.check(Survivors::Nothing);
-            },
-        );
+        for after in [After::MachineStops, After::ProcessStarts, After::LivesOn] {
+            outcome.tried(
+                || format!("sync {at}, {after:?}"),
+                || {
+                    let (run, failed) = run_with_failed_sync(at, after);
+                    done = !failed;
+                    for seed in 0..4 {
+                        run.check(some(at * 4 + seed));
+                    }
+                    run.check(Survivors::Nothing);
+                },
+            );
+        }
         if done || outcome.is_over() {
             return outcome;
         }

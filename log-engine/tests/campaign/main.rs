@@ -17,6 +17,7 @@
 mod bits;
 mod disks;
 mod image;
+mod keyed;
 mod model;
 mod script;
 mod shapes;
@@ -93,5 +94,19 @@ fn every_power_cut_leaves_what_was_synced() {
 fn every_power_cut_in_recovery_leaves_what_was_synced() {
     for windows in [false, true] {
         disks::cuts_in_recovery(of(101, 3), windows).expect_none("power cuts in recovery");
+    }
+}
+
+#[test]
+fn every_failing_call_of_compaction_copies_and_repair_loses_nothing() {
+    for windows in [false, true] {
+        keyed::failing_calls(of(89, 1), windows).expect_none("failing calls, keyed");
+    }
+}
+
+#[test]
+fn every_power_cut_in_compaction_copies_and_repair_leaves_what_was_synced() {
+    for windows in [false, true] {
+        keyed::power_cuts(of(31, 1), of(7, 40), windows).expect_none("power cuts, keyed");
     }
 }

@@ -20,6 +20,8 @@ pub struct Runner {
     /// Looked at after each append: how much of it is used.
     pub on_step: Option<MemStorage>,
     pub most: u64,
+    /// Whether a sync has failed for good: what was accepted and not synced is lost then, and the next start must say so.
+    pub lost: Option<Box<dyn Fn() -> bool>>,
     /// What is said when something differs.
     pub what: String,
 }
@@ -27,7 +29,18 @@ pub struct Runner {
 impl Runner {
     pub fn new(storage: Arc<dyn Storage>, clock: Arc<ManualClock>, config: LogConfig) -> Self {
         let (model, what) = (Model::default(), String::new());
-        Self { storage, clock, config, model, number: 0, open: None, what, on_step: None, most: 0 }
+        Self {
+            storage,
+            clock,
+            config,
+            model,
+            number: 0,
+            open: None,
+            what,
+            on_step: None,
+            most: 0,
+            lost: None,
+        }
     }
 
     pub fn log(&self) -> Option<Arc<Log>> {
@@ -37,7 +50,8 @@ impl Runner {
     /// Opens the store, makes the log if there is none, and checks what is there.
     pub fn start(&mut self) {
         let marked_clean = self.storage.exists(Path::new(CLEAN)).unwrap_or(false);
-        let state = State { killed: true, marked_clean };
+        let lost = self.lost.take_if(|lost| lost()).is_some();
+        let state = State { killed: !lost, marked_clean };
         let Ok(store) = open_store(&self.storage, &self.clock, &self.config) else { return };
         let log = match store.get(&name()) {
             Some(log) => log,

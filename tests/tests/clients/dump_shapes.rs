@@ -1,13 +1,19 @@
 //! Kafka's own dump tools read logs of every shape that the engine writes: codecs, headers and nulls, append time,
-//! idempotent producers with their snapshots, transactions with markers and their index; and a log that was damaged and
-//! repaired, whose lost records an empty batch stands for.
+//! idempotent producers with their snapshots, transactions with markers and their index; a log that was damaged and
+//! repaired, whose lost records an empty batch stands for; a log that was compacted; and the offsets that groups committed.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use corrente_tests::broker::{Broker, binary};
+use corrente_tests::client::{Client, listen_until};
 use corrente_tests::install::Missing;
+use corrente_tests::process;
+use log_engine::config::CleanupPolicy;
 use log_engine::format::batch::{HEADER_LEN, ProducerStamp, TimestampType};
 use log_engine::format::build::{BatchBuilder, control_marker};
 use log_engine::inspect::{CheckOptions, check_log};
@@ -18,7 +24,39 @@ use log_engine::types::{ProducerEpoch, ProducerId, Sequence, Timestamp};
 use log_engine::{Codec, LogConfig, NewRecord};
 
 use crate::dump::{field, files, run, segments};
+use crate::group::{GROUP, TOPIC, send};
 use crate::java_tools::{Tools, tools_2_2_0, tools_4};
+
+/// The tool's decoder of commits, and `corrente log verify`, on a broker's directory: while it runs, after it was killed and
+/// after a clean stop.
+pub(crate) fn a_brokers_directory_is_read() -> Result<(), Missing> {
+    let (tools, client) = (tools_4()?, crate::confluent_kafka()?);
+    let mut broker = Broker::start(&[("num.partitions", "3"), ("offsets.topic.num.partitions", "1")]);
+    assert_eq!(broker.ensure_topic(TOPIC), 3);
+    let mut member = client.member(&broker, TOPIC, GROUP);
+    listen_until("the member has all partitions", &mut [&mut member], |m| m[0].assigned == [0, 1, 2]);
+    send(&client, &broker, "committed", 60, 0);
+    listen_until("the member has read all", &mut [&mut member], |m| m[0].read.len() >= 60);
+    member.leave();
+    let verified = |when: &str, dir: &Path| {
+        let mut command = Command::new(binary());
+        let done = process::run(command.args(["log", "verify"]).arg(dir), b"", Duration::from_secs(60));
+        assert!(done.stdout.contains(" batches: clean"), "{when}: {done:?}");
+        done.success(when);
+    };
+    verified("while it runs", &broker.log_dir());
+    broker.kill9();
+    verified("killed", &broker.log_dir());
+    broker.spawn();
+    broker.stop();
+    verified("stopped", &broker.log_dir());
+    let dir = broker.partition_dir("__consumer_offsets", 0);
+    // That of 2.2.0 does not know group metadata of version 3, which Kafka writes since 2.3.
+    let text = run(&tools, &files(&dir, &segments(&dir), &["log"]), &["--offsets-decoder"]).stdout;
+    let commits = text.lines().filter(|line| line.contains(GROUP) && line.contains(TOPIC)).count();
+    assert!(commits >= 3, "{text}");
+    Ok(())
+}
 
 pub(crate) fn are_read() -> Result<(), Missing> {
     let tools = [tools_2_2_0()?, tools_4()?];
@@ -42,6 +80,7 @@ pub(crate) fn are_read() -> Result<(), Missing> {
         assert!(log_text(tools, &appended, 1).contains("LogAppendTime: "));
         derived(tools, &shapes);
     }
+    compacted(&tools, &temp.path().join("compacted-0"));
     let lost = damage(&shapes);
     let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
     let steps = repair(&storage, &shapes, &CheckOptions::default()).expect("repaired");
@@ -55,6 +94,73 @@ pub(crate) fn are_read() -> Result<(), Missing> {
         derived(tools, &shapes);
     }
     Ok(())
+}
+
+/// Of each key and each codec, over and over, compacted twice.
+fn compacted(tools: &[Tools], dir: &Path) {
+    let policy = CleanupPolicy { delete: false, compact: true };
+    let config = LogConfig { cleanup_policy: policy, min_cleanable_dirty_ratio: 0.0, ..config() };
+    let log = Log::open(dir, config).expect("an empty log");
+    let now = Timestamp::from_millis(1_700_000_000_000).expect("positive");
+    for round in 0..2 {
+        for number in 0..60 {
+            let codec = [Codec::None, Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd][number % 5];
+            let mut batch = BatchBuilder::new().codec(codec);
+            for part in 0..3 {
+                let (key, value) = (format!("key {}", (number * 7 + part) % 40), format!("{round} {number}"));
+                batch.push(&NewRecord::keyed(key.as_bytes(), value.as_bytes()).at(now));
+            }
+            log.append_batch(&batch.finish().expect("a sound batch"), Origin::Client).expect("appended");
+        }
+        log.append(&[NewRecord::tombstone(b"key 3").at(now)]).expect("appended");
+        for (id, commit) in [(7, true), (8, false)] {
+            let stamp = stamp(id, round);
+            let mut batch = BatchBuilder::new().producer(stamp).transactional(true);
+            batch.push(&NewRecord::keyed(b"key 9", b"of a transaction").at(now));
+            log.append_batch(&batch.finish().expect("a sound batch"), Origin::Client).expect("appended");
+            let marker = control_marker(stamp.id, stamp.epoch, commit, 0, now);
+            log.append_batch(&marker, Origin::Coordinator).expect("appended");
+        }
+        for _ in 0..40 {
+            log.append(&[NewRecord::keyed(b"filler", &[b'x'; 100]).at(now)]).expect("appended");
+        }
+        let report = log.compact(now).expect("compacted");
+        assert!(report.records > 50, "{report:?}");
+    }
+    log.close().expect("closed");
+    let (names, end) = (segments(dir), log.end_offset().get());
+    for tools in tools {
+        let text = run(tools, &files(dir, &names, &["log"]), &["--deep-iteration"]).stdout;
+        let mut next = 0;
+        for line in text.lines().filter(|line| line.starts_with("baseOffset:")) {
+            assert!(line.ends_with("isvalid: true") && field(line, "baseOffset") >= next, "{next}: {line}");
+            next = field(line, "lastOffset") + 1;
+        }
+        assert_eq!(next, end);
+        let text = text.to_lowercase();
+        for told in ["gzip", "snappy", "lz4", "zstd"].map(|codec| format!("compresscodec: {codec}")) {
+            assert!(text.contains(&told), "{told}: {text}");
+        }
+        for told in ["endtxnmarker: commit", "istransactional: true", "valuesize: -1"] {
+            assert!(text.contains(told), "{told}: {text}");
+        }
+        let indexes = files(dir, &names, &["index", "timeindex"]);
+        for check in ["--index-sanity-check", "--verify-index-only"] {
+            let done = run(tools, &indexes, &[check]);
+            let sound = ["passed sanity check", " is empty."].map(|told| done.stdout.matches(told).count());
+            assert!(
+                check != "--index-sanity-check" || sound.iter().sum::<usize>() == indexes.len(),
+                "{done:?}"
+            );
+            // For both an entry should name the first offset of its batch; Kafka's own name the last.
+            let known = |line: &&str| {
+                line.starts_with("Indexed offset: ")
+                    || line.starts_with("Mismatches in :")
+                    || line.starts_with("  Index offset: ")
+            };
+            assert!(done.stderr.lines().all(|line| known(&line)), "{check}: {}", done.stderr);
+        }
+    }
 }
 
 fn config() -> LogConfig {

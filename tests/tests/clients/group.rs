@@ -8,8 +8,8 @@ use corrente_tests::client::{Client, Member, listen_until};
 use corrente_tests::install::Missing;
 use corrente_tests::message::{Message, Stored, all_shapes, now_ms};
 
-const TOPIC: &str = "shared-work";
-const GROUP: &str = "workers";
+pub(crate) const TOPIC: &str = "shared-work";
+pub(crate) const GROUP: &str = "workers";
 
 pub(crate) fn rebalances(client: &impl Client) -> Result<(), Missing> {
     let mut broker = Broker::start(&[("num.partitions", "3")]);
@@ -65,7 +65,13 @@ fn share(one: &Member, other: &Member) -> bool {
 }
 
 /// Sends messages that any client can send; what is expected to be read, with offsets from `start` on.
-fn send(client: &impl Client, broker: &Broker, label: &str, count: usize, start: i64) -> Vec<Stored> {
+pub(crate) fn send(
+    client: &impl Client,
+    broker: &Broker,
+    label: &str,
+    count: usize,
+    start: i64,
+) -> Vec<Stored> {
     let mut messages = all_shapes(label, count, 3);
     for message in &mut messages {
         message.value.get_or_insert_default().push('.');

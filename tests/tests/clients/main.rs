@@ -29,6 +29,10 @@ fn main() -> ExitCode {
         Scenario::new("kafka_python_newest", kafka_python::newest),
         Scenario::new("dump_tools_find_every_batch_valid", dump::every_batch_is_valid),
         Scenario::new("dump_tools_read_every_shape_and_a_repaired_log", dump_shapes::are_read),
+        Scenario::new(
+            "dump_tools_and_verify_read_a_brokers_directory",
+            dump_shapes::a_brokers_directory_is_read,
+        ),
         Scenario::new("confluent_kafka_group_rebalances", || group::rebalances(&confluent_kafka()?)),
         Scenario::new("confluent_kafka_all_codecs", || codecs::all(&confluent_kafka()?)),
         Scenario::new("kcat_group_rebalances", || group::rebalances(&kcat()?)),

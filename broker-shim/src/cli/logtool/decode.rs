@@ -1,13 +1,12 @@
 //! Files to lines: what `dump` prints, and whatever else wants to show the same.
 
 use super::line::{Line, Value};
-use super::target::{CHECKPOINTS, META};
 use crate::convert::{OldMagic, StoredEntry};
 use log_engine::format::batch::{BatchView, TimestampType};
 use log_engine::format::build::read_marker;
 use log_engine::format::checkpoint::{Properties, id_to_text, read_offsets, read_partition_metadata};
 use log_engine::format::index_entry::{OffsetEntry, TimeEntry, TxnEntry};
-use log_engine::format::names::FileKind;
+use log_engine::format::names::{CHECKPOINTS, FileKind, META};
 use log_engine::format::record::Record;
 use log_engine::format::snapshot;
 use log_engine::inspect::{Entry, decode};
@@ -166,6 +165,11 @@ pub(super) fn small_file(
         (_, decode::PRODUCER_FILE) => {
             let state = decode::producer_state(bytes).ok_or("it is not as it was written");
             state.map_err(str::to_owned).map(|state| state_lines(&state))
+        }
+        (_, decode::POINT_FILE) => {
+            let point = decode::compaction_point(bytes).ok_or("it is not as it was written");
+            let line = |point: Offset| vec![Line::new("compaction_point").with("offset", point.get())];
+            point.map(line).map_err(str::to_owned)
         }
         (_, "partition.metadata") => read_partition_metadata(bytes)
             .map_err(text)

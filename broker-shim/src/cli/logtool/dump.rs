@@ -2,12 +2,11 @@
 
 use super::line::Line;
 use super::output::Output;
-use super::target::{Target, base_of, small};
+use super::target::{Target, base_of};
 use super::{Common, Outcome, decode, read_only, target};
-use crate::cli::logtool::target::CHECKPOINTS;
 use log_engine::error::{LogError, Result};
-use log_engine::format::names::{FileKind, SegmentFile, Stage};
-use log_engine::inspect::SegmentReader;
+use log_engine::format::names::{CHECKPOINTS, FileKind, META, SegmentFile, Stage};
+use log_engine::inspect::{SegmentReader, read_small};
 use log_engine::io::{EntryKind, Storage};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -49,7 +48,7 @@ fn dump_all(
     out: &mut Output,
 ) -> std::result::Result<(), Box<dyn Error>> {
     if let Target::Data(dir) = target {
-        for name in CHECKPOINTS.iter().chain([&super::target::META]) {
+        for name in CHECKPOINTS.iter().chain([&META]) {
             if storage.exists(&dir.join(name)).map_err(LogError::io("look for", dir))? {
                 dump_file(storage, &dir.join(name), records, out)?;
             }
@@ -98,7 +97,12 @@ fn dump_file(
         }
         return Ok(true);
     }
-    let Some(bytes) = small(storage, path)? else { return Ok(false) };
+    let Some(bytes) = read_small(storage, path)? else {
+        return match kind {
+            Some(_) => Err(format!("{} is larger than 64 MiB", path.display()).into()),
+            None => Ok(false),
+        };
+    };
     let Some(lines) = decode::small_file(name, kind, &bytes) else { return Ok(false) };
     out.line(&file(bytes.len() as u64))?;
     match lines {

@@ -58,23 +58,35 @@ pub(super) struct Progress {
 impl Progress {
     /// Follows the bytes read of `total`.
     pub(super) fn over(storage: &ReadOnlyStorage, total: u64) -> Self {
+        let storage = storage.clone();
+        let read = move || storage.bytes_read();
+        Self::start(io::stderr().is_terminal(), PATIENCE, total, read, io::stderr())
+    }
+
+    fn start(
+        terminal: bool,
+        patience: Duration,
+        total: u64,
+        read: impl Fn() -> u64 + Send + 'static,
+        mut to: impl Write + Send + 'static,
+    ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        if !io::stderr().is_terminal() || total == 0 {
+        if !terminal || total == 0 {
             return Self { stop, thread: None };
         }
-        let (stopped, storage, started) = (Arc::clone(&stop), storage.clone(), Instant::now());
+        let (stopped, started) = (Arc::clone(&stop), Instant::now());
         let show = move || {
             let mut shown = false;
             while !stopped.load(Ordering::Relaxed) {
-                if started.elapsed() >= PATIENCE {
+                if started.elapsed() >= patience {
                     shown = true;
-                    let _ = write!(io::stderr(), "\r{}", bar(storage.bytes_read(), total));
+                    let _ = write!(to, "\r{}", bar(read(), total));
                 }
                 std::thread::sleep(STEP);
             }
             if shown {
                 // Leaves the line as it was found.
-                let _ = write!(io::stderr(), "\r\x1b[K");
+                let _ = write!(to, "\r\x1b[K");
             }
         };
         Self { stop, thread: Some(std::thread::spawn(show)) }
@@ -101,7 +113,54 @@ fn bar(done: u64, total: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::bar;
+    use super::{Progress, bar};
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::time::Duration;
+
+    #[derive(Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<u8>>>);
+
+    impl Screen {
+        fn text(&self) -> String {
+            let shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            String::from_utf8_lossy(&shown).into_owned()
+        }
+    }
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_terminal_sees_the_bar_and_its_line_is_left_empty() {
+        let screen = Screen::default();
+        let progress = Progress::start(true, Duration::ZERO, 10 << 20, || 5 << 20, screen.clone());
+        while screen.text().is_empty() {
+            std::thread::yield_now();
+        }
+        drop(progress);
+        let text = screen.text();
+        assert!(text.starts_with(&format!("\r{}", bar(5 << 20, 10 << 20))), "{text:?}");
+        assert!(text.ends_with("\r\x1b[K"), "{text:?}");
+    }
+
+    #[test]
+    fn a_file_or_a_pipe_sees_nothing() {
+        let screen = Screen::default();
+        for (terminal, total) in [(false, 10), (true, 0)] {
+            let progress = Progress::start(terminal, Duration::ZERO, total, || 5, screen.clone());
+            assert!(progress.thread.is_none());
+            drop(progress);
+        }
+        assert_eq!(screen.text(), "");
+    }
 
     #[test]
     fn the_bar_fills_up_and_no_further() {

@@ -1,11 +1,13 @@
 //! `corrente log repair`: what would put logs right, and with `--apply`, doing it.
 
 use super::line::Line;
-use super::output::Output;
-use super::target::{Around, META, Target, parent};
-use super::{Common, FOUND, Outcome, read_only, target};
+use super::output::{Output, Progress};
+use super::target::{Around, Target, parent};
+use super::{Common, FOUND, Outcome, read_only, size_of, target};
 use log_engine::error::{LogError, Result};
-use log_engine::io::{DirLock, RealStorage, Storage};
+use log_engine::format::names::META;
+use log_engine::inspect::CheckOptions;
+use log_engine::io::{DirLock, ReadOnlyStorage, RealStorage, Storage};
 use log_engine::repair::{Step, plan, repair};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,16 +47,12 @@ pub(super) fn run(args: &Args) -> Outcome {
     let mut count = 0;
     let mut locks = BTreeMap::new();
     for target in &targets {
-        let storage: Arc<dyn Storage> =
-            if args.apply { Arc::new(RealStorage::new()) } else { Arc::new(look.clone()) };
         if args.apply {
-            lock(&*storage, target, &mut locks)?;
+            lock(&RealStorage::new(), target, &mut locks)?;
         }
         let around = Around::load(&look, &target.data_dir(), args.compacted)?;
         for dir in target.logs(&look)? {
-            let options = around.options(&dir);
-            let steps =
-                if args.apply { repair(&storage, &dir, &options)? } else { plan(&storage, &dir, &options)? };
+            let steps = repaired(&look, &dir, &around.options(&dir), args.apply)?;
             for step in &steps {
                 out.line_or_text(&line(step), &step.to_string())?;
             }
@@ -68,6 +66,25 @@ pub(super) fn run(args: &Args) -> Outcome {
     })?;
     out.finish()?;
     Ok(if count == 0 || args.apply { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// The steps for one log, done if `apply` says so.
+fn repaired(
+    look: &ReadOnlyStorage,
+    dir: &Path,
+    options: &CheckOptions<'_>,
+    apply: bool,
+) -> Result<Vec<Step>> {
+    // What is sound is read twice, for its checksums and for what is derived from it; what is not, once more.
+    let progress = Progress::over(look, look.bytes_read() + size_of(look, dir)? * 2);
+    let shared: Arc<dyn Storage> = Arc::new(look.clone());
+    let steps = plan(&shared, dir, options)?;
+    drop(progress);
+    if !apply || steps.is_empty() {
+        return Ok(steps);
+    }
+    let storage: Arc<dyn Storage> = Arc::new(RealStorage::new());
+    repair(&storage, dir, options)
 }
 
 /// Takes the locks under which a broker or whoever embeds the engine holds a log.

@@ -3,13 +3,13 @@
 use super::decode::CAP;
 use super::line::Line;
 use super::output::{Output, Progress};
-use super::target::{Target, base_of, small};
+use super::target::{Target, base_of};
 use super::{Common, Outcome, read_only, size_of, target};
 use crate::convert::StoredEntry;
 use log_engine::error::{LogError, Result};
 use log_engine::format::batch::HEADER_LEN;
 use log_engine::format::names::{FileKind, SegmentFile, Stage};
-use log_engine::inspect::{Entry, SegmentReader, decode};
+use log_engine::inspect::{Entry, SegmentReader, decode, read_small};
 use log_engine::io::Storage;
 use log_engine::types::{Offset, Timestamp};
 use std::path::{Path, PathBuf};
@@ -199,7 +199,7 @@ impl Stat {
 
 /// Bytes behind the synced mark; `None` without a mark.
 fn unsynced(storage: &dyn Storage, dir: &Path, segments: &[(PathBuf, Stat)]) -> Result<Option<u64>> {
-    let Some(bytes) = small(storage, &dir.join(decode::MARK_FILE))? else { return Ok(None) };
+    let Some(bytes) = read_small(storage, &dir.join(decode::MARK_FILE))? else { return Ok(None) };
     let newest = decode::mark(&bytes).into_iter().flatten().max_by_key(|slot| slot.generation);
     let behind = |mark: decode::MarkSlot| {
         let of = |stat: &Stat| match stat.first.cmp(&Some(mark.segment)) {

@@ -3,21 +3,13 @@
 use crate::metadata;
 use log_engine::error::{LogError, Result};
 use log_engine::format::checkpoint::{OffsetLine, read_offsets};
-use log_engine::format::names::{DirState, FileKind, PartitionDir, SegmentFile};
-use log_engine::inspect::{CheckOptions, decode};
+use log_engine::format::names::{
+    CLEAN, COMPACTED, DirState, FileKind, LOG_STARTS, META, PartitionDir, RECOVERY_POINTS, SegmentFile,
+};
+use log_engine::inspect::{CheckOptions, decode, read_small};
 use log_engine::io::{DirEntry, EntryKind, OpenMode, Storage};
 use log_engine::types::{Offset, Timestamp};
 use std::path::{Path, PathBuf};
-
-pub(super) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
-pub(super) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
-pub(super) const LOG_STARTS: &str = "log-start-offset-checkpoint";
-pub(super) const CLEANER: &str = "cleaner-offset-checkpoint";
-pub(super) const META: &str = "meta.properties";
-pub(super) const CHECKPOINTS: [&str; 4] = [RECOVERY_POINTS, HIGH_WATERMARKS, LOG_STARTS, CLEANER];
-const CLEAN: &str = ".kafka_cleanshutdown";
-/// No small file of a log is larger.
-const SMALL_MAX: u64 = 64 << 20;
 
 /// What was named.
 #[derive(Debug)]
@@ -90,18 +82,6 @@ pub(super) fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// A small file's bytes; `None` if it is not there.
-pub(super) fn small(storage: &dyn Storage, path: &Path) -> Result<Option<Vec<u8>>> {
-    if !storage.exists(path).map_err(LogError::io("look for", path))? {
-        return Ok(None);
-    }
-    let file = storage.open(path, OpenMode::Read).map_err(LogError::io("open", path))?;
-    let len = file.len().map_err(LogError::io("measure", path))?.min(SMALL_MAX);
-    let mut bytes = vec![0; usize::try_from(len).unwrap_or_default()];
-    file.read_exact_at(&mut bytes, 0).map_err(LogError::io("read", path))?;
-    Ok(Some(bytes))
-}
-
 /// What a data directory says about the logs in it.
 #[derive(Debug, Default)]
 pub(super) struct Around {
@@ -117,7 +97,7 @@ pub(super) struct Around {
 impl Around {
     pub(super) fn load(storage: &dyn Storage, data_dir: &Path, all_compacted: bool) -> Result<Self> {
         let lines = |name: &str| -> Result<Vec<OffsetLine>> {
-            let bytes = small(storage, &data_dir.join(name))?;
+            let bytes = read_small(storage, &data_dir.join(name))?;
             Ok(bytes.and_then(|bytes| read_offsets(&bytes).ok()).unwrap_or_default())
         };
         let marker = data_dir.join(CLEAN);
@@ -125,7 +105,7 @@ impl Around {
             clean: storage.exists(&marker).map_err(LogError::io("look for", &marker))?,
             recovery_points: lines(RECOVERY_POINTS)?,
             log_starts: lines(LOG_STARTS)?,
-            cleaned: lines(CLEANER)?,
+            cleaned: lines(COMPACTED)?,
             compacted: metadata::compacted_topics(storage, data_dir)?,
             all_compacted,
         })
@@ -139,7 +119,7 @@ impl Around {
             let line = lines.iter().find(|l| l.topic == name.topic && l.partition == name.partition);
             line.map(|line| line.offset)
         };
-        // Kafka's own topics are compacted, and so will be ours.
+        // Kafka's own topics are compacted, and so are ours of the same names.
         let known = name.as_ref().is_some_and(|name| {
             self.compacted.contains(&name.topic)
                 || ["__consumer_offsets", "__transaction_state"].contains(&&*name.topic)

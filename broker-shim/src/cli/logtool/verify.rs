@@ -2,14 +2,13 @@
 
 use super::line::Line;
 use super::output::{Output, Progress};
-use super::target::{Around, CHECKPOINTS, META, Target, base_of, parent, small};
+use super::target::{Around, Target, base_of, parent};
 use super::{Common, FOUND, Outcome, read_only, size_of, target};
 use log_engine::error::Result;
 use log_engine::format::checkpoint::{Properties, read_offsets};
-use log_engine::format::names::FileKind;
-use log_engine::inspect::{Finding, Kind, LogCheck, check_log};
+use log_engine::format::names::{CHECKPOINTS, FileKind, META};
+use log_engine::inspect::{Finding, Kind, LogCheck, check_log, read_small};
 use log_engine::io::{ReadOnlyStorage, Storage};
-use log_engine::types::Offset;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -84,15 +83,14 @@ fn verify(
 fn data_files(storage: &dyn Storage, dir: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let mut wrong = |name: &str, kind, problem: String| {
-        let none = Offset::ZERO..Offset::ZERO;
-        findings.push(Finding { kind, file: dir.join(name), bytes: 0..0, offsets: none, problem });
+        findings.push(Finding::new(kind, &dir.join(name), 0..0, problem));
     };
     for name in CHECKPOINTS {
-        if let Some(Err(reason)) = small(storage, &dir.join(name))?.map(|bytes| read_offsets(&bytes)) {
+        if let Some(Err(reason)) = read_small(storage, &dir.join(name))?.map(|bytes| read_offsets(&bytes)) {
             wrong(name, Kind::Derived, format!("{reason}; a start does without it"));
         }
     }
-    if let Some(Err(reason)) = small(storage, &dir.join(META))?.map(|bytes| Properties::read(&bytes)) {
+    if let Some(Err(reason)) = read_small(storage, &dir.join(META))?.map(|bytes| Properties::read(&bytes)) {
         wrong(META, Kind::Damage, format!("{reason}; restore it from a backup: no broker starts without it"));
     }
     Ok(findings)
@@ -129,10 +127,7 @@ impl Summary {
             Kind::Derived => &mut self.derived,
             Kind::Note => &mut self.notes,
         } += 1;
-        self.gaps |= finding.kind == Kind::Damage
-            && ["base offset", "a segment is missing", "segment begins with"]
-                .iter()
-                .any(|gap| finding.problem.starts_with(gap));
+        self.gaps |= finding.kind == Kind::Damage && finding.is_gap;
         out.line_or_text(&line(finding), &finding.to_string())
     }
 

@@ -36,7 +36,7 @@ fn stored_message_sets_read_and_convert_up() {
         let up = up_convert(&set, &up_rules());
         if what.contains("logappend") {
             // From a client, the log's time is refused.
-            assert_eq!(up, Err(Rejected::Timestamp(vec![0])), "{what}");
+            assert_eq!(up, Err(Rejected::Timestamp { records: vec![0], allowed: None }), "{what}");
         } else {
             assert_same(&read_batch(&up.unwrap()), &expected, &what);
             seen += expected.records.len();

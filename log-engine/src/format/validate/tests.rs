@@ -185,13 +185,24 @@ fn keys_and_times_are_refused_by_record() {
         builder.push(&record.at(time(NOW + offset)));
     }
     let data = builder.push(&NewRecord::keyed(b"k", b"v")).clone().codec(Codec::Lz4).finish().unwrap();
-    assert_eq!(refuse(&data, &rules()), Rejected::Timestamp(vec![3, 4]));
+    let out_of_time = |records: Vec<u32>, allowed| Rejected::Timestamp { records, allowed: Some(allowed) };
+    let until = NOW + 3_600_000;
+    assert_eq!(refuse(&data, &rules()), out_of_time(vec![3, 4], i64::MIN..=until));
+    assert_eq!(
+        refuse(&data, &rules()).to_string(),
+        format!("records 3, 4 out of time: at most {until} ms is allowed")
+    );
     let compacted = ClientRules { compacted: true, ..rules() };
-    assert_eq!(refuse(&data, &compacted), Rejected::Timestamp(vec![3]));
+    assert_eq!(refuse(&data, &compacted), out_of_time(vec![3], i64::MIN..=until));
     let by_log = ClientRules { timestamp_type: TimestampType::LogAppendTime, ..compacted };
     assert_eq!(refuse(&data, &by_log), Rejected::MissingKey(vec![1, 4]));
+    assert_eq!(refuse(&data, &by_log).to_string(), "records 1, 4 without a key in a compacted log");
+    let many = Rejected::MissingKey((3..20).collect()).to_string();
+    assert_eq!(many, "records 3, 4, 5, 6, 7 and 12 more without a key in a compacted log");
     let past = ClientRules { before_max_ms: 4, after_max_ms: i64::MAX, ..rules() };
-    assert_eq!(refuse(&two().finish().unwrap(), &past), Rejected::Timestamp(vec![1]));
+    let late = refuse(&two().finish().unwrap(), &past);
+    assert_eq!(late, out_of_time(vec![1], NOW - 4..=i64::MAX));
+    assert_eq!(late.to_string(), format!("record 1 out of time: at least {} ms is allowed", NOW - 4));
     assert!(
         validate_client_batch(&two().finish().unwrap(), &ClientRules { before_max_ms: 5, ..past }).is_ok()
     );

@@ -136,3 +136,28 @@ fn what_is_stored_through_a_window_is_as_unsynced_as_what_is_written() {
     let synced = [[1; PAGE], [2; PAGE], [3; PAGE]].concat();
     assert_eq!(read(&disk.power_cut(Survivors::Nothing), "/d/a").unwrap(), synced);
 }
+
+#[test]
+fn what_a_failed_sync_lost_is_shown_until_the_cache_is_dropped() {
+    let disk = disk();
+    let file = write(&disk, "/d/a", &[1; 3 * PAGE], 0);
+    file.sync_data().unwrap();
+    write(&disk, "/d/a", &[2; 10], PAGE as u64);
+    write(&disk, "/d/a", &[3; 10], 3 * PAGE as u64);
+    disk.fail_sync(disk.syncs());
+    assert!(file.sync_data().is_err());
+    write(&disk, "/d/a", &[4; 10], 0);
+    file.sync_data().unwrap();
+    let shown = read(&disk, "/d/a").unwrap();
+    assert_eq!((shown[0], shown[PAGE], shown[3 * PAGE], shown.len()), (4, 2, 3, 3 * PAGE + 10));
+    file.drop_cached(2 * PAGE as u64, u64::MAX / 2).unwrap();
+    assert_eq!(read(&disk, "/d/a").unwrap()[PAGE], 2, "not in the range");
+    file.drop_cached(0, PAGE as u64 + 1).unwrap();
+    let there = read(&disk, "/d/a").unwrap();
+    assert_eq!((there[0], there[PAGE], there[3 * PAGE], there.len()), (4, 1, 0, 3 * PAGE + 10));
+    // What is dirty is written before.
+    disk.sync_dir(Path::new("/d")).unwrap();
+    write(&disk, "/d/a", &[5; 10], 0);
+    file.drop_cached(0, 10).unwrap();
+    assert_eq!(read(&disk.power_cut(Survivors::Nothing), "/d/a").unwrap()[0], 5);
+}

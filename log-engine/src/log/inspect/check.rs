@@ -4,6 +4,7 @@ use super::against::{Against, Step};
 use super::derived::Derived;
 use super::old::{CheckOld, begins_old, check_old};
 use crate::error::{LogError, Result};
+use crate::format::CorruptReason;
 use crate::format::names::{FileKind, segment_file};
 use crate::io::Storage;
 use crate::log::damage::Damage;
@@ -59,12 +60,15 @@ pub struct Finding {
     pub offsets: Range<Offset>,
     /// What is wrong.
     pub problem: String,
+    /// Offsets are missing between two batches, or a segment is: if the log was compacted, that may be all it is.
+    pub is_gap: bool,
 }
 
 impl Finding {
-    pub(super) fn new(kind: Kind, file: &Path, bytes: Range<u64>, problem: impl Into<String>) -> Self {
+    /// One that is about no offsets.
+    pub fn new(kind: Kind, file: &Path, bytes: Range<u64>, problem: impl Into<String>) -> Self {
         let offsets = Offset::ZERO..Offset::ZERO;
-        Self { kind, file: file.to_owned(), bytes, offsets, problem: problem.into() }
+        Self { kind, file: file.to_owned(), bytes, offsets, problem: problem.into(), is_gap: false }
     }
 
     pub(super) fn at(mut self, offsets: Range<Offset>) -> Self {
@@ -72,9 +76,14 @@ impl Finding {
         self
     }
 
+    fn gap(self, is_gap: bool) -> Self {
+        Self { is_gap, ..self }
+    }
+
     fn damage(damage: &Damage) -> Self {
         Self::new(Kind::Damage, &damage.file, damage.bytes.clone(), damage.reason.to_string())
             .at(damage.offsets.clone())
+            .gap(damage.reason.is_gap())
     }
 }
 
@@ -131,6 +140,7 @@ impl CheckOptions<'_> {
             start_offset: self.start_offset,
             gaps: self.compacted,
             made: false,
+            synced: false,
             now: self.now,
         }
     }
@@ -176,7 +186,12 @@ pub fn check_log(storage: &Arc<dyn Storage>, dir: &Path, options: &CheckOptions<
         Err(LogError::Corrupt { path, position, reason }) => {
             let at = position.to_u64();
             let problem = format!("{reason}; the log cannot be opened, and the rest was not looked at");
-            check.out.findings.push(Finding::new(Kind::Damage, &path, at..at, problem));
+            let finding = Finding::new(Kind::Damage, &path, at..at, problem);
+            check.out.findings.push(finding.gap(reason.is_gap()));
+        }
+        Err(LogError::Directory { path, problem }) => {
+            let problem = format!("{problem}; the log cannot be opened, and the rest was not looked at");
+            check.out.findings.push(Finding::new(Kind::Damage, &path, 0..0, problem));
         }
         other => other?,
     }
@@ -225,6 +240,9 @@ impl Check<'_> {
         if single {
             let within = |damage: &Damage| !damage.bytes.is_empty();
             looked.decision.damage.retain(within);
+            // Of the others nobody has asked.
+            let base = looked.decision.kept.first().map_or(looked.start, |kept| kept.base);
+            looked.start = looked.start.max(base);
         }
         Ok(looked)
     }
@@ -271,11 +289,13 @@ impl Check<'_> {
         let problem = if next > limit {
             format!("it goes on to offset {next} into the next segment, which begins at {limit}")
         } else {
-            "a segment is missing or ends early".to_owned()
+            CorruptReason::MissingSegment.to_string()
         };
         let path = self.dir.join(segment_file(found.base, FileKind::Log));
         self.out.findings.push(
-            Finding::new(Kind::Damage, &path, found.len..found.len, problem).at(next.min(limit)..limit),
+            Finding::new(Kind::Damage, &path, found.len..found.len, problem)
+                .at(next.min(limit)..limit)
+                .gap(next < limit),
         );
     }
 

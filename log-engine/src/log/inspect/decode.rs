@@ -1,5 +1,6 @@
 //! The small files of a log that only we write, decoded for a person to read. Kafka's are in [`crate::format`].
 
+use crate::log::compact::point;
 use crate::log::{mark, producer_file};
 use crate::types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
@@ -7,6 +8,8 @@ use crate::types::{LeaderEpoch, Offset, Position, ProducerEpoch, ProducerId, Seq
 pub const MARK_FILE: &str = mark::FILE_NAME;
 /// Name of our producer state, in a log's directory.
 pub const PRODUCER_FILE: &str = producer_file::FILE_NAME;
+/// Name of our note of how far a log is compacted, in its directory.
+pub const POINT_FILE: &str = point::FILE_NAME;
 /// Name of Kafka's list of leader epochs, in a log's directory.
 pub const EPOCH_FILE: &str = crate::log::epochs::FILE_NAME;
 
@@ -38,7 +41,7 @@ pub struct MarkSlot {
 pub fn mark(bytes: &[u8]) -> [Option<MarkSlot>; 2] {
     [0, mark::SECOND_SLOT_AT].map(|at| {
         let slot = bytes.get(at..)?.first_chunk()?;
-        let (generation, mark) = mark::decode(slot)?;
+        let (generation, mark) = mark::decode(slot).ok()??;
         Some(MarkSlot {
             generation,
             truncations: mark.truncations,
@@ -84,7 +87,7 @@ pub struct KnownProducer {
 /// A `producer-state` file; `None` if it is not as we write it.
 #[must_use]
 pub fn producer_state(bytes: &[u8]) -> Option<ProducerState> {
-    let state = producer_file::decode(bytes)?;
+    let state = producer_file::decode(bytes).ok()??;
     let producers = state.producers.sorted().into_iter().map(|(id, known)| KnownProducer {
         id,
         epoch: known.epoch,
@@ -95,6 +98,12 @@ pub fn producer_state(bytes: &[u8]) -> Option<ProducerState> {
     });
     let last_batch = state.evidence.map(|e| (e.segment, e.batch.position, e.batch.crc));
     Some(ProducerState { offset: state.offset, last_batch, producers: producers.collect() })
+}
+
+/// A `compaction-point` file: the log is compacted below it. `None` if it is not as we write it.
+#[must_use]
+pub fn compaction_point(bytes: &[u8]) -> Option<Offset> {
+    point::decode(bytes).ok()?
 }
 
 /// A `leader-epoch-checkpoint`, if its lines rise.

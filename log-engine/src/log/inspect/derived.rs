@@ -2,7 +2,9 @@
 
 use super::against::Step;
 use super::check::{Finding, Kind};
-use super::decode::{EPOCH_FILE, MARK_FILE, PRODUCER_FILE, epochs, mark, producer_state};
+use super::decode::{
+    EPOCH_FILE, MARK_FILE, POINT_FILE, PRODUCER_FILE, compaction_point, epochs, mark, producer_state,
+};
 use crate::error::Result;
 use crate::format::checkpoint::read_partition_metadata;
 use crate::format::names::{FileKind, segment_file};
@@ -65,6 +67,11 @@ impl Derived {
         }
         self.small(storage, PRODUCER_FILE, |bytes| {
             producer_state(bytes).is_none().then(|| "the producer state is not as it was written".to_owned())
+        })?;
+        self.small(storage, POINT_FILE, |bytes| {
+            let problem =
+                "the compaction point is not as it was written: the log is compacted from its begin again";
+            compaction_point(bytes).is_none().then(|| problem.to_owned())
         })?;
         self.small(storage, METADATA_FILE, |bytes| {
             read_partition_metadata(bytes).err().map(|reason| reason.to_string())

@@ -28,6 +28,7 @@ pub mod decode;
 mod derived;
 mod old;
 
+pub use crate::log::files::read_small;
 pub use check::{CheckOptions, Finding, Kind, LogCheck, check_log};
 pub use old::{CheckOld, OldRange};
 

@@ -17,15 +17,31 @@ pub(crate) const TORN: &str = ".torn";
 /// A tail is copied in pieces of this size.
 const PIECE: u64 = 1 << 20;
 
+/// What was done.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) report: RecoveryReport,
+    /// Something changed that is more than the zeros behind the end of a file: it was synced.
+    pub(crate) changed: bool,
+}
+
+/// What happened to the lengths of files.
+#[derive(Clone, Copy, Debug, Default)]
+struct Shortened {
+    any: bool,
+    /// More than zeros went, or a file was replaced.
+    changed: bool,
+}
+
 /// Changes the directory. Does nothing, and syncs nothing, if all is as it was left and the names in the directory are
-/// known to be durable.
+/// known to be durable. Zeros that are cut off may come back with the next power cut, where they mean as little as before.
 pub(crate) fn apply(
     request: &Request,
     listing: &Listing,
     decision: &Decision,
     names_durable: bool,
     mut marked: Option<(&mut MarkFile, Mark)>,
-) -> Result<RecoveryReport> {
+) -> Result<Applied> {
     let (storage, dir) = (&*request.storage, &*request.dir);
     let mut report = RecoveryReport {
         scanned_bytes: decision.scanned_bytes,
@@ -42,8 +58,9 @@ pub(crate) fn apply(
     }
     let shortened = shorten(storage, dir, decision, &mut report, &mut marked)?;
     let stale = remove_stale(storage, dir, listing, decision)?;
-    let names_changed = !names_durable || stale || !listing.steps.is_empty() || !decision.aside.is_empty();
-    if names_changed || shortened || decision.scanned_bytes > 0 {
+    let changed = shortened.changed || stale || !listing.steps.is_empty() || !decision.aside.is_empty();
+    let unsynced = !names_durable || shortened.any || decision.scanned_bytes > 0;
+    if changed || unsynced && !request.synced {
         for kept in decision.kept.iter().filter(|kept| kept.is_scanned()) {
             let path = log_path(dir, kept.base);
             let file = storage.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
@@ -51,7 +68,7 @@ pub(crate) fn apply(
         }
         storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     }
-    Ok(report)
+    Ok(Applied { report, changed })
 }
 
 fn log_path(dir: &Path, base: Offset) -> PathBuf {
@@ -82,21 +99,23 @@ fn shorten(
     decision: &Decision,
     report: &mut RecoveryReport,
     marked: &mut Option<(&mut MarkFile, Mark)>,
-) -> Result<bool> {
-    let mut shortened = false;
+) -> Result<Shortened> {
+    let mut shortened = Shortened::default();
     let last = decision.kept.last().map(|kept| kept.base);
     for kept in decision.kept.iter().filter(|kept| kept.is_scanned() && kept.end.to_u64() < kept.len) {
         let path = log_path(dir, kept.base);
         if decision.torn && Some(kept.base) == last {
             report.set_aside.extend(set_aside_tail(storage, &path, kept)?);
+            shortened.changed = true;
         }
         let file = storage.open(&path, OpenMode::ReadWrite).map_err(LogError::io("open", &path))?;
         if file.links().map_err(LogError::io("look at", &path))? > 1 {
             replace_by_front(storage, &path, &*file, kept, marked)?;
+            shortened.changed = true;
         } else {
             file.set_len(kept.end.to_u64()).map_err(LogError::io("shorten", &path))?;
         }
-        shortened = true;
+        shortened.any = true;
     }
     Ok(shortened)
 }

@@ -113,10 +113,15 @@ pub(crate) fn decide(
     gaps: bool,
     epochs: Option<&Epochs>,
 ) -> Result<Decision> {
+    // The lower of the two: neither the file nor these bytes of a header have a checksum. In a log that is open the
+    // epochs were held against the batches.
+    let epoch = match epochs.filter(|_| trust.end.is_none()) {
+        Some(known) => trust.epoch.min(epoch_before(known, trust.offset)),
+        None => trust.epoch,
+    };
     let expected = Expected {
         offset: trust.offset,
-        // The lower of the two: neither the file nor these bytes of a header have a checksum.
-        epoch: epochs.map_or(trust.epoch, |known| trust.epoch.min(epoch_before(known, trust.offset))),
+        epoch,
         limit: None,
         gaps,
         epochs: epochs.filter(|known| !known.is_empty()),
@@ -211,7 +216,7 @@ impl Walk<'_> {
             return true;
         }
         if missing.start < self.trust.floor || self.trust.unknown {
-            let reason = CorruptReason::Structure("a segment is missing or ends early".to_owned());
+            let reason = CorruptReason::MissingSegment;
             let file = self.final_path(segment);
             self.out.damage.push(Damage { file, bytes: 0..0, offsets: missing, reason });
             self.expected.offset = segment.base;
@@ -400,15 +405,14 @@ impl Walk<'_> {
         let moved = at == 0
             && base != self.segments[index].base
             && scanner.intact(at + len)?.is_some_and(|second| second.base_offset() == next);
-        let what = match (overlaps, moved) {
-            (true, _) => format!("segment goes on to offset {next} into the next one"),
-            (_, true) => {
-                format!("segment begins with offset {base}, its name says {}", self.segments[index].base)
+        let reason = match (overlaps, moved) {
+            (true, _) => {
+                CorruptReason::Structure(format!("segment goes on to offset {next} into the next one"))
             }
+            (_, true) => CorruptReason::SegmentBase { found: base, base: self.segments[index].base },
             _ => return Ok(()),
         };
         let path = self.dir.join(&self.segments[index].name);
-        let reason = CorruptReason::Structure(what);
         Err(LogError::Corrupt { path, position: self.whole_position("", at)?, reason })
     }
 

@@ -10,6 +10,7 @@
 //! | `.swap` of an index without its `.log.swap` | removed: it is in place, or was being removed |
 //! | an index or transaction index without its `.log` | removed |
 //! | a `.log` whose name is not 20 digits | the log is refused |
+//! | `sync-failed` | what is cached of the log is forgotten before anything is decided; removed when all is done |
 //! | anything else | untouched |
 //!
 //! Nothing is done here: the steps are listed, in the order in which they are safe to be interrupted. A disk takes the
@@ -28,9 +29,11 @@ use crate::format::CorruptReason;
 use crate::format::names::{FileKind, SegmentFile, Stage, segment_file};
 use crate::io::{DirEntry, EntryKind, FileId, Storage};
 use crate::log::compact::point;
+use crate::log::doubt;
 use crate::log::scan::{Expected, Found, Scanner};
 use crate::segment::TEMPORARY;
 use crate::types::{Offset, Position, Timestamp};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -67,6 +70,8 @@ pub(crate) struct Listing {
     pub(crate) steps: Vec<FileStep>,
     /// There is a file that says how far the log is compacted.
     pub(crate) compacted: bool,
+    /// A sync has failed since the machine was started: what is cached may not be on the disk.
+    pub(crate) in_doubt: bool,
 }
 
 /// The steps by their turn.
@@ -99,10 +104,11 @@ impl Steps {
 /// Lists a directory. Writes nothing.
 pub(crate) fn list(storage: &dyn Storage, dir: &Path) -> Result<Listing> {
     let entries = storage.list(dir).map_err(LogError::io("list", dir))?;
-    let (mut files, mut steps, mut compacted) = (Vec::new(), Steps::default(), false);
+    let (mut files, mut steps, mut compacted, mut in_doubt) = (Vec::new(), Steps::default(), false, false);
     for entry in entries.into_iter().filter(|entry| entry.kind == EntryKind::File) {
         let unfinished = entry.name.strip_suffix(TEMPORARY).and_then(SegmentFile::parse);
         compacted |= entry.name == point::FILE_NAME;
+        in_doubt |= entry.name == doubt::FILE_NAME;
         match SegmentFile::parse(&entry.name) {
             Some(file) => files.push((file, entry)),
             None if unfinished.is_some_and(|file| file.kind != FileKind::Snapshot) => {
@@ -121,7 +127,7 @@ pub(crate) fn list(storage: &dyn Storage, dir: &Path) -> Result<Listing> {
     drop_orphans(&files, &logs, &mut steps);
     let segments = logs.into_values().collect();
     let snapshots = live(&files, FileKind::Snapshot).map(|(file, _)| file.base).collect();
-    Ok(Listing { segments, snapshots, steps: steps.in_order(), compacted })
+    Ok(Listing { segments, snapshots, steps: steps.in_order(), compacted, in_doubt })
 }
 
 impl FoundSegment {
@@ -167,9 +173,9 @@ fn swap_in(
         let Some(end) = whole_end(storage, &dir.join(&entry.name), file.base)? else {
             // A swap that is not what was written replaces nothing: it stays where it is, for somebody to look at. Where what
             // it was to replace is gone already, it is all there is of these records.
-            if !logs.contains_key(&file.base) {
+            if let Entry::Vacant(free) = logs.entry(file.base) {
                 taken.insert(file.base);
-                logs.insert(file.base, FoundSegment::new(file.base, entry));
+                free.insert(FoundSegment::new(file.base, entry));
             }
             continue;
         };

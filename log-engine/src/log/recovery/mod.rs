@@ -7,12 +7,15 @@
 //!    set aside in `*.torn` files, which nobody here deletes, and cut off. An all-zero rest is a clean end.
 //! 3. A bad byte below is damage: nothing is cut, the range is a hole, what is around it is served. Appends go to a new
 //!    segment if the hole is in the last one.
+//!    So is a missing first segment: the log start in the mark is raised before a file goes.
 //! 4. Without a trusted mark the recovery point serves; without it all is unknown, and only the very end of the last
 //!    segment may be cut. With the clean mark of a store only the last segment is looked at.
 //! 5. Everything derived (indexes, producer state, epochs) is rebuilt if it is not good; it never keeps a log closed.
 //! 6. Nothing is written before all is decided, and every step leaves a directory for which the same is decided.
 //!
-//! What is kept is synced before it is served.
+//! What is kept is synced before it is served: by the log itself, or by who opens many and has synced the whole file system
+//! before (`Request::synced`). Then nothing is synced again that recovery did not change, and the mark, which is as true as
+//! it was, may be moved later.
 //!
 //! # Not here
 //!
@@ -23,7 +26,7 @@ mod decide;
 mod listing;
 mod state;
 
-pub(crate) use apply::{TORN, apply, copy_aside, free_name};
+pub(crate) use apply::{Applied, TORN, apply, copy_aside, free_name};
 pub(crate) use decide::{Decision, Kept};
 pub(crate) use state::{all_aborted, incoming_of, marker_of, sound_bytes};
 
@@ -31,13 +34,16 @@ use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
 use super::compact::point;
 use super::damage::Damage;
+use super::doubt;
 use super::epochs::Epochs;
 use super::mark::{LastBatch, Mark, MarkFile};
+use super::producer_file::StateFile;
 use super::producers::Producers;
 use super::scan::Scanner;
 use crate::error::Result;
 use crate::format::CorruptReason;
 use crate::format::index_entry::TxnEntry;
+use crate::format::names::{FileKind, segment_file};
 use crate::io::Storage;
 use crate::segment::{Segment, TxnSum};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
@@ -57,6 +63,8 @@ pub(crate) struct Request {
     pub(crate) gaps: bool,
     /// The directory was made just now.
     pub(crate) made: bool,
+    /// Everything in the directory, names too, was synced after whoever had it before was gone.
+    pub(crate) synced: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -98,7 +106,12 @@ pub(crate) struct Recovered {
     /// The epoch of the last batch, if the mark names it, or all that were looked at had the same.
     pub(crate) seen_epoch: Option<LeaderEpoch>,
     pub(crate) mark: Option<Mark>,
+    /// The mark is trusted, everything behind it is on the disk, and nothing was changed that it speaks of: as it stands it
+    /// leads the next start to the same log.
+    pub(crate) mark_holds: bool,
     pub(crate) mark_file: MarkFile,
+    /// A failed sync is noted; to be settled when all is durable.
+    pub(crate) in_doubt: bool,
     pub(crate) report: RecoveryReport,
 }
 
@@ -106,10 +119,23 @@ pub(crate) struct Recovered {
 pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let storage = &*request.storage;
     let dir = &request.dir;
-    let listing = listing::list(storage, dir)?;
+    let mut listing = listing::list(storage, dir)?;
+    let in_doubt = listing.in_doubt;
+    #[cfg(feature = "planted-bugs")]
+    let in_doubt = in_doubt && !crate::planted::is(crate::planted::Bug::TrustTheCacheAfterAFailedSync);
+    if in_doubt {
+        doubt::forget_cached(storage, dir)?;
+        listing = listing::list(storage, dir)?;
+    }
     let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
+    // All that a newer program may have written is looked at before anything is changed.
     let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
-    let request = &Request { gaps: request.gaps || compaction_point.is_some(), ..request.clone() };
+    let state = StateFile::load(storage, dir)?;
+    let request = &Request {
+        gaps: request.gaps || compaction_point.is_some(),
+        clean: request.clean && !in_doubt,
+        ..request.clone()
+    };
     let epochs = Epochs::load(storage, dir);
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
@@ -117,10 +143,13 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let names_durable = request.made || names_last(&listing, mark.as_ref());
     let marked = mark.map(|mark| (&mut mark_file, mark));
-    let report = apply(request, &listing, &decision, names_durable, marked)?;
+    let Applied { report, changed } = apply(request, &listing, &decision, names_durable, marked)?;
+    let mark_holds = request.synced
+        && !changed
+        && mark.is_some_and(|mark| believes(&trust, &listing, &mark) && mark.log_start == start);
     let epochs = epochs.unwrap_or_default();
     let seen_epoch = seen_epoch(&trust, &decision);
-    let replayed = state::producers(request, &listing.snapshots, &decision, start)?;
+    let replayed = state::producers(request, state, &listing.snapshots, &decision, start)?;
     // A scan always reaches the last segment, so its last batch was seen.
     let last = decision.kept.last().and_then(|kept| kept.last);
     Ok(Recovered {
@@ -139,9 +168,19 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
         epochs,
         seen_epoch,
         mark,
+        mark_holds,
         mark_file,
+        in_doubt,
         report,
     })
+}
+
+/// Whether the scan began where the mark says, in the very file that it names.
+fn believes(trust: &Trust, listing: &Listing, mark: &Mark) -> bool {
+    let same =
+        (trust.position, trust.offset, trust.last) == (mark.position, mark.next_offset, mark.last_batch);
+    let file = listing.segments.get(trust.first).map(|segment| segment.id);
+    same && !trust.unknown && mark.heir.is_none() && file == Some(mark.file)
 }
 
 /// The epoch of the end of the log: that of the batch that the mark names, or of all that were looked at behind it.
@@ -166,6 +205,9 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let storage = &*request.storage;
     let request = &Request { gaps: request.gaps || listing.compacted, ..request.clone() };
     let (_, mark) = MarkFile::read(storage, &request.dir)?;
+    // They are not needed here: opening would refuse those that a newer program wrote.
+    point::load(storage, &request.dir)?;
+    StateFile::load(storage, &request.dir)?;
     let epochs = Epochs::load(storage, &request.dir);
     let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
     let segments = &listing.segments[first..];
@@ -250,17 +292,19 @@ fn settle_start(
     mark: Option<&Mark>,
     decision: &mut Decision,
 ) -> Offset {
-    let first = decision.kept.first().map(|kept| kept.base);
+    let first = listing.segments.first();
     let marked = mark.map(|mark| mark.log_start);
     // A mark of this very directory is never older than a checkpoint: its start is durable before it is answered, and a
     // cut may have lowered it.
     let ours = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let noted = request.start_offset.filter(|_| !mark.is_some_and(ours));
-    let start = [first, marked, noted].into_iter().flatten().max().unwrap_or_default();
-    if let (Some(first), Some(marked)) = (first, marked.filter(|marked| Some(*marked) < first)) {
+    let begins = marked.or(first.map(|first| first.base));
+    let start = [begins, noted].into_iter().flatten().max().unwrap_or_default();
+    if let Some(first) = first.filter(|first| start < first.base) {
+        // Retention makes the start durable before it takes a file away.
         let reason = CorruptReason::Structure("the first segment is missing".to_owned());
-        let file = request.dir.join(&listing.segments[0].name);
-        decision.damage.insert(0, Damage { file, bytes: 0..0, offsets: marked..first, reason });
+        let file = request.dir.join(segment_file(first.base, FileKind::Log));
+        decision.damage.insert(0, Damage { file, bytes: 0..0, offsets: start..first.base, reason });
     }
     if start > decision.end {
         // A start beyond the end means that the records up to it were deleted, and that the end was lost since: the
@@ -301,7 +345,8 @@ pub(crate) fn replay_all(
     let kept = segments.iter().enumerate().map(kept).collect();
     let decision = Decision { kept, end, settled: end, damage: damage.to_vec(), ..Decision::default() };
     let snapshots = listing::list(&*request.storage, &request.dir)?.snapshots;
-    Ok(state::producers(request, &snapshots, &decision, start)?.producers)
+    let state = StateFile::load(&*request.storage, &request.dir)?;
+    Ok(state::producers(request, state, &snapshots, &decision, start)?.producers)
 }
 
 /// The transactions that were aborted, as far as the batches of a log tell that was looked through.
@@ -334,7 +379,8 @@ pub(crate) fn find_damage(
         position,
         offset: base,
         last: None,
-        epoch: -1,
+        // As readers have it: else they refuse a first batch of a lower epoch, and nothing says which range that is.
+        epoch: epochs.at(base).map_or(-1, LeaderEpoch::get),
         floor: end,
         unknown: false,
         end: Some(end),

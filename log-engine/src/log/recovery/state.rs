@@ -39,11 +39,12 @@ pub(crate) struct Replayed {
 /// The state of all producers at the end of the log.
 pub(super) fn producers(
     request: &Request,
+    state: Option<StateFile>,
     snapshots: &[Offset],
     decision: &Decision,
     start: Offset,
 ) -> Result<Replayed> {
-    if let Some(state) = good_state(request, decision)? {
+    if let Some(state) = good_state(request, decision, state)? {
         let replayed = replay(request, decision, state.offset, state.evidence, state.producers)?;
         return Ok(Replayed { txns: state.txns, ..replayed });
     }
@@ -61,8 +62,8 @@ pub(super) fn producers(
 }
 
 /// Our own file, if the batch it names is in the log.
-fn good_state(request: &Request, decision: &Decision) -> Result<Option<StateFile>> {
-    let Some(state) = StateFile::load(&*request.storage, &request.dir) else { return Ok(None) };
+fn good_state(request: &Request, decision: &Decision, state: Option<StateFile>) -> Result<Option<StateFile>> {
+    let Some(state) = state else { return Ok(None) };
     let first = decision.kept.first().map_or(decision.end, |kept| kept.base);
     let Some(evidence) = state.evidence else {
         return Ok((state.offset <= first).then_some(state));

@@ -285,6 +285,27 @@ fn messages_of_older_formats_are_refused() {
     );
 }
 
+#[test]
+fn a_missing_first_segment_is_filled_from_the_log_start_on() {
+    for start in [0, 1] {
+        let machine = Machine::filled();
+        let log = machine.open().unwrap();
+        log.delete_records_before(offset(start)).unwrap();
+        log.close().unwrap();
+        drop(log);
+        machine.remove(&segments(&machine)[0]);
+        let damage: Vec<_> =
+            machine.check().findings.into_iter().filter(|f| f.kind == Kind::Damage).collect();
+        assert!(
+            matches!(&damage[..], [one] if one.problem.contains("first segment is missing")),
+            "{damage:?}"
+        );
+        machine.repaired(&format!("the first segment, start {start}"));
+        assert_eq!(segments(&machine)[0], SegmentFile::live(offset(start), FileKind::Log).name());
+        assert_eq!(machine.open().unwrap().start_offset(), offset(start));
+    }
+}
+
 /// Two holes and a missing segment, all on the disk.
 fn damaged() -> Machine {
     let machine = Machine::filled();

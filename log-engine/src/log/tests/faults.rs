@@ -152,6 +152,13 @@ fn the_first_failed_sync_poisons_and_nobody_is_told_that_it_worked() {
     assert!(matches!(log.append(&[NewRecord::value(b"x")]), Err(LogError::Poisoned { .. })));
     assert_eq!(log.synced_end(), offset(1));
     assert_eq!(dump(&log), numbered(0..2));
+    // Who closes it must not take it for a clean stop; the lock is free all the same.
+    assert!(matches!(log.close(), Err(LogError::Poisoned { .. })));
+    assert!(log.is_closed() && !log.is_in_order());
+    log.close().unwrap();
+    let again = open_on(&bench, &disk).unwrap();
+    assert!(!again.is_poisoned());
+    again.close().unwrap();
 }
 
 /// Want of descriptors while the mark was read was taken for a missing mark: the log start fell back, and records that

@@ -204,6 +204,25 @@ fn a_stream_of_a_poisoned_log_ends_with_the_reason() {
     assert!(matches!(refused, Err(LogError::Poisoned { .. })), "{refused:?}");
 }
 
+#[test]
+fn nobody_waits_for_the_end_of_a_poisoned_log() {
+    let log = Bench::new().open();
+    append(&log, 0);
+    let poison = || log.poison(&LogError::io("sync", DIR)(std::io::ErrorKind::Other.into()));
+    let mut slot = WaitSlot::new();
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut cx = Context::from_waker(&waker);
+    assert!(log.poll_end(offset(0), &mut cx, &mut slot).is_ready());
+    assert_eq!(log.poll_end(offset(1), &mut cx, &mut slot), Poll::Pending);
+    assert_eq!(meanwhile(|| log.wait_for_end(offset(1), Duration::MAX), poison), offset(1));
+    assert_eq!(bell.rings(), 1);
+    assert_eq!(log.poll_end(offset(1), &mut cx, &mut slot), Poll::Ready(offset(1)));
+    let mut late = WaitSlot::new();
+    assert_eq!(log.poll_end(offset(1), &mut cx, &mut late), Poll::Ready(offset(1)), "who comes later too");
+    assert_eq!(log.wait_for_end(offset(1), Duration::MAX), offset(1));
+}
+
 /// Dropping is like being killed: what was accepted is there, nothing is written, the lock is free.
 #[test]
 fn a_dropped_log_leaves_what_was_accepted_and_lets_go_of_the_lock() {

@@ -202,3 +202,50 @@ fn damage_before_an_epoch_begins_leaves_its_entry_alone() {
     let log = bench.open();
     assert_eq!(dump_from(&log, offset(bases[1] + 1)).0, numbered(bases[1] + 1..20));
 }
+
+/// Readers refused it by the epochs of the log, and what looked through the segment believed it, having no batch before it to
+/// compare with: an error without a range, and all of the log behind it out of reach.
+#[test]
+fn a_first_batch_of_a_segment_with_a_lower_epoch_is_named_with_its_range() {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    fill(&log, 0..20);
+    log.close().unwrap();
+    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
+    drop(log);
+    // All segments from the second one on are of epoch 3.
+    let mut files = Vec::new();
+    for base in &bases[1..] {
+        let mut bytes = bench.file(&log_name(*base));
+        let mut at = 0;
+        while at < bytes.len() {
+            let len = crate::format::batch::batch_len(&bytes[at..]).unwrap();
+            bytes[at + 12..at + 16].copy_from_slice(&3_i32.to_be_bytes());
+            at += len;
+        }
+        bench.overwrite(&log_name(*base), &bytes);
+        files.push((*base, bytes));
+    }
+    let text = format!("0\n2\n0 0\n3 {}\n", bases[1]);
+    bench.overwrite("leader-epoch-checkpoint", text.as_bytes());
+    // The epoch begins with the one segment; the other is in the midst of it.
+    for (base, good) in &files[..2] {
+        for lower in [0_u8, 1, 2] {
+            let mut bad = good.clone();
+            bad[15] = lower;
+            bench.overwrite(&log_name(*base), &bad);
+            let log = bench.open();
+            assert_eq!(log.epoch(), LeaderEpoch::new(3).unwrap());
+            let (_, error) = dump_from(&log, offset(*base));
+            let error = error.unwrap().to_string();
+            let damage = log.damage();
+            let ranges: Vec<_> = damage.iter().map(|damage| damage.offsets.clone()).collect();
+            assert_eq!(ranges, [offset(*base)..offset(base + 1)], "{error}");
+            let (behind, error) = dump_from(&log, offset(base + 1));
+            assert!(error.is_none(), "{error:?}");
+            assert_eq!(behind, numbered(base + 1..20));
+            drop(log);
+        }
+        bench.overwrite(&log_name(*base), good);
+    }
+}

@@ -1,6 +1,7 @@
 //! Files that go, directories that go, while the log is closed and while it is open.
 
 use super::*;
+use crate::format::CorruptReason;
 use crate::io::{EntryKind, Fault, FaultStorage, OpenMode, RealStorage};
 use std::io::ErrorKind;
 use std::process::Command;
@@ -58,6 +59,7 @@ fn whatever_file_is_missing_is_told_and_the_rest_is_served() {
             filled(&bench, close);
             bench.remove(name);
             let log = bench.open();
+            assert_eq!(log.start_offset(), offset(0), "{name}: nothing was deleted");
             let hole = name.strip_suffix(".log").map_or(0..0, |digits| {
                 let base: i64 = digits.parse().unwrap();
                 base..bases.iter().copied().find(|next| *next > base).unwrap_or(RECORDS)
@@ -77,6 +79,105 @@ fn whatever_file_is_missing_is_told_and_the_rest_is_served() {
             assert_eq!(readable(&again), expected, "{name}, closed: {close}, once more");
         }
     }
+}
+
+/// A log whose first segment is gone; where the second begins.
+fn without_first(bench: &Bench, close: bool) -> i64 {
+    let bases = filled(bench, close);
+    bench.remove(&log_name(0));
+    bases[1]
+}
+
+fn is_hole(error: Option<LogError>, from: i64, to: i64) -> bool {
+    let hole = CorruptReason::Hole {
+        from: offset(from),
+        to: offset(to),
+        bytes: 0,
+        cause: Box::new(CorruptReason::Structure("the first segment is missing".to_owned())),
+    };
+    matches!(error, Some(LogError::Corrupt { reason, .. }) if reason == hole)
+}
+
+#[test]
+fn a_missing_first_segment_is_a_hole_until_the_log_start_has_passed_it() {
+    for close in [true, false] {
+        let bench = Bench::small(900);
+        let first = without_first(&bench, close);
+        let log = bench.open();
+        let holes = |log: &Log| log.damage().into_iter().map(|hole| hole.offsets).collect::<Vec<_>>();
+        assert_eq!(holes(&log), [offset(0)..offset(first)]);
+        for from in [0, first - 1] {
+            assert!(is_hole(dump_from(&log, offset(from)).1, 0, first), "from {from}");
+        }
+        assert_eq!(log.offset_for_time(time(0)).unwrap(), Some((offset(first), time(NOW))));
+        assert_eq!(log.offset_before_time(time(0)).unwrap(), None);
+        assert!(is_hole(log.truncate(offset(1)).err(), 0, first));
+        drop(log);
+        // What is found in the second segment does not make it forgotten.
+        let name = log_name(first);
+        let sound = bench.file(&name);
+        let mut bad = sound.clone();
+        bad[70] ^= 1;
+        bench.overwrite(&name, &bad);
+        let log = bench.open();
+        assert!(matches!(dump_from(&log, offset(first)).1, Some(LogError::Corrupt { .. })));
+        assert_eq!(holes(&log), [offset(0)..offset(first), offset(first)..offset(first + 1)]);
+        drop(log);
+        bench.overwrite(&name, &sound);
+
+        let log = bench.open();
+        assert_eq!(log.delete_records_before(offset(2)).unwrap(), offset(2));
+        assert_eq!(holes(&log), [offset(0)..offset(first)]);
+        log.close().unwrap();
+        drop(log);
+        let log = bench.open();
+        assert_eq!((log.start_offset(), holes(&log)), (offset(2), vec![offset(2)..offset(first)]));
+        log.truncate(offset(first + 1)).unwrap();
+        assert_eq!(dump_from(&log, offset(first)).0, numbered(first..first + 1));
+        assert_eq!(log.delete_records_before(offset(first)).unwrap(), offset(first));
+        assert_eq!(holes(&log), []);
+        log.close().unwrap();
+        drop(log);
+        let log = bench.open();
+        assert_eq!((log.start_offset(), holes(&log)), (offset(first), Vec::new()));
+        assert_eq!(dump(&log), numbered(first..first + 1));
+    }
+}
+
+#[test]
+fn retention_takes_a_missing_first_segment_along() {
+    let mut bench = Bench::small(900);
+    without_first(&bench, true);
+    bench.config.retention_bytes = Some(1800);
+    let log = bench.open();
+    assert!(!log.damage().is_empty());
+    let report = log.apply_retention(bench.clock.now()).unwrap();
+    assert!(report.segments > 0 && report.log_start == log.start_offset());
+    assert_eq!(log.damage(), []);
+    assert_eq!(dump(&log), numbered(report.log_start.get()..RECORDS));
+    drop(log);
+    let log = bench.open();
+    assert_eq!((log.start_offset(), log.damage()), (report.log_start, Vec::new()));
+}
+
+#[test]
+fn a_reader_and_a_copy_miss_the_first_segment_too() {
+    let bench = Bench::small(900);
+    let first = without_first(&bench, false);
+    let storage = || Arc::clone(&bench.storage) as Arc<dyn Storage>;
+    // Before the writer comes, and beside it.
+    for _ in 0..2 {
+        let reader = LogReader::open_in(storage(), DIR, &bench.config).unwrap();
+        assert_eq!((reader.start_offset(), reader.end_offset()), (offset(0), offset(RECORDS)));
+        assert!(is_hole(reader.records(offset(1)).next().unwrap().err(), 1, first));
+        assert_eq!(reader.records(offset(first)).next().unwrap().unwrap().base_offset(), offset(first));
+        drop(bench.open());
+    }
+    bench.open().snapshot("/logs/copy").unwrap();
+    let copy = Log::builder("/logs/copy").storage(storage()).config(bench.config.clone()).open().unwrap();
+    assert_eq!(copy.start_offset(), offset(0));
+    assert!(is_hole(dump_from(&copy, offset(0)).1, 0, first));
+    assert_eq!(dump_from(&copy, offset(first)).0, numbered(first..RECORDS));
 }
 
 /// Goes on for a while; answers whether somebody was told.

@@ -1,5 +1,27 @@
 use super::*;
 
+/// Everything that is due, by the log's own clock, and nothing that is not.
+#[test]
+fn maintaining_a_log_does_what_is_due() {
+    let bench = Bench::new();
+    let config = LogConfig { retention_ms: Some(3_600_000), ..LogConfig::default() };
+    let log = bench.builder().config(config).open().unwrap();
+    log.append(&[NewRecord::value(b"v")]).unwrap();
+    let done = log.maintain().unwrap();
+    assert_eq!((done.synced, done.retention.segments, done.removed), (false, 0, 0));
+    bench.clock.advance(Duration::from_secs(6));
+    assert!(log.maintain().unwrap().synced);
+    assert_eq!(log.synced_end(), offset(1));
+    bench.clock.advance(Duration::from_secs(3_600));
+    let done = log.maintain().unwrap();
+    assert_eq!((done.retention.segments, done.removed), (1, 0));
+    assert_eq!(log.start_offset(), offset(1));
+    bench.clock.advance(Duration::from_secs(60));
+    assert_eq!(log.maintain().unwrap().removed, 1);
+    log.close().unwrap();
+    assert!(matches!(log.maintain(), Err(LogError::Closed)));
+}
+
 const HOUR: u64 = 3_600_000;
 
 fn bases(log: &Log) -> Vec<i64> {

@@ -213,3 +213,50 @@ fn a_thousand_logs_open_with_a_few_calls_each() {
     assert!(calls <= 24, "{calls} calls a log");
     assert!(counting.calls(Op::SyncData) + counting.calls(Op::SyncDir) < 10);
 }
+
+/// The directory has to be opened to be synced; a log was poisoned where it could not be.
+#[test]
+fn a_sync_of_names_that_finds_no_descriptor_is_tried_again() {
+    let machine = Machine::new();
+    let (_store, logs, counting) = counted(&machine, 2, 100);
+    let config = LogConfig { segment_bytes: 200, ..LogConfig::default() };
+    logs[0].set_config(config).unwrap();
+    // Rolled: the next sync covers names, too.
+    append(&logs[0], 5);
+    // Whatever the logs close, this one takes the only place.
+    let taken = Storage::open(&counting, Path::new("/a/t-1/synced-mark"), OpenMode::Read).unwrap();
+    counting.limit_open_files(1);
+    let refused = logs[0].sync().unwrap_err();
+    assert!(refused.is_too_many_files(), "{refused}");
+    assert!(!logs[0].is_poisoned());
+    assert_eq!(logs[0].synced_end(), offset(0));
+    assert!(logs[0].unsynced_bytes() > 0, "as unsynced as before");
+    drop(taken);
+    counting.limit_open_files(0);
+    counting.reset();
+    assert_eq!(logs[0].sync().unwrap(), offset(5));
+    assert!(counting.calls(Op::SyncDir) >= 1, "the names are not forgotten");
+
+    // What another log holds, and needs not sync, is closed for it.
+    append(&logs[1], 1);
+    logs[1].sync().unwrap();
+    append(&logs[0], 5);
+    counting.limit_open_files(counting.open_files().0);
+    assert_eq!(logs[0].sync().unwrap(), offset(10));
+}
+
+/// Retention looks at every log's ages, for which it opens files: with a thousand descriptors the rest of the logs met none.
+#[test]
+fn a_round_of_maintenance_stays_within_the_bound_on_open_files() {
+    let machine = Machine::new();
+    let (store, logs, _) = counted(&machine, 60, 100);
+    logs.iter().for_each(|log| append(log, 1));
+    store.close().unwrap();
+    drop((store, logs));
+    let counting = CountingStorage::new(Arc::new(machine.disk.clone()));
+    let store = machine.builder().storage(Arc::new(counting.clone())).open_files(8).open().unwrap();
+    counting.limit_open_files(16);
+    assert!(store.maintain(machine.clock.now()).errors.is_empty());
+    assert!(counting.open_files().0 <= 10, "{:?}", counting.open_files());
+    store.close().unwrap();
+}

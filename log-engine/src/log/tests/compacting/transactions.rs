@@ -196,6 +196,8 @@ fn no_flipped_bit_in_the_index_of_aborted_transactions_changes_what_is_committed
             let mut bytes = bench.file(&names[file]);
             bytes[bit / 8] ^= 1 << (bit % 8);
             bench.overwrite(&names[file], &bytes);
+            // It has sums of the indexes, by which opening would find the bit before compaction does.
+            bench.remove(producer_file::FILE_NAME);
         }
         let log = bench.open();
         let report = compact(&bench, &log);
