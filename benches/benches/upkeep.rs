@@ -1,4 +1,4 @@
-//! What is paid now and then: opening a log again, deleting what is old, and many logs in one store.
+//! What is paid now and then: opening a log again, deleting what is old, compaction, and many logs in one store.
 //!
 //! The page cache is `hot` throughout. A log is reopened at 1 GiB, or at as many as `CORRENTE_BENCH_GIB` says (10 is the
 //! other size of interest). `after_kill` finds everything above the synced mark, so all of it is scanned; throughput is
@@ -6,6 +6,8 @@
 
 use corrente_benches::{Scratch, batch, noise};
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use log_engine::config::CleanupPolicy;
+use log_engine::format::build::BatchBuilder;
 use log_engine::io::{Clock, SystemClock};
 use log_engine::{Log, LogConfig, LogName, LogStore, NewRecord, Origin};
 use std::path::Path;
@@ -79,6 +81,47 @@ fn retention(c: &mut Criterion) {
     group.finish();
 }
 
+/// Compaction of 64 MiB: records of 100 bytes under 10,000 keys, each of which came about 50 times.
+/// Throughput counts what is read.
+fn compaction(c: &mut Criterion) {
+    const KEYS: usize = 10_000;
+    let mut group = c.benchmark_group("compaction");
+    group.sample_size(10).warm_up_time(Duration::from_millis(1)).measurement_time(Duration::from_secs(2));
+    let config = LogConfig {
+        cleanup_policy: CleanupPolicy { delete: false, compact: true },
+        min_cleanable_dirty_ratio: 0.0,
+        segment_bytes: 16 << 20,
+        ..LogConfig::default()
+    };
+    let value = noise(100);
+    let setup = || {
+        let log = Scratch::with(config.clone());
+        let mut keys = (0..KEYS).cycle();
+        while log.size_bytes() < 64 << 20 {
+            let mut batch = BatchBuilder::new();
+            for key in keys.by_ref().take(100) {
+                batch.push(&NewRecord::keyed(&key.to_be_bytes(), &value).at(SystemClock::default().now()));
+            }
+            log.append_batch(&batch.finish().expect("a small batch")).expect("room on the disk");
+        }
+        log
+    };
+    group.throughput(Throughput::Bytes(64 << 20));
+    group.bench_function("100B/10000_keys/hot", |b| {
+        b.iter_batched(
+            setup,
+            |log| {
+                let before = log.size_bytes();
+                log.compact(SystemClock::default().now()).expect("a disk that renames");
+                assert!(log.size_bytes() < before / 2, "something came again");
+                log
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
 /// Appends to many logs in turn, as a broker of many quiet partitions sees them.
 fn many_logs(c: &mut Criterion) {
     let logs = setting("CORRENTE_BENCH_LOGS", 10_000);
@@ -100,5 +143,5 @@ fn many_logs(c: &mut Criterion) {
     store.close().expect("a disk that syncs");
 }
 
-criterion_group!(benches, reopen, retention, many_logs);
+criterion_group!(benches, reopen, retention, compaction, many_logs);
 criterion_main!(benches);

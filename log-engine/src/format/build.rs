@@ -290,29 +290,29 @@ impl BatchBuilder {
     fn write_header(&mut self, length: i32, last_delta: i32, count: i32) {
         let max_timestamp = self.append_time.map_or(self.max_timestamp, Timestamp::as_millis);
         let producer = self.producer;
-        let fields: [(usize, &[u8]); 11] = [
-            (0, &self.base_offset.get().to_be_bytes()),
-            (batch::LENGTH_AT, &length.to_be_bytes()),
-            (batch::EPOCH_AT, &self.epoch.to_be_bytes()),
-            (batch::MAGIC_AT, &batch::MAGIC.to_be_bytes()),
-            (batch::ATTRIBUTES_AT, &self.attributes.to_raw().to_be_bytes()),
-            (batch::LAST_OFFSET_DELTA_AT, &last_delta.to_be_bytes()),
-            (batch::BASE_TIMESTAMP_AT, &self.base_timestamp.unwrap_or(-1).to_be_bytes()),
-            (batch::MAX_TIMESTAMP_AT, &max_timestamp.to_be_bytes()),
-            (batch::PRODUCER_ID_AT, &producer.map_or(-1, |p| p.id.get()).to_be_bytes()),
-            (batch::PRODUCER_EPOCH_AT, &producer.map_or(-1, |p| p.epoch.get()).to_be_bytes()),
-            (
-                batch::BASE_SEQUENCE_AT,
-                &producer.and_then(|p| p.base_sequence).map_or(-1, Sequence::get).to_be_bytes(),
-            ),
-        ];
-        for (at, field) in fields {
-            self.bytes[at..at + field.len()].copy_from_slice(field);
-        }
-        self.bytes[batch::RECORD_COUNT_AT..HEADER_LEN].copy_from_slice(&count.to_be_bytes());
+        let head: &mut [u8; HEADER_LEN] = self.bytes.first_chunk_mut().expect("room was left for the header");
+        put(head, 0, self.base_offset.get().to_be_bytes());
+        put(head, batch::LENGTH_AT, length.to_be_bytes());
+        put(head, batch::EPOCH_AT, self.epoch.to_be_bytes());
+        put(head, batch::MAGIC_AT, batch::MAGIC.to_be_bytes());
+        put(head, batch::ATTRIBUTES_AT, self.attributes.to_raw().to_be_bytes());
+        put(head, batch::LAST_OFFSET_DELTA_AT, last_delta.to_be_bytes());
+        put(head, batch::BASE_TIMESTAMP_AT, self.base_timestamp.unwrap_or(-1).to_be_bytes());
+        put(head, batch::MAX_TIMESTAMP_AT, max_timestamp.to_be_bytes());
+        put(head, batch::PRODUCER_ID_AT, producer.map_or(-1, |p| p.id.get()).to_be_bytes());
+        put(head, batch::PRODUCER_EPOCH_AT, producer.map_or(-1, |p| p.epoch.get()).to_be_bytes());
+        let sequence = producer.and_then(|p| p.base_sequence).map_or(-1, Sequence::get);
+        put(head, batch::BASE_SEQUENCE_AT, sequence.to_be_bytes());
+        put(head, batch::RECORD_COUNT_AT, count.to_be_bytes());
         let crc = crc32c::crc32c(&self.bytes[batch::ATTRIBUTES_AT..]);
         self.bytes[batch::CRC_AT..batch::ATTRIBUTES_AT].copy_from_slice(&crc.to_be_bytes());
     }
+}
+
+/// A field of known size: a few instructions where a loop over slices was as many calls.
+#[inline]
+fn put<const N: usize>(head: &mut [u8; HEADER_LEN], at: usize, field: [u8; N]) {
+    head[at..at + N].copy_from_slice(&field);
 }
 
 /// The batch that ends a transaction: `k` = version 0, type 0 abort or 1 commit; `v` = version 0, coordinator epoch.

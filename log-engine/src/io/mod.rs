@@ -59,7 +59,7 @@ pub use memory::MemStorage;
 #[cfg(any(test, feature = "test-util"))]
 pub use peak::PeakAllocator;
 pub use read_only::ReadOnlyStorage;
-pub use real::RealStorage;
+pub use real::{RealStorage, WriteBackThread, write_back_thread};
 pub use sigbus::install_sigbus_handler;
 
 /// How a file is opened.

@@ -33,6 +33,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 mod lock;
 #[cfg(target_os = "linux")]
 mod window;
+mod write_back;
+
+pub use write_back::{WriteBackThread, write_back_thread};
 
 /// So many parts cost no allocation: an append has two.
 const FEW_PARTS: usize = 8;
@@ -101,7 +104,7 @@ impl RealStorage {
             }
             file.set_len(0)?;
         }
-        Ok(RealFile { file, max_maps: self.max_maps })
+        Ok(RealFile { file: Arc::new(file), max_maps: self.max_maps })
     }
 }
 
@@ -236,7 +239,8 @@ fn open_dir(dir: &Path) -> io::Result<File> {
 /// An open file of the operating system.
 #[derive(Debug)]
 struct RealFile {
-    file: File,
+    /// Shared with the thread that starts write-back.
+    file: Arc<File>,
     max_maps: usize,
 }
 
@@ -292,25 +296,8 @@ impl StorageFile for RealFile {
         self.file.sync_data()
     }
 
-    #[cfg(target_os = "linux")]
     fn start_write_back(&self, pos: u64, len: u64) -> io::Result<()> {
-        use std::os::fd::AsRawFd;
-        let range = |n: u64| libc::off64_t::try_from(n).map_err(|_| io::Error::from(ErrorKind::InvalidInput));
-        // SAFETY: a system call on a descriptor that `self.file` keeps open, without pointers.
-        let code = unsafe {
-            libc::sync_file_range(
-                self.file.as_raw_fd(),
-                range(pos)?,
-                range(len)?,
-                libc::SYNC_FILE_RANGE_WRITE,
-            )
-        };
-        if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn start_write_back(&self, _pos: u64, _len: u64) -> io::Result<()> {
-        Ok(())
+        write_back::start(&self.file, pos, len)
     }
 
     #[cfg(target_os = "linux")]

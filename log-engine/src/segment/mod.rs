@@ -61,7 +61,7 @@ use crate::types::{Offset, Position, Timestamp};
 use files::Names;
 use parking_lot::{Mutex, RwLock};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use verified::Verified;
 use write::Writer;
@@ -101,7 +101,7 @@ pub struct Segment {
     /// Its file was found to have another name when it was to be written.
     shared: AtomicBool,
     /// When the file last changed, as far as it was told: the time given to `open`, then that of appends.
-    modified: Mutex<Option<Timestamp>>,
+    modified: Modified,
 }
 
 /// Whether the segment is written.
@@ -151,6 +151,39 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A time, if it is known. No lock: each append sets it.
+#[derive(Debug)]
+struct Modified(AtomicI64);
+
+impl Modified {
+    /// No timestamp is negative.
+    const UNKNOWN: i64 = i64::MIN;
+
+    const fn new(time: Option<Timestamp>) -> Self {
+        Self(AtomicI64::new(match time {
+            Some(time) => time.as_millis(),
+            None => Self::UNKNOWN,
+        }))
+    }
+
+    fn get(&self) -> Option<Timestamp> {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, time: Timestamp) {
+        self.0.store(time.as_millis(), Ordering::Relaxed);
+    }
+
+    /// The time that is known, or else `found`, which then is.
+    fn get_or_set(&self, found: Timestamp) -> Timestamp {
+        let (unknown, found_millis) = (Self::UNKNOWN, found.as_millis());
+        match self.0.compare_exchange(unknown, found_millis, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => found,
+            Err(known) => Timestamp::from_millis(known).unwrap_or(found),
+        }
     }
 }
 
@@ -273,7 +306,7 @@ impl Segment {
             txn_sum: Mutex::default(),
             shared: AtomicBool::new(false),
             role: Mutex::default(),
-            modified: Mutex::new(modified),
+            modified: Modified::new(modified),
         }
     }
 
@@ -320,11 +353,11 @@ impl Segment {
     ///
     /// If the file must be asked and cannot.
     pub fn modified(&self) -> Result<Timestamp> {
-        if let Some(time) = *self.modified.lock() {
+        if let Some(time) = self.modified.get() {
             return Ok(time);
         }
         let found = self.file()?.modified().map_err(self.io("look at"))?;
-        Ok(*self.modified.lock().get_or_insert(found))
+        Ok(self.modified.get_or_set(found))
     }
 
     /// Counts its file here from now on, whenever it is open.

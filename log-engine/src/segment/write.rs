@@ -137,7 +137,7 @@ impl Segment {
             open.writable = true;
         }
         *self.indexes.write() = Some(Indexes::empty(self.base));
-        *self.modified.lock() = Some(now);
+        self.modified.set(now);
         *self.role.lock() = Role::Writing(Box::new(Writer::new(options, Position::ZERO, now)));
     }
 
@@ -271,7 +271,7 @@ impl Segment {
         self.account(writer, batch, place);
         writer.appended = true;
         writer.tail.start_write_back(place.end.to_u64());
-        *self.modified.lock() = Some(now);
+        self.modified.set(now);
         Ok(place)
     }
 
@@ -494,7 +494,7 @@ impl Segment {
     fn cut_at(&self, writer: &mut Writer) -> Result<()> {
         let file = self.writable_file()?;
         writer.tail.cut(&*file, writer.end.to_u64()).map_err(self.io("trim"))?;
-        match *self.modified.lock() {
+        match self.modified.get() {
             Some(time) => file.set_modified(time).map_err(self.io("set the time of")),
             None => Ok(()),
         }

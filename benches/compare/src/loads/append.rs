@@ -9,12 +9,15 @@ use crate::{Scratch, Setup};
 
 enum Way {
     Engine(Kind),
+    /// Ours, with the thread that starts write-back.
+    Threaded(Kind),
     /// `pwrite` into fallocated blocks; with the checksum and the walk that a checked append costs.
     Raw {
         checked: bool,
     },
 }
 
+const THREADED: &str = "log-engine, write-back on a thread";
 const RAW: &str = "raw: pwrite";
 const RAW_CHECKED: &str = "raw: pwrite + CRC + walk";
 
@@ -22,6 +25,7 @@ impl Way {
     fn name(&self) -> &'static str {
         match self {
             Self::Engine(kind) => kind.facts.name,
+            Self::Threaded(_) => THREADED,
             Self::Raw { checked: false } => RAW,
             Self::Raw { checked: true } => RAW_CHECKED,
         }
@@ -41,6 +45,11 @@ fn one(setup: &Setup, shape: Shape) -> Outcome<Bench> {
             bench.note(kind.facts.name, "has no append without a sync");
         } else {
             ways.push(Way::Engine(*kind));
+            if kind.facts.name == OURS {
+                ways.push(Way::Threaded(*kind));
+                let cost = "opted into: a core does what is a fifth of a large append";
+                bench.note(THREADED, cost);
+            }
         }
         if let Some(note) = kind.facts.unsynced_note {
             bench.note(kind.facts.name, note);
@@ -70,8 +79,12 @@ fn one(setup: &Setup, shape: Shape) -> Outcome<Bench> {
 
 /// Payload of one measurement in MB/s: so many bytes or so much time, whichever is reached first.
 fn measure(setup: &Setup, scratch: &Scratch, way: &Way, unit: &Unit) -> Outcome<f64> {
+    let _thread = match way {
+        Way::Threaded(_) => Some(log_engine::io::write_back_thread().map_err(|e| e.to_string())?),
+        _ => None,
+    };
     let mut append: Box<dyn FnMut() -> Outcome> = match way {
-        Way::Engine(kind) => {
+        Way::Engine(kind) | Way::Threaded(kind) => {
             let engine = (kind.open)(scratch.path(), setup.options.bytes)?;
             Box::new(move || engine.append(unit))
         }

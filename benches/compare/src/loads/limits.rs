@@ -21,13 +21,20 @@ pub fn run(setup: &Setup) -> Outcome<Vec<Bench>> {
     }
     let mut target = vec![1_u8; len];
     let mut bench = Bench::new("limits of the machine", "MB/s", Better::Higher);
-    let names =
-        ["memory: copy", "memory: sum", "CRC-32C, in memory", "CRC-32C, 16 KiB in the cache", "mapped: sum"];
+    let names = [
+        "memory: copy",
+        "memory: sum",
+        "CRC-32C, in memory",
+        "CRC-32C, 16 KiB in the cache",
+        "mapped: sum",
+        "mapped: copy to memory",
+    ];
     interleave(setup.options.rounds, &names, |_, name| {
         let start = Watch::start();
         match *name {
             "memory: copy" => black_box(&mut target).copy_from_slice(black_box(&source)),
             "memory: sum" => _ = black_box(raw::sum(black_box(&source))),
+            "mapped: copy to memory" => black_box(&mut target).copy_from_slice(black_box(&mapped)),
             "mapped: sum" => _ = black_box(raw::sum(black_box(&mapped))),
             "CRC-32C, in memory" => _ = black_box(crc32c::crc32c(black_box(&source))),
             _ => (0..len / 16384).for_each(|_| _ = black_box(crc32c::crc32c(black_box(&source[..16384])))),

@@ -24,7 +24,7 @@
 use super::{MAPS, RealFile};
 use crate::io::Window;
 use crate::io::sigbus::{Access, Watched};
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 use rustix::fs::{FallocateFlags, fallocate, fstatfs};
 use rustix::io::Errno;
 use std::fs::File;
@@ -34,6 +34,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of all windows of this process together, at most. Address space and page tables, and zeros behind the ends of files.
 const MOST: u64 = 1 << 30;
+
+/// Pages of a window as long as this are made ready so many bytes at a time, ahead of the stores: a fault for each costs more. A
+/// log gets such a window after a megabyte of small appends: those that are seldom written have no dirty zeros for it.
+const AHEAD: usize = 64 * 1024;
+const AHEAD_FROM: usize = 1 << 20;
 
 /// Bytes of all windows of this process.
 static WINDOWED: Budget = Budget(AtomicU64::new(0));
@@ -52,6 +57,8 @@ struct RealWindow {
     mapped: u64,
     pos: u64,
     len: u64,
+    /// Pages up to here are ready, or not to be made ready.
+    ready: usize,
 }
 
 pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box<dyn Window>>> {
@@ -78,7 +85,8 @@ pub(super) fn open(file: &RealFile, pos: u64, len: u64) -> io::Result<Option<Box
     if let Ok(Some(map)) = map {
         MAPS.fetch_add(1, Ordering::Relaxed);
         let watched = Watched::new(map.as_ptr(), map.len(), Access::Write);
-        return Ok(Some(Box::new(RealWindow { watched, map, mapped, pos, len })));
+        let ready = if size < AHEAD_FROM { usize::MAX } else { 0 };
+        return Ok(Some(Box::new(RealWindow { watched, map, mapped, pos, len, ready })));
     }
     WINDOWED.give_back(len);
     map.map(|_| None)
@@ -108,6 +116,9 @@ impl Window for RealWindow {
         let Some(at) = usize::try_from(pos.wrapping_sub(self.mapped)).ok().filter(|_| inside) else {
             panic!("{} bytes at {pos} do not lie in a window of {} at {}", bytes.len(), self.len, self.pos);
         };
+        if at + bytes.len() > self.ready {
+            self.make_ready(at, at + bytes.len());
+        }
         // SAFETY: the range lies in the map, as was just checked, and the map lives as long as `self`. It has blocks: `open` has
         // reserved them, and `segment` drops the window before it cuts the file (`Tail::cut`), so no page of it is beyond
         // the file's end. No reference to these bytes exists: `RealMap::slice` gives only what is published, `segment` stores
@@ -124,6 +135,18 @@ impl Window for RealWindow {
                 )))
             }
         }
+    }
+}
+
+impl RealWindow {
+    /// Takes the faults of the pages of a store and some more. What lies before it was written by other ways, or is ready.
+    #[cold]
+    fn make_ready(&mut self, start: usize, end: usize) {
+        let from = self.ready.max(start - start % rustix::param::page_size());
+        let to = (end.saturating_add(AHEAD) / AHEAD * AHEAD).min(self.map.len());
+        let done = self.map.advise_range(Advice::PopulateWrite, from, to - from);
+        // An older kernel, or a page that cannot be had: the store finds out.
+        self.ready = if done.is_ok() { to } else { usize::MAX };
     }
 }
 
