@@ -23,6 +23,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
+/// What closing or making a log has open at most: a segment, a directory, a file that is replaced, one to spare.
+const FILES_OF_ONE: usize = 4;
+
 /// The bound, and those who hold files.
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
@@ -37,6 +40,11 @@ impl OpenFiles {
     pub(crate) fn new(limit: usize) -> Self {
         let count = Arc::default();
         Self { limit: limit.max(1), count, ring: Mutex::default(), going_round: Mutex::default() }
+    }
+
+    /// How many logs may be worked on at the same time, of at most `wanted`: each has a few files open meanwhile.
+    pub(crate) fn at_once(&self, wanted: usize) -> usize {
+        wanted.min(self.limit / FILES_OF_ONE).max(1)
     }
 
     /// Where segments count what they open.

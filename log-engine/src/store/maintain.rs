@@ -144,7 +144,7 @@ impl LogStore {
             }
         }
         let behind: Vec<_> = logs.iter().filter(|(_, log)| log.is_mark_due()).collect();
-        let threads = if behind.len() > 1 { CLOSERS } else { 1 };
+        let threads = if behind.len() > 1 { self.files.at_once(CLOSERS) } else { 1 };
         let written = each(&behind, threads, |(_, log)| log.sync_if_due());
         for ((name, _), outcome) in behind.into_iter().zip(written) {
             if let Err(error) = outcome {

@@ -315,7 +315,7 @@ impl LogStore {
             Ok((name, (self.place_for(name)? + at) % self.dirs.len()))
         });
         let places = places.collect::<Result<Vec<_>>>()?;
-        let made = each(&places, CLOSERS, |(name, dir)| self.make(*dir, name, config));
+        let made = each(&places, self.files.at_once(CLOSERS), |(name, dir)| self.make(*dir, name, config));
         if made.iter().any(Result::is_err) {
             for ((name, dir), log) in places.iter().zip(&made) {
                 if let Ok(log) = log {
@@ -484,7 +484,7 @@ impl LogStore {
                 let _ = dir.mark_clean(&*self.storage);
             }
         }
-        let threads = self.threads.max(CLOSERS);
+        let threads = self.files.at_once(self.threads.max(CLOSERS));
         let closed = each(&logs, threads, |(dir, log)| (*dir, log.close(), log.is_in_order()));
         let mut in_order = vec![true; self.dirs.len()];
         for failed in self.state.lock().failed.values() {
