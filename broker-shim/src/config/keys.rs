@@ -121,7 +121,7 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     key("log.cleaner.threads", Int(0, I32), "1", "Threads that compact.").dynamic().accepted(),
     key("log.cleanup.policy", List(super::topic::POLICIES), "delete", "Whether old segments are deleted, compacted, or both.").dynamic(),
     key("log.dir", Text, super::broker::DEFAULT_LOG_DIR, "The data directory, when log.dirs is not set."),
-    key("log.dir.reserve.bytes", Long(0, I64), "16777216", "Corrente's own: room that is kept in each data directory, so that a full disk can be made less full and left in order; 0 for none."),
+    key("log.dir.reserve.bytes", Long(0, I64), "16777216", "Corrente's own: room kept in each data directory for what makes a full disk less full; 0 for none."),
     unset("log.dirs", Text, "The data directories, separated by commas."),
     key("log.durability", Choice(&["sync", "page-cache"]), "sync", "Corrente's own: whether acks=all waits for the disk (sync) or, as in Kafka, for the page cache."),
     key("log.flush.interval.messages", Long(1, I64), FOREVER, "Records after which a log is synced.").dynamic(),
