@@ -132,17 +132,7 @@ impl LogStore {
     /// Syncs what is due by time or size and writes the marks, of several logs at the same time: thousands that were appended
     /// to are due together.
     fn sync_due(&self, logs: &[(LogName, Arc<Log>)], report: &mut MaintenanceReport) {
-        let (named, due): (Vec<_>, Vec<_>) = logs
-            .iter()
-            .filter(|(_, log)| log.is_sync_due())
-            .map(|(name, log)| (name, Arc::clone(log)))
-            .unzip();
-        for (name, synced) in named.into_iter().zip(self.sync(&due)) {
-            match synced {
-                Ok(_) => report.synced += 1,
-                Err(error) => report.note(Some(name.clone()), error),
-            }
-        }
+        self.sync_some(logs.iter().filter(|(_, log)| log.is_sync_due()), report);
         let behind: Vec<_> = logs.iter().filter(|(_, log)| log.is_mark_due()).collect();
         let threads = if behind.len() > 1 { self.files.at_once(CLOSERS) } else { 1 };
         let written = each(&behind, threads, |(_, log)| log.sync_if_due());
@@ -155,22 +145,32 @@ impl LogStore {
 
     /// Syncs the logs with most to sync until the rest is little.
     fn sync_when_much(&self, logs: &[(LogName, Arc<Log>)], report: &mut MaintenanceReport) {
-        let mut unsynced: Vec<_> = logs.iter().map(|(name, log)| (log.unsynced_bytes(), name, log)).collect();
+        let mut unsynced: Vec<_> = logs.iter().map(|entry| (entry.1.unsynced_bytes(), entry)).collect();
         let mut total: u64 = unsynced.iter().map(|(bytes, ..)| bytes).sum();
         if total < UNSYNCED_MAX {
             return;
         }
         unsynced.sort_by_key(|(bytes, ..)| std::cmp::Reverse(*bytes));
         let mut most = Vec::new();
-        for (bytes, name, log) in unsynced {
+        for (bytes, entry) in unsynced {
             if total < UNSYNCED_MAX / 2 {
                 break;
             }
             total -= bytes;
-            most.push((name, Arc::clone(log)));
+            most.push(entry);
         }
-        let (named, most): (Vec<_>, Vec<_>) = most.into_iter().unzip();
-        for (name, synced) in named.into_iter().zip(self.sync(&most)) {
+        self.sync_some(most, report);
+    }
+
+    /// Syncs these logs together, and reports of each.
+    fn sync_some<'a>(
+        &self,
+        some: impl IntoIterator<Item = &'a (LogName, Arc<Log>)>,
+        report: &mut MaintenanceReport,
+    ) {
+        let (names, logs): (Vec<_>, Vec<_>) =
+            some.into_iter().map(|(name, log)| (name, Arc::clone(log))).unzip();
+        for (name, synced) in names.into_iter().zip(self.sync(&logs)) {
             match synced {
                 Ok(_) => report.synced += 1,
                 Err(error) => report.note(Some(name.clone()), error),

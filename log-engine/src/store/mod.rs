@@ -58,6 +58,7 @@ use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -269,7 +270,7 @@ impl LogStore {
     /// [`LogError::Config`]; what the system answers.
     pub fn create(&self, name: &LogName, config: &LogConfig) -> Result<Arc<Log>> {
         let _changing = self.changing.lock();
-        let dir = self.place_for(name)?;
+        let dir = self.place_for(slice::from_ref(name))?;
         self.make_in(dir, name, config)
     }
 
@@ -294,7 +295,7 @@ impl LogStore {
             log.set_config(config.clone())?;
             return Ok(log);
         }
-        let dir = self.place_for(name)?;
+        let dir = self.place_for(slice::from_ref(name))?;
         self.make_in(dir, name, config)
     }
 
@@ -306,15 +307,17 @@ impl LogStore {
     /// As [`LogStore::create`], also for a name that is there twice; the first of several.
     pub fn create_many(&self, names: &[LogName], config: &LogConfig) -> Result<Vec<Arc<Log>>> {
         let _changing = self.changing.lock();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut seen = BTreeSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(*name)) {
             return Err(named(twice, "is asked for twice"));
         }
-        let places = names.iter().enumerate().map(|(at, name)| {
-            // The emptiest is the same for all of them: the rest go round from there.
-            Ok((name, (self.place_for(name)? + at) % self.dirs.len()))
-        });
-        let places = places.collect::<Result<Vec<_>>>()?;
+        let emptiest = self.place_for(names)?;
+        // The rest go round from there.
+        let places = names.iter().enumerate().map(|(at, name)| (name, (emptiest + at) % self.dirs.len()));
+        let places: Vec<_> = places.collect();
         let made = each(&places, self.files.at_once(CLOSERS), |(name, dir)| self.make(*dir, name, config));
         if made.iter().any(Result::is_err) {
             for ((name, dir), log) in places.iter().zip(&made) {
@@ -355,17 +358,19 @@ impl LogStore {
         opened
     }
 
-    /// The directory in which a log of this name may be made.
-    fn place_for(&self, name: &LogName) -> Result<usize> {
+    /// The directory in which logs of these names may be made.
+    fn place_for(&self, names: &[LogName]) -> Result<usize> {
         let state = self.state.lock();
         if state.closed {
             return Err(LogError::Closed);
         }
-        if state.failed.contains_key(name) {
-            return Err(named(name, "exists and could not be opened"));
-        }
-        if state.logs.contains_key(name) {
-            return Err(named(name, "already exists"));
+        for name in names {
+            if state.failed.contains_key(name) {
+                return Err(named(name, "exists and could not be opened"));
+            }
+            if state.logs.contains_key(name) {
+                return Err(named(name, "already exists"));
+            }
         }
         Ok(self.emptiest(&state))
     }
