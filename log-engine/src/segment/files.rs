@@ -418,7 +418,18 @@ impl Segment {
         }
         self.extend_derived(FileKind::TxnIndex, &bytes, (before * TxnIndex::ENTRY_LEN) as u64)?;
         self.txns_dirty.store(true, Ordering::Release);
-        self.with_txns(|index| self.note_txn_sum(index))
+        let mut known = self.txn_sum.lock();
+        match &mut *known {
+            Some(sum) if sum.entries as usize == before => {
+                sum.entries = sum.entries.saturating_add(1);
+                sum.crc = crc32c::crc32c_append(sum.crc, &bytes);
+            }
+            _ => {
+                drop(known);
+                self.with_txns(|index| self.note_txn_sum(index))?;
+            }
+        }
+        Ok(())
     }
 
     fn note_txn_sum(&self, index: &TxnIndex) {
