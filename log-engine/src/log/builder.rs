@@ -195,8 +195,7 @@ impl LogBuilder {
         for segment in &segments {
             segment.release();
         }
-        let recovered = Recovered { epochs, ..recovered };
-        let recovered = Recovered { compaction_point: point, ..recovered };
+        let recovered = Recovered { epochs, compaction_point: point, ..recovered };
         let in_doubt = recovered.in_doubt;
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
         if in_doubt {

@@ -141,7 +141,8 @@ pub(crate) fn appear<T>(
     made
 }
 
-fn parent_of(path: &Path) -> &Path {
+/// The directory that a name stands in.
+pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

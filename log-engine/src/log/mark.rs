@@ -33,7 +33,7 @@
 //!   such, refused, and never written over. A slot whose checksum does not fit is no mark, whatever its version says.
 //! * It is a claim, not evidence: recovery believes it only if the file is the same and the batch it names is there.
 
-use super::files::{Newer, moved_away, read_exact, replace, sealed_crc};
+use super::files::{Newer, moved_away, parent_of, read_exact, replace, sealed_crc};
 use crate::error::{LogError, Result};
 use crate::io::{FileId, OpenMode, Storage, StorageFile};
 use crate::types::{Offset, Position};
@@ -151,7 +151,7 @@ impl MarkFile {
 impl MarkFile {
     /// The log's directory.
     pub(super) fn dir(&self) -> &Path {
-        self.path.parent().unwrap_or(Path::new("."))
+        parent_of(&self.path)
     }
 
     /// Writes the slot to a copy of the file, and puts that in its place, durably.

@@ -17,6 +17,7 @@
 //!
 //! What may use it: those who call [`Reserve::cover`]. Appends, rolls, new logs and compaction do not.
 
+use super::files::parent_of;
 use crate::error::{LogError, Result};
 use crate::io::{OpenMode, Storage, StorageFile};
 use parking_lot::Mutex;
@@ -153,7 +154,7 @@ impl Reserve {
 
     fn grow(&self, file: &dyn StorageFile) -> Result<()> {
         let len = file.len().map_err(LogError::io("measure", &self.path))?;
-        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let dir = parent_of(&self.path);
         let available = self.storage.space(dir).map_err(LogError::io("measure", dir))?.available;
         // What cannot succeed is not tried, which would take the last blocks from others for a moment.
         if len < self.bytes && available < self.bytes - len {

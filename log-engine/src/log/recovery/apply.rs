@@ -6,7 +6,7 @@ use super::{RecoveryReport, Request};
 use crate::error::{LogError, Result};
 use crate::format::names::{FileKind, Stage, segment_file};
 use crate::io::{OpenMode, Storage, StorageFile};
-use crate::log::files::{read_exact, with_suffix};
+use crate::log::files::{parent_of, read_exact, with_suffix};
 use crate::log::mark::{Mark, MarkFile};
 use crate::types::Offset;
 use std::ops::Range;
@@ -200,7 +200,7 @@ pub(crate) fn copy_aside(
     }
     copy.sync_data().map_err(LogError::io("sync", &fresh))?;
     storage.rename(&fresh, &aside).map_err(LogError::io("rename", &fresh))?;
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = parent_of(path);
     storage.sync_dir(dir).map_err(LogError::io("sync", dir))?;
     Ok(Some(aside))
 }

@@ -36,6 +36,7 @@ use super::compact::point;
 use super::damage::Damage;
 use super::doubt;
 use super::epochs::Epochs;
+use super::files::parent_of;
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::StateFile;
 use super::producers::Producers;
@@ -47,7 +48,7 @@ use crate::format::names::{FileKind, segment_file};
 use crate::io::Storage;
 use crate::segment::{Segment, TxnSum};
 use crate::types::{LeaderEpoch, Offset, Position, Timestamp};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What is known from outside of the directory.
@@ -364,7 +365,7 @@ pub(crate) fn find_damage(
     epochs: &Epochs,
 ) -> Result<Vec<Damage>> {
     let path = segment.path();
-    let dir = path.parent().unwrap_or(Path::new("."));
+    let dir = parent_of(&path);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
     let found = FoundSegment {
         base: segment.base_offset(),
