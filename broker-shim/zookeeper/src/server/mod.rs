@@ -11,7 +11,7 @@
 //!
 //! | what | at most |
 //! |---|---|
-//! | a frame before the session | [`MAX_CONNECT`](crate::wire::connect::MAX_CONNECT), within [`connection::CONNECT_TIME`] |
+//! | a frame before the session | [`MAX_CONNECT`](crate::wire::connect::MAX_CONNECT), within ten seconds |
 //! | a frame after it | jute.maxbuffer; room is made as bytes come |
 //! | requests of a connection that are not answered | [`connection::WINDOW`]; those above [`connection::FREE`] share a budget |
 //! | answers that a connection has not read | [`outbox::HIGH`] and one more: its next request waits |
