@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod golden;
+mod model;
 
 use super::{Machine, Output, Settings};
 use crate::state::State;
