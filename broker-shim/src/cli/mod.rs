@@ -3,6 +3,7 @@
 //! ```text
 //! corrente                                                   as `corrente server`
 //! corrente server [FILE.properties] [--override key=value]... [--env]
+//! corrente zookeeper [FILE.properties] [--override key=value]...
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
 //! corrente --version | --help
 //! ```
@@ -17,6 +18,7 @@
 mod log;
 mod logtool;
 mod server;
+mod zookeeper;
 
 use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
@@ -36,6 +38,8 @@ struct Cli {
 enum Command {
     /// Run the broker until SIGTERM or SIGINT.
     Server(server::Args),
+    /// Run a ZooKeeper server of one node until SIGTERM or SIGINT.
+    Zookeeper(zookeeper::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
 }
@@ -47,6 +51,7 @@ pub fn run() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let (result, code): (Result<ExitCode, Box<dyn Error>>, _) = match cli.command {
         Some(Command::Server(args)) => (server::run(&args).map(done), None),
+        Some(Command::Zookeeper(args)) => (zookeeper::run(&args).map(done), None),
         Some(Command::Log(args)) => {
             let result = logtool::run(&args);
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
@@ -94,7 +99,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_a_usage_error() {
         for line in [
-            &["corrente", "zookeeper"][..],
+            &["corrente", "zookeeper", "--override", "novalue"][..],
             &["corrente", "server", "--override", "novalue"],
             &["corrente", "server", "a", "b"],
             &["corrente", "server", "--frobnicate"],
