@@ -5,6 +5,8 @@
 //! corrente server [FILE.properties] [--override key=value]... [--env]
 //! corrente zookeeper [FILE.properties] [--override key=value]...
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
+//! corrente topics ...                                        as `corrente_tools::own` says
+//! corrente kafka-topics ...                                  Kafka's tools, also by the program's own name: `names`
 //! corrente --version | --help
 //! ```
 //!
@@ -13,16 +15,18 @@
 //!
 //! # Not here
 //!
-//! The broker itself (`server`).
+//! The broker itself (`server`), and what the tools do (`corrente-tools`).
 
 mod log;
 mod logtool;
+mod names;
 mod server;
 mod zookeeper;
 
 use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -42,12 +46,18 @@ enum Command {
     Zookeeper(zookeeper::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
+    #[command(flatten)]
+    Own(corrente_tools::own::Command),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = names::run_tool(&args) {
+        return code;
+    }
+    let cli = Cli::parse_from(names::translated(args));
     let done = |()| ExitCode::SUCCESS;
     let (result, code): (Result<ExitCode, Box<dyn Error>>, _) = match cli.command {
         Some(Command::Server(args)) => (server::run(&args).map(done), None),
@@ -57,6 +67,7 @@ pub fn run() -> ExitCode {
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
             (result, code)
         }
+        Some(Command::Own(command)) => (Ok(corrente_tools::own::run(&command)), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };
     match (result, code) {
