@@ -2,10 +2,13 @@
 //!
 //! ```text
 //! corrente                                                   as `corrente server`
-//! corrente server [FILE.properties] [--override key=value]... [--env]
+//! corrente server [FILE.properties] [--override key=value]... [--env] [--daemon]
+//! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
 //! corrente --version | --help
 //! ```
+//!
+//! Kafka's names for these (`kafka-server-start.sh`, `corrente kafka-server-stop`) are in `names`.
 //!
 //! Exit codes: 0 after a clean stop, 1 for a failure, 2 for a command line that cannot be read; `log` has its own. A
 //! failure is one sentence on stderr that says what to do next.
@@ -14,13 +17,18 @@
 //!
 //! The broker itself (`server`).
 
+mod daemon;
 mod log;
 mod logtool;
+mod names;
 mod server;
+mod stop;
 
 use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
+use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -36,6 +44,8 @@ struct Cli {
 enum Command {
     /// Run the broker until SIGTERM or SIGINT.
     Server(server::Args),
+    /// Stop what this program runs here, and wait until it is gone.
+    Stop(stop::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
 }
@@ -43,10 +53,26 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    daemon::settle();
+    let line = match names::spelled_out(env::args_os().collect()) {
+        Ok(line) => line,
+        Err(names::Usage(text)) => {
+            // Where and with which code Kafka's scripts say it.
+            let _ = writeln!(std::io::stdout(), "{text}");
+            return ExitCode::FAILURE;
+        }
+    };
+    execute(Cli::parse_from(&line), &line)
+}
+
+fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let (result, code): (Result<ExitCode, Box<dyn Error>>, _) = match cli.command {
+        Some(Command::Server(args)) if args.daemon.daemon => {
+            (daemon::launch("kafkaServer", line).map(done), None)
+        }
         Some(Command::Server(args)) => (server::run(&args).map(done), None),
+        Some(Command::Stop(args)) => (stop::run(args), None),
         Some(Command::Log(args)) => {
             let result = logtool::run(&args);
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
