@@ -1,6 +1,6 @@
 //! `corrente server`: reads the configuration, starts the broker, says so, and stops it cleanly on a signal.
 
-use super::log;
+use super::{daemon, log};
 use crate::config::{BrokerConfig, Durability};
 use crate::server::Broker;
 use crate::trouble::Chain;
@@ -26,6 +26,8 @@ pub(super) struct Args {
     /// The least important log lines to print: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub(super) log_level: Option<LevelFilter>,
+    #[command(flatten)]
+    pub(super) daemon: daemon::Background,
 }
 
 fn pair(text: &str) -> Result<String, String> {
@@ -74,6 +76,7 @@ async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
     let dirs = config.storage.log_dirs.clone();
     let broker = Broker::start(config).await?;
     announce(&broker, durability, &dirs);
+    daemon::tell_ready();
     signals.wait().await;
     tracing::info!("stopping");
     tokio::select! {

@@ -1,6 +1,6 @@
 //! `corrente zookeeper`: reads a zookeeper.properties, starts the server, says so, and stops it cleanly on a signal.
 
-use super::log;
+use super::{daemon, log};
 use super::server::Signals;
 use crate::config::parse_properties;
 use corrente_zookeeper::{Config, Server, StartError};
@@ -24,6 +24,8 @@ pub(super) struct Args {
     /// The least important log lines to print: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub(super) log_level: Option<LevelFilter>,
+    #[command(flatten)]
+    pub(super) daemon: daemon::Background,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -45,6 +47,7 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     let signals = runtime.block_on(async { Signals::new() })?;
     let server = Server::start(config).map_err(explained)?;
     announce(&server, &data_dir);
+    daemon::tell_ready();
     let mut failure = server.failure();
     let failed = runtime.block_on(async {
         tokio::select! {
