@@ -236,7 +236,7 @@ fn both(v4: Ipv4Addr, v6: Ipv6Addr, port: u16) -> Vec<SocketAddr> {
 
 fn number<N>(key: &str, value: &str, least: N, most: N) -> Result<N, ConfigError>
 where
-    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
 {
     match value.parse() {
         Ok(n) if n >= least && n <= most => Ok(n),
