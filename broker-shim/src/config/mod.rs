@@ -4,6 +4,7 @@
 //! properties file --+
 //! KAFKA_* ----------+--> settings --> BrokerConfig --> TopicSettings --> LogConfig
 //! --override -------+    (checked)    (typed)          (per topic)       (per log)
+//! at run time ------+
 //! ```
 //!
 //! # Invariants
@@ -13,15 +14,17 @@
 //!
 //! # Not here
 //!
-//! Changing values at run time, and where overrides of topics are stored (`metadata`).
+//! Where what is changed at run time and overrides of topics are stored (`metadata`).
 
 mod broker;
+mod change;
 mod entry;
 mod error;
 mod keys;
 mod listeners;
 mod log_config;
 mod properties;
+mod reference;
 mod settings;
 mod topic;
 mod value;
@@ -29,11 +32,13 @@ mod value;
 pub use broker::{
     BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig, StorageConfig,
 };
+pub use change::{BrokerScope, ConfigChange, ConfigOp, ConfigRefusal, DynamicSettings};
 pub use entry::{ConfigEntry, ConfigSource, Synonym};
 pub use error::{ConfigError, Escaped, Source};
 pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};
 pub use listeners::{Advertised, BindHost, DEFAULT_PORT, Listener, Listeners};
 pub use log_config::log_config;
+pub use reference::reference;
 pub use settings::{Setting, Settings};
 pub use topic::{
     TOPIC_KEYS, TopicConfigError, TopicKey, TopicSettings, topic_key, validate as validate_topic,
