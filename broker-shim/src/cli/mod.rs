@@ -3,6 +3,7 @@
 //! ```text
 //! corrente                                                   as `corrente server`
 //! corrente server [FILE.properties] [--override key=value]... [--env] [--daemon]
+//! corrente zookeeper [FILE.properties] [--override key=value]... [--daemon]
 //! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
 //! corrente --version | --help
@@ -23,6 +24,7 @@ mod logtool;
 mod names;
 mod server;
 mod stop;
+mod zookeeper;
 
 use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
@@ -44,6 +46,8 @@ struct Cli {
 enum Command {
     /// Run the broker until SIGTERM or SIGINT.
     Server(server::Args),
+    /// Run a ZooKeeper server of one node until SIGTERM or SIGINT.
+    Zookeeper(zookeeper::Args),
     /// Stop what this program runs here, and wait until it is gone.
     Stop(stop::Args),
     /// Look at the files of logs, check them, repair them.
@@ -72,6 +76,10 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
             (daemon::launch("kafkaServer", line).map(done), None)
         }
         Some(Command::Server(args)) => (server::run(&args).map(done), None),
+        Some(Command::Zookeeper(args)) if args.daemon.daemon => {
+            (daemon::launch("zookeeper", line).map(done), None)
+        }
+        Some(Command::Zookeeper(args)) => (zookeeper::run(&args).map(done), None),
         Some(Command::Stop(args)) => (stop::run(args), None),
         Some(Command::Log(args)) => {
             let result = logtool::run(&args);
@@ -120,7 +128,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_a_usage_error() {
         for line in [
-            &["corrente", "zookeeper"][..],
+            &["corrente", "zookeeper", "--override", "novalue"][..],
             &["corrente", "server", "--override", "novalue"],
             &["corrente", "server", "a", "b"],
             &["corrente", "server", "--frobnicate"],
