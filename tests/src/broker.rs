@@ -260,11 +260,11 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().expect("a pid is positive")).expect("a pid is not zero")
 }
 
-/// A port that nobody listens on, below the kernel's ephemeral range; another one each time.
+/// A port that nobody listens on, outside the range from which connections get theirs.
 ///
 /// # Panics
 ///
-/// If there is none.
+/// If all are taken.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let width = PORTS.end - PORTS.start;

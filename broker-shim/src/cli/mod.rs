@@ -6,6 +6,8 @@
 //! corrente zookeeper [FILE.properties] [--override key=value]... [--daemon]
 //! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
+//! corrente topics ...                                        as `corrente_tools::own` says
+//! corrente kafka-topics ...                                  Kafka's tools, also by the program's own name: `names`
 //! corrente --version | --help
 //! ```
 //!
@@ -16,7 +18,7 @@
 //!
 //! # Not here
 //!
-//! The broker itself (`server`).
+//! The broker itself (`server`), and what the tools do (`corrente-tools`).
 
 mod daemon;
 mod log;
@@ -52,6 +54,8 @@ enum Command {
     Stop(stop::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
+    #[command(flatten)]
+    Own(corrente_tools::own::Command),
 }
 
 /// Runs the command line of this process.
@@ -66,6 +70,9 @@ pub fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(code) = names::run_tool(&line) {
+        return code;
+    }
     execute(Cli::parse_from(&line), &line)
 }
 
@@ -86,6 +93,7 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
             (result, code)
         }
+        Some(Command::Own(command)) => (Ok(corrente_tools::own::run(&command)), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };
     match (result, code) {

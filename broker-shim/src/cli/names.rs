@@ -6,16 +6,18 @@
 //! zookeeper-server-start.sh FILE                      corrente zookeeper FILE
 //! zookeeper-server-stop.sh                            corrente stop zookeeper
 //! kafka-run-class.sh kafka.admin.TopicCommand ...     corrente kafka-topics ...
+//! kafka-topics.sh --list                              runs the tool of that name
 //! ```
 //!
 //! The name is the one the program was called under, or its first argument; `.sh` behind it makes no difference.
 //!
 //! # Not here
 //!
-//! The tools: they read their command lines themselves.
+//! The tools (`corrente-tools`): they read their command lines themselves.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::process::ExitCode;
 
 /// What a start script says when it gets no file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +38,17 @@ pub(super) fn spelled_out(line: Vec<OsString>) -> Result<Vec<OsString>, Usage> {
         Some(own) => own,
         None => Ok(line),
     }
+}
+
+/// Runs the tool of Kafka's that the command line names, if it names one.
+pub(super) fn run_tool(line: &[OsString]) -> Option<ExitCode> {
+    for (at, word) in line.iter().enumerate().take(2) {
+        let name = script(Path::new(word).file_name().unwrap_or(word));
+        if corrente_tools::is_tool(&name) {
+            return corrente_tools::run(&name, &line[at + 1..]);
+        }
+    }
+    None
 }
 
 /// A name without `.sh`.
@@ -153,6 +166,14 @@ mod tests {
         ] {
             assert_eq!(own(line).as_deref(), Ok(expected));
         }
+    }
+
+    #[test]
+    fn only_a_tool_is_run() {
+        let words = |line: &str| line.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert!(run_tool(&words("corrente topics list")).is_none());
+        assert!(run_tool(&words("corrente server kafka-topics")).is_none());
+        assert!(run_tool(&[]).is_none());
     }
 
     #[test]
