@@ -27,7 +27,8 @@ mod topic;
 mod value;
 
 pub use broker::{
-    BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig, StorageConfig,
+    BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig,
+    StorageConfig, ZooKeeperConfig,
 };
 pub use entry::{ConfigEntry, ConfigSource, Synonym};
 pub use error::{ConfigError, Escaped, Source};

@@ -51,6 +51,8 @@ pub(crate) fn of_create(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::Reserved(_) | CreateTopicError::CountsAndAssignment(_) => ErrorCode::InvalidRequest,
         CreateTopicError::TooManyPartitions => ErrorCode::PolicyViolation,
         CreateTopicError::Storage(_) | CreateTopicError::Occupied(_) => ErrorCode::KafkaStorageError,
+        // Without ZooKeeper we are no controller; clients ask again.
+        CreateTopicError::Elsewhere(_) => ErrorCode::NotController,
     }
 }
 
@@ -61,6 +63,7 @@ pub(crate) fn of_delete(error: &DeleteTopicError) -> ErrorCode {
         DeleteTopicError::Reserved(_) => ErrorCode::InvalidRequest,
         DeleteTopicError::Disabled => ErrorCode::TopicDeletionDisabled,
         DeleteTopicError::Storage(_) => ErrorCode::KafkaStorageError,
+        DeleteTopicError::Elsewhere(_) => ErrorCode::NotController,
     }
 }
 

@@ -147,6 +147,8 @@ pub trait Catalog: Send + Sync {
     ///
     /// The next block of ids could not be written down.
     fn next_producer_id(&self) -> Result<i64, LogError>;
+    /// Takes leave of whoever else keeps the topics, before the logs are closed. Nobody is there by default.
+    fn close(&self) {}
 }
 
 /// Why a topic is not created.
@@ -200,6 +202,9 @@ pub enum CreateTopicError {
     /// The disk refused; nothing was created.
     #[error("the topic could not be stored")]
     Storage(#[from] LogError),
+    /// Who keeps the topics cannot be reached, or refused: perhaps the topic was created, perhaps not.
+    #[error("the topic could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }
 
 impl CreateTopicError {
@@ -239,4 +244,7 @@ pub enum DeleteTopicError {
     /// The disk refused; the topic is still there.
     #[error("the deletion could not be stored")]
     Storage(#[from] LogError),
+    /// Who keeps the topics cannot be reached, or refused: if the wish was written down, it is fulfilled later.
+    #[error("the deletion could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }

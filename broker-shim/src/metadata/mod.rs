@@ -13,15 +13,17 @@ mod name;
 mod offline;
 mod record;
 mod uuid;
+mod zookeeper;
 
 pub use catalog::{
     Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan,
 };
 pub use checks::MAX_PARTITIONS;
-pub use identity::DirectoryError;
+pub use identity::{DirectoryError, Owner};
 pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_directories};
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use offline::compacted_topics;
 pub use uuid::Uuid;
+pub use zookeeper::{ZkCatalog, ZkParts, ZooKeeperError};
 
 use crate::config::Escaped;
