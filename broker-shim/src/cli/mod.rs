@@ -4,6 +4,7 @@
 //! corrente                                                   as `corrente server`
 //! corrente server [FILE.properties] [--override key=value]... [--env]
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
+//! corrente metadata convert --to zookeeper|log FILE.properties [--apply]
 //! corrente --version | --help
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod log;
 mod logtool;
+mod metadata;
 mod server;
 
 use crate::trouble::Chain;
@@ -38,6 +40,8 @@ enum Command {
     Server(server::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
+    /// Move the topics between the metadata log and a ZooKeeper; the broker is stopped.
+    Metadata(metadata::Args),
 }
 
 /// Runs the command line of this process.
@@ -52,6 +56,7 @@ pub fn run() -> ExitCode {
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
             (result, code)
         }
+        Some(Command::Metadata(args)) => (metadata::run(&args).map(done), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };
     match (result, code) {

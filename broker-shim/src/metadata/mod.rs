@@ -24,6 +24,6 @@ pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_direct
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use offline::compacted_topics;
 pub use uuid::Uuid;
-pub use zookeeper::{ZkCatalog, ZkParts, ZooKeeperError};
+pub use zookeeper::{ConvertError, ZkCatalog, ZkParts, ZooKeeperError, convert};
 
 use crate::config::Escaped;

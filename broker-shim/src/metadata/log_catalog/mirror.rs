@@ -19,7 +19,7 @@ use super::{
 };
 use crate::config::{BrokerConfig, TopicConfigError, log_config, validate_topic};
 use crate::metadata::catalog::{Catalog, Topic};
-use crate::metadata::identity::{self, DirectoryError, Owner};
+use crate::metadata::identity::{self, DirectoryError, Identity, Owner};
 use crate::metadata::name::TopicName;
 use crate::metadata::record::Fact;
 use crate::metadata::uuid::Uuid;
@@ -67,6 +67,20 @@ pub(in crate::metadata) fn cluster_of(
     match store.get(&engine::journal_name()) {
         Some(journal) => Ok(replay(&journal)?.identity.map(|identity| identity.cluster)),
         None => Ok(None),
+    }
+}
+
+impl KnownDirectories {
+    /// That they belong to this broker.
+    pub(in crate::metadata) fn of(identity: Identity) -> Self {
+        Self(Some(identity))
+    }
+}
+
+impl LogCatalog {
+    /// The first producer id that no synced fact covers.
+    pub(in crate::metadata) fn producer_ids_end(&self) -> i64 {
+        self.ids.lock().end
     }
 }
 
@@ -237,7 +251,7 @@ impl Mirror {
 
     /// The first producer id that was not given out, as far as this directory knows.
     pub(in crate::metadata) fn next_producer_id(&self) -> i64 {
-        self.catalog.ids.lock().end
+        self.catalog.producer_ids_end()
     }
 
     /// Writes down that ids below this may have been given out.

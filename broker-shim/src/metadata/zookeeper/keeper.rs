@@ -177,8 +177,9 @@ async fn open(parts: ZkParts) -> Result<(Keeper, Block), CatalogError> {
     let settings = config.zookeeper.clone().expect("a broker without zookeeper.connect has another catalog");
     let at = settings.connect.to_string();
     let wait = settings.connection_timeout;
-    let zk =
-        Zk::connect(&settings.connect, settings.session_timeout, wait).await.map_err(ZooKeeperError::Connect)?;
+    let zk = Zk::connect(&settings.connect, settings.session_timeout, wait)
+        .await
+        .map_err(ZooKeeperError::Connect)?;
     let cluster = async {
         zk.make_chroot().await?;
         register::cluster(&zk, mirror::cluster_of(&store, known)?, &at).await
@@ -315,7 +316,8 @@ impl Keeper {
     async fn begin_again(&mut self) -> Result<(), Trouble> {
         if self.zk.raw().state().is_terminated() {
             let ZooKeeperConfig { connect, session_timeout, .. } = &self.settings;
-            self.zk = Zk::connect(connect, *session_timeout, ATTEMPT).await.map_err(ZooKeeperError::Connect)?;
+            self.zk =
+                Zk::connect(connect, *session_timeout, ATTEMPT).await.map_err(ZooKeeperError::Connect)?;
             self.watches = Watches::default();
         }
         self.zk.make_chroot().await?;

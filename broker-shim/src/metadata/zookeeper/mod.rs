@@ -29,6 +29,7 @@
 //! Paths and JSON (`kafka_znodes`), logs and ids of topics (`log_catalog::mirror`).
 
 mod advertise;
+mod convert;
 mod error;
 mod keeper;
 mod read;
@@ -37,6 +38,7 @@ mod sessions;
 mod topics;
 mod watches;
 
+pub use convert::{ConvertError, convert};
 pub use error::ZooKeeperError;
 
 use super::catalog::{
