@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 /// The parts of one running broker.
 pub struct BrokerState {
-    /// Its settings.
+    /// The settings it was started with; those that change are in the catalog ([`Catalog::config`]).
     pub config: Arc<BrokerConfig>,
     /// All its logs.
     pub store: Arc<LogStore>,

@@ -10,6 +10,7 @@
 //!
 //! The single keys (`keys`), reading sources (`settings`), what topics make of it (`topic`).
 
+use super::change::DynamicSettings;
 use super::entry::{self, ConfigEntry};
 use super::error::{ConfigError, Source};
 use super::keys::BROKER_KEYS;
@@ -168,10 +169,34 @@ impl BrokerConfig {
     #[must_use]
     pub fn entries(&self) -> Vec<ConfigEntry> {
         let mut names: Vec<&str> = BROKER_KEYS.iter().map(|row| row.name).collect();
-        names.extend(self.settings.iter().map(|(key, _)| key));
+        names.extend(self.settings.layers().flat_map(|layer| layer.keys().map(String::as_str)));
         names.sort_unstable();
         names.dedup();
         names.into_iter().map(|name| entry::broker_entry(&self.settings, name)).collect()
+    }
+
+    /// What was set for all brokers at run time, as DescribeConfigs shows it, sorted by name.
+    #[must_use]
+    pub fn default_entries(&self) -> Vec<ConfigEntry> {
+        self.settings.set_for_all().filter_map(|name| entry::default_entry(&self.settings, name)).collect()
+    }
+
+    /// The same with these settings made at run time, in the place of others that were made before.
+    ///
+    /// # Errors
+    ///
+    /// The first value that does not fit; settings that [`DynamicSettings::usable`] left are no error but for those that
+    /// say something to each other.
+    pub fn with_dynamic(&self, dynamic: &DynamicSettings) -> Result<Self, ConfigError> {
+        let mut settings = self.settings.clone();
+        settings.change(dynamic);
+        one_replica_only(&mut settings);
+        let s = &settings;
+        // What cannot change at run time is left as it is.
+        let network = network(s)?;
+        let groups = groups(s);
+        let storage = StorageConfig { log_dirs: self.storage.log_dirs.clone(), ..storage(s)? };
+        Ok(Self { network, groups, storage, settings, ..self.clone() })
     }
 }
 

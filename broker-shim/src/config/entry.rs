@@ -10,6 +10,10 @@ use super::settings::Settings;
 pub enum ConfigSource {
     /// Set for the topic.
     Topic = 1,
+    /// Set for this broker at run time.
+    DynamicBroker = 2,
+    /// Set for all brokers at run time.
+    DynamicDefaultBroker = 3,
     /// Set for the broker, by file, environment or command line.
     StaticBroker = 4,
     /// Built in.
@@ -22,6 +26,8 @@ impl ConfigSource {
     pub fn code(self) -> i8 {
         match self {
             Self::Topic => 1,
+            Self::DynamicBroker => 2,
+            Self::DynamicDefaultBroker => 3,
             Self::StaticBroker => 4,
             Self::Default => 5,
         }
@@ -30,7 +36,12 @@ impl ConfigSource {
 
 impl From<&Source> for ConfigSource {
     fn from(source: &Source) -> Self {
-        if source.is_set() { Self::StaticBroker } else { Self::Default }
+        match source {
+            Source::Default => Self::Default,
+            Source::AllBrokers => Self::DynamicDefaultBroker,
+            Source::ThisBroker => Self::DynamicBroker,
+            Source::File { .. } | Source::Env { .. } | Source::Override => Self::StaticBroker,
+        }
     }
 }
 
@@ -76,16 +87,18 @@ static GROUPS: &[&[&str]] = &[
     &["log.dirs", "log.dir"],
 ];
 
-/// Broker keys that give `name` its value, as Kafka lists them: all that are set, then all defaults, from the first
-/// that is `name` itself on.
+/// Broker keys that give `name` its value, as Kafka lists them: all that are set for this broker at run time, for all
+/// brokers, at the start, then all defaults, from the first that is `name` itself on.
 pub(super) fn broker_synonyms(settings: &Settings, name: &str) -> Vec<Synonym> {
     let own = [name];
     let group = GROUPS.iter().find(|group| group.contains(&name)).map_or(&own[..], |group| group);
     let shown = |key: &str, value: &str| if keys::is_secret(key) { None } else { Some(value.to_owned()) };
-    let set = group.iter().filter_map(|key| {
-        let setting = settings.get(key)?;
-        let source = ConfigSource::StaticBroker;
-        Some(Synonym { name: (*key).to_owned(), value: shown(key, &setting.value), source })
+    let set = settings.layers().flat_map(|layer| {
+        group.iter().filter_map(|key| {
+            let setting = layer.get(*key)?;
+            let source = ConfigSource::from(&setting.source);
+            Some(Synonym { name: (*key).to_owned(), value: shown(key, &setting.value), source })
+        })
     });
     let defaults = group.iter().filter_map(|key| {
         let default = keys::broker_key(key)?.default?;
@@ -100,18 +113,26 @@ pub(super) fn broker_entry(settings: &Settings, name: &str) -> ConfigEntry {
     // A key of unknown type may hold a secret: its value is not shown, as in Kafka.
     let sensitive = row.is_none() || keys::is_secret(name);
     let value = settings.text(name).filter(|_| !sensitive).map(str::to_owned);
-    let set = settings.get(name).is_some();
+    let source = settings.get(name).map_or(ConfigSource::Default, |setting| (&setting.source).into());
     ConfigEntry {
         name: name.to_owned(),
         value,
-        source: if set { ConfigSource::StaticBroker } else { ConfigSource::Default },
+        source,
         sensitive,
-        // No broker key can be changed while the broker runs, for now.
-        read_only: true,
+        read_only: row.is_none_or(|row| !row.dynamic),
         kind: row.map_or(0, |row| row.kind.wire_type()),
         doc: row.map_or("", |row| row.doc),
         synonyms: broker_synonyms(settings, name).into_iter().map(|s| hide(s, sensitive)).collect(),
     }
+}
+
+/// A key that was set for all brokers at run time, as DescribeConfigs shows it of them: other places do not count.
+pub(super) fn default_entry(settings: &Settings, name: &str) -> Option<ConfigEntry> {
+    let mut entry = broker_entry(settings, name);
+    entry.synonyms.retain(|synonym| synonym.source == ConfigSource::DynamicDefaultBroker);
+    entry.source = ConfigSource::DynamicDefaultBroker;
+    entry.value = entry.synonyms.first()?.value.clone();
+    Some(entry)
 }
 
 fn hide(synonym: Synonym, sensitive: bool) -> Synonym {

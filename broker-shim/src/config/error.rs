@@ -24,6 +24,10 @@ pub enum Source {
     },
     /// `--override`, or a setter of the builder.
     Override,
+    /// At run time, for all brokers.
+    AllBrokers,
+    /// At run time, for this broker.
+    ThisBroker,
 }
 
 impl Source {
@@ -41,6 +45,8 @@ impl fmt::Display for Source {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Env { variable } => write!(f, "environment variable {variable}"),
             Self::Override => f.write_str("--override"),
+            Self::AllBrokers => f.write_str("setting of all brokers"),
+            Self::ThisBroker => f.write_str("setting of this broker"),
         }
     }
 }
@@ -119,5 +125,6 @@ mod tests {
         let file = Source::File { path: Arc::new(PathBuf::from("f")), line: 9 };
         let env = Source::Env { variable: "KAFKA_X".into() };
         assert!(Source::Default < file && file < env && env < Source::Override);
+        assert!(Source::Override < Source::AllBrokers && Source::AllBrokers < Source::ThisBroker);
     }
 }

@@ -31,7 +31,7 @@ pub struct BrokerKey {
     pub kind: Kind,
     /// The value when nobody sets it; `None` is Java's null.
     pub default: Option<&'static str>,
-    /// Whether Kafka lets it be changed at run time.
+    /// Whether it can be changed at run time.
     pub dynamic: bool,
     /// What it does here.
     pub standing: Standing,
@@ -77,7 +77,7 @@ const UNLIMITED: Kind = Long(-1, I64);
 #[rustfmt::skip]
 pub static BROKER_KEYS: &[BrokerKey] = &[
     key("advertised.host.name", Text, "", "Old form of the host in advertised.listeners."),
-    unset("advertised.listeners", Text, "The addresses that clients are told; when unset, each is told the address it dialled.").dynamic(),
+    unset("advertised.listeners", Text, "The addresses that clients are told; when unset, each is told the address it dialled."),
     unset("advertised.port", PORT, "Old form of the port in advertised.listeners."),
     key("allow.everyone.if.no.acl.found", Bool, "false", "Whether resources without an ACL are open.").not_yet(),
     key("authorizer.class.name", Class, "", "Which authorizer decides about access.").not_yet(),
@@ -108,8 +108,8 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     key("host.name", Text, "", "Old form of the host in listeners."),
     unset("inter.broker.listener.name", Text, "The listener that brokers use among themselves.").accepted(),
     unset("inter.broker.protocol.version", Text, "The protocol that brokers use among themselves.").accepted(),
-    key("listener.security.protocol.map", Text, "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL", "Which protocol each listener name speaks.").dynamic(),
-    unset("listeners", Text, "The addresses to listen on, as NAME://host:port.").dynamic(),
+    key("listener.security.protocol.map", Text, "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL", "Which protocol each listener name speaks."),
+    unset("listeners", Text, "The addresses to listen on, as NAME://host:port."),
     key("log.cleaner.backoff.ms", Long(0, I64), "15000", "How long the cleaner sleeps when nothing is dirty.").dynamic(),
     key("log.cleaner.dedupe.buffer.size", Long(1, I64), "134217728", "Memory of the cleaner's key map, bytes.").dynamic(),
     key("log.cleaner.delete.retention.ms", Long(0, I64), "86400000", "How long a compacted topic keeps its tombstones.").dynamic(),
@@ -150,7 +150,7 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     unset("log.roll.ms", Long(1, I64), "The age at which a segment rolls, ms.").dynamic(),
     key("log.segment.bytes", Int(14, I32), "1073741824", "The size at which a segment rolls.").dynamic(),
     key("log.segment.delete.delay.ms", Long(0, I64), "60000", "How long a deleted file lingers under another name.").dynamic(),
-    key("max.connection.creation.rate", Int(0, I32), "2147483647", "New connections a second.").dynamic().not_yet(),
+    key("max.connection.creation.rate", Int(0, I32), "2147483647", "New connections a second.").not_yet(),
     key("max.connections", Int(0, I32), "2147483647", "The most connections.").dynamic(),
     key("max.connections.per.ip", Int(0, I32), "2147483647", "The most connections from one address.").dynamic(),
     key("max.connections.per.ip.overrides", Text, "", "Other limits for single addresses: host:count,...; 0 bars.").dynamic(),
@@ -180,8 +180,8 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     key("quota.window.num", COUNT, "11", "Windows over which quotas are measured.").not_yet(),
     key("quota.window.size.seconds", COUNT, "1", "Length of such a window.").not_yet(),
     key("request.timeout.ms", Int(0, I32), "30000", "How long a request may wait for other brokers.").accepted(),
-    key("sasl.enabled.mechanisms", List(&[]), "GSSAPI", "Ways to log in.").dynamic().not_yet(),
-    unset("sasl.kerberos.service.name", Text, "The Kerberos name of this service.").dynamic().not_yet(),
+    key("sasl.enabled.mechanisms", List(&[]), "GSSAPI", "Ways to log in.").not_yet(),
+    unset("sasl.kerberos.service.name", Text, "The Kerberos name of this service.").not_yet(),
     key("security.inter.broker.protocol", Text, "PLAINTEXT", "The protocol that brokers use among themselves.").accepted(),
     key("socket.listen.backlog.size", COUNT, "50", "Connections that wait to be accepted."),
     key("socket.receive.buffer.bytes", Int(-1, I32), "102400", "Receive buffer of a socket; -1 or not set: the system's."),

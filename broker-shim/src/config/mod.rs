@@ -4,6 +4,7 @@
 //! properties file --+
 //! KAFKA_* ----------+--> settings --> BrokerConfig --> TopicSettings --> LogConfig
 //! --override -------+    (checked)    (typed)          (per topic)       (per log)
+//! at run time ------+
 //! ```
 //!
 //! # Invariants
@@ -13,9 +14,10 @@
 //!
 //! # Not here
 //!
-//! Changing values at run time, and where overrides of topics are stored (`metadata`).
+//! Where what is changed at run time and overrides of topics are stored (`metadata`).
 
 mod broker;
+mod change;
 mod entry;
 mod error;
 mod keys;
@@ -30,6 +32,7 @@ pub use broker::{
     BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig,
     StorageConfig, ZooKeeperConfig,
 };
+pub use change::{BrokerScope, ConfigChange, ConfigOp, ConfigRefusal, DynamicSettings};
 pub use entry::{ConfigEntry, ConfigSource, Synonym};
 pub use error::{ConfigError, Escaped, Source};
 pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};

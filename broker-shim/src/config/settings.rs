@@ -1,7 +1,7 @@
 //! Settings from all sources, merged: for each key the value in force and where it came from.
 //!
-//! Precedence: default < file < environment < override. A value is checked when it is merged, so whoever reads
-//! one later finds it well-formed.
+//! Precedence: default < file < environment < override < run time, all brokers < run time, this broker. A value is
+//! checked when it is merged, so whoever reads one later finds it well-formed.
 //!
 //! # Environment
 //!
@@ -9,6 +9,7 @@
 //! `___` becomes `-`. What container images, links and Kubernetes put beside the settings is skipped: the names
 //! in `NO_SETTINGS`, `KAFKA_*_SERVICE_*`, `KAFKA_*_PORT_9092_TCP*`, and values like `tcp://...`.
 
+use super::change::{BrokerScope, DynamicSettings};
 use super::error::{ConfigError, Source};
 use super::keys::{self, Standing};
 use super::properties;
@@ -51,6 +52,8 @@ pub struct Setting {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     set: BTreeMap<String, Setting>,
+    /// Made at run time: for this broker, for all brokers. They go before `set`.
+    changed: [BTreeMap<String, Setting>; 2],
     /// Notes for whoever starts the broker: one for each key that does nothing.
     pub warnings: Vec<String>,
 }
@@ -115,28 +118,58 @@ impl Settings {
         }
     }
 
+    /// Puts what was set at run time in the place of what was before. Keys with values that they do not take are no
+    /// error of this: they were checked ([`DynamicSettings::usable`]).
+    pub(super) fn change(&mut self, dynamic: &DynamicSettings) {
+        let layer = |scope, source: Source| {
+            let setting = |value: &String| Setting { value: value.clone(), source: source.clone() };
+            dynamic.of(scope).iter().map(|(key, value)| (key.clone(), setting(value))).collect()
+        };
+        self.changed =
+            [layer(BrokerScope::Own, Source::ThisBroker), layer(BrokerScope::All, Source::AllBrokers)];
+    }
+
+    /// All that was set: for this broker at run time, for all brokers, at the start.
+    pub(super) fn layers(&self) -> impl Iterator<Item = &BTreeMap<String, Setting>> {
+        self.changed.iter().chain([&self.set])
+    }
+
+    /// The keys that were set for all brokers at run time.
+    pub(super) fn set_for_all(&self) -> impl Iterator<Item = &str> {
+        let [_, all] = &self.changed;
+        all.keys().map(String::as_str)
+    }
+
     /// What somebody set for a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Setting> {
-        self.set.get(key)
+        self.layers().find_map(|layer| layer.get(key))
     }
 
-    /// All that was set, by key.
+    /// All that was set when the broker started, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Setting)> {
         self.set.iter().map(|(key, setting)| (key.as_str(), setting))
     }
 
     /// Replaces a value by the one that has effect; its source stays.
     pub(super) fn amend(&mut self, key: &str, value: &str) {
-        if let Some(setting) = self.set.get_mut(key) {
-            value.clone_into(&mut setting.value);
+        for layer in self.changed.iter_mut().chain([&mut self.set]) {
+            if let Some(setting) = layer.get_mut(key) {
+                value.clone_into(&mut setting.value);
+            }
         }
+    }
+
+    /// What the broker was started with for a key: what was set then, else the default.
+    pub(super) fn started_with(&self, key: &str) -> Option<&str> {
+        let set = self.set.get(key).map(|s| s.value.as_str());
+        set.or_else(|| keys::broker_key(key).and_then(|row| row.default))
     }
 
     /// The text in force: what was set, else the default; `None` is Java's null.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
-        let set = self.set.get(key).map(|s| s.value.as_str());
+        let set = self.get(key).map(|s| s.value.as_str());
         set.or_else(|| keys::broker_key(key).and_then(|row| row.default))
     }
 

@@ -51,7 +51,7 @@ const FOREVER: &str = "9223372036854775807";
 const OFF: Kind = Kind::Choice(&["false"]);
 
 /// The longest value of an override, bytes.
-const MAX_VALUE_LEN: usize = 32_767;
+pub(super) const MAX_VALUE_LEN: usize = 32_767;
 
 /// All rows, sorted by name.
 #[rustfmt::skip]
@@ -187,7 +187,7 @@ impl<'a> TopicSettings<'a> {
     }
 
     /// The text in force for a row.
-    fn text(&self, row: &TopicKey) -> String {
+    pub(super) fn text(&self, row: &TopicKey) -> String {
         if let Some(value) = self.overrides.get(row.name) {
             return value.trim().to_owned();
         }

@@ -106,7 +106,7 @@ fn created(state: &BrokerState, name: &str, plan: &TopicPlan, topic_id: Uuid) ->
 }
 
 fn configs(state: &BrokerState, overrides: &BTreeMap<String, String>) -> Vec<CreatableTopicConfigs> {
-    let entries = TopicSettings::new(&state.config, overrides).entries();
+    let entries = TopicSettings::new(&state.catalog.config(), overrides).entries();
     let shown = entries.into_iter().map(|entry| CreatableTopicConfigs {
         read_only: false,
         config_source: Some(describe_configs::source(&entry)),

@@ -54,13 +54,13 @@ fn entries(state: &BrokerState, resource: &DescribeConfigsResource) -> Result<Ve
             TopicName::new(name).map_err(|e| (ErrorCode::InvalidTopicException, e.to_string()))?;
             let unknown = || (ErrorCode::UnknownTopicOrPartition, String::new());
             let topic = state.catalog.topic(name).ok_or_else(unknown)?;
-            Ok(TopicSettings::new(&state.config, &topic.overrides).entries())
+            Ok(TopicSettings::new(&state.catalog.config(), &topic.overrides).entries())
         }
-        // The default of all brokers: nothing can be set there yet, so it has no entries.
-        BROKER if name.is_empty() => Ok(Vec::new()),
+        // Of all brokers only what was set for all of them at run time.
+        BROKER if name.is_empty() => Ok(state.catalog.config().default_entries()),
         BROKER => {
             own_id(state, name)?;
-            Ok(state.config.entries())
+            Ok(state.catalog.config().entries())
         }
         BROKER_LOGGER => {
             own_id(state, name)?;

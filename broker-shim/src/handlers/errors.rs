@@ -10,8 +10,9 @@
 //!
 //! All of 2, 6 and 56 make a client try again, so a full disk is survived by whoever waits for space.
 
+use crate::config::ConfigRefusal;
 use crate::convert::DownConvertError;
-use crate::metadata::{CreateTopicError, DeleteTopicError};
+use crate::metadata::{AlterConfigsError, CreatePartitionsError, CreateTopicError, DeleteTopicError};
 use kafka_wire::{ApiKey, ErrorCode};
 use log_engine::error::LogError;
 use log_engine::format::validate::Rejected;
@@ -64,6 +65,32 @@ pub(crate) fn of_delete(error: &DeleteTopicError) -> ErrorCode {
         DeleteTopicError::Disabled => ErrorCode::TopicDeletionDisabled,
         DeleteTopicError::Storage(_) => ErrorCode::KafkaStorageError,
         DeleteTopicError::Elsewhere(_) => ErrorCode::NotController,
+    }
+}
+
+/// The code for partitions that were not added.
+pub(crate) fn of_growth(error: &CreatePartitionsError) -> ErrorCode {
+    match error {
+        CreatePartitionsError::Unknown => ErrorCode::UnknownTopicOrPartition,
+        CreatePartitionsError::Reserved(_) => ErrorCode::InvalidTopicException,
+        CreatePartitionsError::Same(_) | CreatePartitionsError::Fewer { .. } => ErrorCode::InvalidPartitions,
+        CreatePartitionsError::TooMany => ErrorCode::PolicyViolation,
+        CreatePartitionsError::Elsewhere(_) => ErrorCode::NotController,
+        CreatePartitionsError::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+        CreatePartitionsError::Occupied(_) | CreatePartitionsError::Storage(_) => {
+            ErrorCode::KafkaStorageError
+        }
+    }
+}
+
+/// The code for settings that were not changed.
+pub(crate) fn of_alter(error: &AlterConfigsError) -> ErrorCode {
+    match error {
+        AlterConfigsError::Unknown(_) => ErrorCode::UnknownTopicOrPartition,
+        AlterConfigsError::Refused(ConfigRefusal::Invalid(_)) => ErrorCode::InvalidConfig,
+        AlterConfigsError::Refused(ConfigRefusal::Static(_)) => ErrorCode::InvalidRequest,
+        AlterConfigsError::Storage(_) => ErrorCode::KafkaStorageError,
+        AlterConfigsError::Elsewhere(_) => ErrorCode::NotController,
     }
 }
 

@@ -1,11 +1,12 @@
-//! What the rest of the broker asks about topics, and how requests to create and delete them are refused.
+//! What the rest of the broker asks about topics and settings, and how requests to create, change and delete are refused.
 //!
 //! A refusal carries the code of Kafka 4 and the texts of Kafka 4 and 2.2; which of the texts, and whether the code
 //! is too young for the request's version, is decided where versions are known (`handlers`).
 
+use super::live::ConfigCallback;
 use super::name::{TopicName, TopicNameError};
 use super::uuid::Uuid;
-use crate::config::TopicConfigError;
+use crate::config::{BrokerConfig, BrokerScope, ConfigChange, ConfigRefusal, TopicConfigError};
 use log_engine::error::LogError;
 use log_engine::log::Log;
 use std::collections::BTreeMap;
@@ -82,6 +83,17 @@ impl CreateTopic {
     }
 }
 
+/// Partitions to add to a topic.
+#[derive(Clone, Debug, Default)]
+pub struct CreatePartitions {
+    /// The topic.
+    pub topic: String,
+    /// How many partitions it is to have then.
+    pub count: i32,
+    /// The brokers of each new partition, if the client assigns them.
+    pub assignment: Option<Vec<Vec<i32>>>,
+}
+
 /// A topic as it would be created.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TopicPlan {
@@ -100,10 +112,11 @@ pub enum InternalTopic {
     ConsumerOffsets,
 }
 
-/// Topics and who we are.
+/// Topics, settings and who we are.
 ///
-/// Look-ups take a short lock and never wait for the disk. `create`, `delete`, `internal` and, once in a thousand
-/// calls, `next_producer_id` sync a log before they return: an async caller must not hold up its thread with them.
+/// Look-ups take a short lock and never wait for the disk. `create`, `create_partitions`, `alter_topic`, `alter_broker`,
+/// `delete`, `internal` and, once in a thousand calls, `next_producer_id` sync a log before they return: an async caller
+/// must not hold up its thread with them.
 pub trait Catalog: Send + Sync {
     /// The topic of this name.
     fn topic(&self, name: &str) -> Option<Arc<Topic>>;
@@ -123,6 +136,43 @@ pub trait Catalog: Send + Sync {
     ///
     /// The first check that fails; nothing was created then.
     fn create(&self, request: &CreateTopic) -> Result<Arc<Topic>, CreateTopicError>;
+    /// Adds partitions to a topic; when it returns, they survive a power cut. With `validate_only` nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails; nothing was added then.
+    fn create_partitions(
+        &self,
+        request: &CreatePartitions,
+        validate_only: bool,
+    ) -> Result<(), CreatePartitionsError>;
+    /// Changes the settings of a topic; when it returns, they are in force and survive a power cut. With `validate_only`
+    /// nothing happens.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails; nothing was changed then.
+    fn alter_topic(
+        &self,
+        name: &str,
+        change: &ConfigChange,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError>;
+    /// The settings of the broker in force: what it was started with, and what was changed since.
+    fn config(&self) -> Arc<BrokerConfig>;
+    /// Changes settings of the broker, as [`Catalog::alter_topic`] does.
+    ///
+    /// # Errors
+    ///
+    /// The first check that fails; nothing was changed then.
+    fn alter_broker(
+        &self,
+        scope: BrokerScope,
+        change: &ConfigChange,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError>;
+    /// Calls `callback` with the settings of the broker that are in force, at once and after each change.
+    fn on_config(&self, callback: ConfigCallback);
     /// The internal topic, created if it is not there.
     ///
     /// # Errors
@@ -226,6 +276,64 @@ impl CreateTopicError {
             other => other.to_string(),
         }
     }
+}
+
+/// Why partitions are not added.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CreatePartitionsError {
+    /// There is no topic of this name.
+    #[error("This server does not host this topic-partition.")]
+    Unknown,
+    /// The number of its partitions says where a group's offsets are.
+    #[error("The partitions of the internal topic {0} cannot be changed.")]
+    Reserved(TopicName),
+    /// It has so many already.
+    #[error("Topic already has {0} partition(s).")]
+    Same(i32),
+    /// It has more already.
+    #[error("The topic {name} currently has {present} partition(s); {count} would not be an increase.")]
+    Fewer {
+        /// The topic.
+        name: TopicName,
+        /// How many it has.
+        present: i32,
+        /// How many it was to have.
+        count: i32,
+    },
+    /// More new ones than one request may ask for.
+    #[error("Excessively large number of partitions per request.")]
+    TooMany,
+    /// An assignment that one broker cannot fulfil.
+    #[error("{0}")]
+    Assignment(String),
+    /// A directory that one of them needs is there and belongs to no topic.
+    #[error("the directory {0} is there already and belongs to no topic: move it away")]
+    Occupied(String),
+    /// The disk refused; nothing was added.
+    #[error("the partitions could not be stored")]
+    Storage(#[from] LogError),
+    /// Who keeps the topics cannot be reached, or refused: perhaps they were added, perhaps not.
+    #[error("the partitions could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
+}
+
+/// Why settings are not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AlterConfigsError {
+    /// There is no topic of this name.
+    #[error("The topic '{0}' does not exist.")]
+    Unknown(String),
+    /// A setting that is not to be had.
+    #[error(transparent)]
+    Refused(ConfigRefusal),
+    /// The disk refused; nothing was changed.
+    #[error("the settings could not be stored")]
+    Storage(#[from] LogError),
+    /// Who keeps the settings cannot be reached, or refused: perhaps they were changed, perhaps not.
+    #[error("the settings could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }
 
 /// Why a topic is not deleted.

@@ -1,8 +1,10 @@
-//! Whether a topic may be created: every check, in Kafka 4's order, without effect.
+//! Whether a topic may be created, or get more partitions: every check, in Kafka 4's order, without effect.
 //!
 //! Order: name, reserved, exists, collision, settings, assignment, partitions, replicas.
 
-use super::catalog::{CreateTopic, CreateTopicError, TopicPlan};
+use super::catalog::{
+    CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError, Topic, TopicPlan,
+};
 use super::name::TopicName;
 use crate::config::{self, TopicConfigError};
 use std::collections::BTreeMap;
@@ -41,6 +43,61 @@ pub(super) fn check<'a>(
     Ok(TopicPlan { name, partitions, overrides })
 }
 
+/// Checks a request to the broker `node` for more partitions; the answer is how many the topic gets in all.
+pub(super) fn check_growth(
+    request: &CreatePartitions,
+    topic: &Topic,
+    node: i32,
+) -> Result<i32, CreatePartitionsError> {
+    let present = topic.partition_count();
+    if topic.internal {
+        return Err(CreatePartitionsError::Reserved(topic.name.clone()));
+    }
+    if request.count == present {
+        return Err(CreatePartitionsError::Same(present));
+    }
+    if request.count < present {
+        let name = topic.name.clone();
+        return Err(CreatePartitionsError::Fewer { name, present, count: request.count });
+    }
+    let added = request.count - present;
+    if added > MAX_PARTITIONS {
+        return Err(CreatePartitionsError::TooMany);
+    }
+    if let Some(assignment) = &request.assignment {
+        if i32::try_from(assignment.len()) != Ok(added) {
+            return Err(CreatePartitionsError::Assignment(format!(
+                "Attempted to add {added} additional partition(s), but only {} assignment(s) were specified.",
+                assignment.len()
+            )));
+        }
+        for brokers in assignment {
+            check_replicas(brokers, node).map_err(CreatePartitionsError::Assignment)?;
+        }
+    }
+    Ok(request.count)
+}
+
+/// Whether these are brokers that a partition can be on: the broker `node`, once.
+///
+/// # Errors
+///
+/// What is wrong with them, in Kafka's words.
+pub fn check_replicas(brokers: &[i32], node: i32) -> Result<(), String> {
+    if brokers.is_empty() {
+        return Err("The manual partition assignment includes an empty replica list.".to_owned());
+    }
+    if let Some(other) = brokers.iter().find(|broker| **broker != node) {
+        return Err(format!(
+            "The manual partition assignment includes broker {other}, but no such broker is registered."
+        ));
+    }
+    if brokers.len() > 1 {
+        return Err(format!("The manual partition assignment includes the broker {node} more than once."));
+    }
+    Ok(())
+}
+
 fn overrides(configs: &[(String, Option<String>)]) -> Result<BTreeMap<String, String>, TopicConfigError> {
     let mut overrides = BTreeMap::new();
     for (key, value) in configs {
@@ -77,19 +134,7 @@ fn assigned(request: &CreateTopic, node: i32) -> Result<i32, CreateTopicError> {
     let mut numbers: Vec<i32> = Vec::with_capacity(request.assignment.len());
     for (partition, brokers) in &request.assignment {
         numbers.push(*partition);
-        if brokers.is_empty() {
-            return refuse("The manual partition assignment includes an empty replica list.".to_owned());
-        }
-        if let Some(other) = brokers.iter().find(|broker| **broker != node) {
-            return refuse(format!(
-                "The manual partition assignment includes broker {other}, but no such broker is registered."
-            ));
-        }
-        if brokers.len() > 1 {
-            return refuse(format!(
-                "The manual partition assignment includes the broker {node} more than once."
-            ));
-        }
+        check_replicas(brokers, node).map_err(CreateTopicError::Assignment)?;
     }
     numbers.sort_unstable();
     if let Some(twice) = numbers.windows(2).find(|pair| pair[0] == pair[1]) {

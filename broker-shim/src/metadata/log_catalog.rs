@@ -5,6 +5,7 @@
 //! ```text
 //! create:  fact synced -> directories made -> visible          crash after the fact: made at start
 //! delete:  fact synced -> invisible -> directories renamed     crash after the fact: finished at start
+//! more partitions, other settings: `alter`
 //! ids:     next block synced -> first id of it given out       crash: the rest of the block is never used
 //! ```
 //!
@@ -19,17 +20,22 @@
 //!
 //! The checks (`checks`), the bytes of facts (`record`), retention and removal of files (`log_engine::store`).
 
+mod alter;
+pub(super) mod mirror;
+
 use super::catalog::{
-    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
+    AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
+    DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
 use super::checks;
 use super::engine;
 use super::identity::{self, DirectoryError, Identity, METADATA_LOG, Owner};
+use super::live::{ConfigCallback, LiveConfig};
 use super::name::TopicName;
-use super::record::Fact;
+use super::record::{Fact, Unusable};
 use super::uuid::Uuid;
 use super::zookeeper::ZooKeeperError;
-use crate::config::{BrokerConfig, log_config};
+use crate::config::{BrokerConfig, BrokerScope, ConfigChange, DynamicSettings, log_config};
 use crate::trouble::Chain;
 use log_engine::config::LogConfig;
 use log_engine::error::LogError;
@@ -38,6 +44,7 @@ use log_engine::log::Log;
 use log_engine::store::{LogName, LogStore};
 use parking_lot::{Mutex, RwLock};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Producer ids that one synced fact covers.
@@ -64,11 +71,21 @@ pub enum CatalogError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A record of the metadata log is of a newer release.
+    #[error("{METADATA_LOG}: the record at offset {offset} {problem}; start the release that wrote it")]
+    Newer {
+        /// The record's offset.
+        offset: i64,
+        /// What is new about it.
+        problem: String,
+    },
 }
 
 /// Topics in a metadata log.
 pub struct LogCatalog {
+    /// As the broker was started.
     config: Arc<BrokerConfig>,
+    live: LiveConfig,
     store: Arc<LogStore>,
     /// The metadata log; whoever holds it is the one writer.
     journal: Mutex<Arc<Log>>,
@@ -107,6 +124,7 @@ struct Replayed {
     identity: Option<Identity>,
     topics: BTreeMap<TopicName, (Uuid, i32, BTreeMap<String, String>)>,
     gone: BTreeSet<TopicName>,
+    settings: DynamicSettings,
     next_producer_id: i64,
 }
 
@@ -143,11 +161,13 @@ impl LogCatalog {
         let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity, Uuid::random())?;
         identity::claim(storage, &config.storage.log_dirs, identity, Owner::Log)?;
-        let topics = open_topics(&store, &config, std::mem::take(&mut replayed.topics));
+        let live = LiveConfig::new(Arc::clone(&config), std::mem::take(&mut replayed.settings));
+        let topics = open_topics(&store, &live.get(), std::mem::take(&mut replayed.topics));
         settle(&store, &topics, &replayed.gone);
         let next = replayed.next_producer_id;
         Ok(Self {
             config,
+            live,
             store,
             journal: Mutex::new(journal),
             topics: RwLock::new(topics),
@@ -166,16 +186,11 @@ impl LogCatalog {
     /// Creates what was planned; the caller is the one writer.
     fn make(&self, journal: &Log, plan: TopicPlan) -> Result<Arc<Topic>, CreateTopicError> {
         let TopicPlan { name, partitions, overrides } = plan;
-        for partition in 0..partitions {
-            let dir = engine::log_name(&name, partition)?;
-            if self.store.contains(&dir) {
-                return Err(CreateTopicError::Occupied(dir.to_string()));
-            }
-        }
+        check_free(&self.store, &name, 0..partitions)?.map_err(CreateTopicError::Occupied)?;
         let id = Uuid::random();
         let fact = Fact::Topic { id, name: name.clone(), partitions, overrides: overrides.clone() };
         engine::append(journal, &fact.key(), fact.encode().as_deref())?;
-        let made = make_logs(&self.store, &self.config, &name, id, partitions, &overrides);
+        let made = make_logs(&self.store, &self.live.get(), &name, id, 0..partitions, &overrides);
         let logs = made.inspect_err(|_| self.undo(journal, &name, partitions))?;
         let internal = name.is_internal();
         let topic = Arc::new(Topic {
@@ -195,7 +210,7 @@ impl LogCatalog {
         if let Err(error) = engine::append_to_make_room(journal, &fact.key(), fact.encode().as_deref()) {
             tracing::error!(topic = %name, error = %Chain(&error), "a topic that could not be created comes back at the next start");
         }
-        remove_logs(&self.store, name, partitions);
+        remove_logs(&self.store, name, 0..partitions);
     }
 }
 
@@ -220,6 +235,40 @@ impl Catalog for LogCatalog {
         let journal = self.journal.lock();
         let plan = self.plan(request)?;
         self.make(&journal, plan)
+    }
+
+    fn create_partitions(
+        &self,
+        request: &CreatePartitions,
+        validate_only: bool,
+    ) -> Result<(), CreatePartitionsError> {
+        self.grow(request, validate_only)
+    }
+
+    fn alter_topic(
+        &self,
+        name: &str,
+        change: &ConfigChange,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError> {
+        self.alter_settings_of_topic(name, change, validate_only)
+    }
+
+    fn config(&self) -> Arc<BrokerConfig> {
+        self.live.get()
+    }
+
+    fn alter_broker(
+        &self,
+        scope: BrokerScope,
+        change: &ConfigChange,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError> {
+        self.alter_settings_of_broker(scope, change, validate_only)
+    }
+
+    fn on_config(&self, callback: ConfigCallback) {
+        self.live.on_change(callback);
     }
 
     fn internal(&self, topic: InternalTopic) -> Result<Arc<Topic>, CreateTopicError> {
@@ -250,7 +299,7 @@ impl Catalog for LogCatalog {
             topics.by_name.remove(name);
             topics.by_id.remove(&topic.id);
         }
-        remove_logs(&self.store, &topic.name, topic.partition_count());
+        remove_logs(&self.store, &topic.name, 0..topic.partition_count());
         drop(journal);
         for callback in self.on_delete.read().iter() {
             callback(&topic);
@@ -292,8 +341,12 @@ fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
         return Err(CatalogError::Damaged { offset: journal.start_offset().get(), problem });
     }
     for record in engine::values(journal)? {
-        let damaged = |problem: String| CatalogError::Damaged { offset: record.offset, problem };
-        let fact = Fact::decode(&record.key, record.value.as_deref()).map_err(damaged)?;
+        let offset = record.offset;
+        let damaged = |problem: String| CatalogError::Damaged { offset, problem };
+        let fact = Fact::decode(&record.key, record.value.as_deref()).map_err(|unusable| match unusable {
+            Unusable::Damaged(problem) => damaged(problem),
+            Unusable::Newer(problem) => CatalogError::Newer { offset, problem },
+        })?;
         if matches!(fact, Fact::Cluster { .. }) != all.identity.is_none() {
             let problem = if all.identity.is_none() { "is not the first" } else { "comes a second time" };
             return Err(damaged(problem.to_owned()));
@@ -308,6 +361,7 @@ fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
                 all.topics.remove(&name);
                 all.gone.insert(name);
             }
+            Fact::Settings { scope, settings } => all.settings = all.settings.with(scope, settings),
             Fact::ProducerIds { next } => all.next_producer_id = all.next_producer_id.max(next),
         }
     }
@@ -385,17 +439,32 @@ fn open_log(
     Some(log)
 }
 
-/// Makes the logs of a new topic.
+/// Whether the directories of partitions are free; the inner error is one that is not.
+fn check_free(
+    store: &LogStore,
+    name: &TopicName,
+    partitions: Range<i32>,
+) -> Result<Result<(), String>, LogError> {
+    for partition in partitions {
+        let dir = engine::log_name(name, partition)?;
+        if store.contains(&dir) {
+            return Ok(Err(dir.to_string()));
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Makes the logs of new partitions.
 fn make_logs(
     store: &LogStore,
     config: &BrokerConfig,
     name: &TopicName,
     id: Uuid,
-    partitions: i32,
+    partitions: Range<i32>,
     overrides: &BTreeMap<String, String>,
 ) -> Result<Vec<Arc<Log>>, LogError> {
     let settings = log_config(config, overrides);
-    let names = (0..partitions).map(|partition| engine::log_name(name, partition));
+    let names = partitions.map(|partition| engine::log_name(name, partition));
     let names = names.collect::<Result<Vec<_>, LogError>>()?;
     let logs = store.create_many(&names, &settings)?;
     for dir in &names {
@@ -404,9 +473,9 @@ fn make_logs(
     Ok(logs)
 }
 
-/// Removes the logs of a topic that is gone. What cannot be removed now is removed at the next start.
-fn remove_logs(store: &LogStore, name: &TopicName, partitions: i32) {
-    for dir in (0..partitions).filter_map(|partition| engine::log_name(name, partition).ok()) {
+/// Removes the logs of partitions that are gone. What cannot be removed now is removed at the next start.
+fn remove_logs(store: &LogStore, name: &TopicName, partitions: Range<i32>) {
+    for dir in partitions.filter_map(|partition| engine::log_name(name, partition).ok()) {
         if store.contains(&dir) {
             remove_log(store, &dir);
         }
@@ -450,6 +519,5 @@ pub(super) fn internal_plan(topic: InternalTopic, config: &BrokerConfig) -> Topi
     }
 }
 
-pub(super) mod mirror;
 #[cfg(test)]
 mod tests;

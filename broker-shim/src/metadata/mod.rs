@@ -8,6 +8,7 @@ mod catalog;
 mod checks;
 mod engine;
 mod identity;
+mod live;
 mod log_catalog;
 mod name;
 mod offline;
@@ -16,10 +17,12 @@ mod uuid;
 mod zookeeper;
 
 pub use catalog::{
-    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan,
+    AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
+    DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan,
 };
-pub use checks::MAX_PARTITIONS;
+pub use checks::{MAX_PARTITIONS, check_replicas};
 pub use identity::{DirectoryError, Owner};
+pub use live::{ConfigCallback, LiveConfig, apply_to_logs};
 pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_directories};
 pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use offline::compacted_topics;

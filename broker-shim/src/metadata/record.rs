@@ -4,7 +4,8 @@
 //!
 //! Each fact is the value of one record, in a batch of its own: the batch's CRC-32C covers it. All numbers are
 //! big-endian; a `text` is its length in bytes (`u16`) and so many bytes of UTF-8. The record's key names what the
-//! fact is about, so that the last record of a key is the one that counts: `c`, `p`, or `t` and the topic's name.
+//! fact is about, so that the last record of a key is the one that counts: `c`, `p`, `a`, `b`, or `t` and the topic's
+//! name.
 //!
 //! ```text
 //!  byte  0         1
@@ -16,6 +17,9 @@
 //!                                            value text): the topic is as this says
 //!                    3         no topic:     id 16 | name text: it was deleted; read, and no longer written
 //!                    4         producer ids: next i64: all below it may have been given out
+//!                    5         settings:     scope u8 (0 of all brokers, 1 of this one) | count u16 | count * (key
+//!                                            text, value text): made at run time, and no others. Releases before
+//!                                            it do not start with a log that has one.
 //! ```
 //!
 //! A record without a value says that the topic in its key was deleted. The log is compacted: the last fact of each key
@@ -33,6 +37,7 @@
 
 use super::name::TopicName;
 use super::uuid::Uuid;
+use crate::config::BrokerScope;
 use std::collections::BTreeMap;
 
 const VERSION: u8 = 1;
@@ -63,11 +68,33 @@ pub(super) enum Fact {
         /// Its name.
         name: TopicName,
     },
+    /// What was set for brokers at run time.
+    Settings {
+        /// For which.
+        scope: BrokerScope,
+        /// All of it.
+        settings: BTreeMap<String, String>,
+    },
     /// Producer ids below this may have been given out.
     ProducerIds {
         /// The first that was not.
         next: i64,
     },
+}
+
+/// Why a record cannot be used; the text is the end of the sentence "the record ...".
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Unusable {
+    /// It is not what was written.
+    Damaged(String),
+    /// Whoever wrote it knew more than we do.
+    Newer(String),
+}
+
+impl From<String> for Unusable {
+    fn from(problem: String) -> Self {
+        Self::Damaged(problem)
+    }
 }
 
 impl Fact {
@@ -76,6 +103,8 @@ impl Fact {
         match self {
             Self::Cluster { .. } => b"c".to_vec(),
             Self::ProducerIds { .. } => b"p".to_vec(),
+            Self::Settings { scope: BrokerScope::All, .. } => b"a".to_vec(),
+            Self::Settings { scope: BrokerScope::Own, .. } => b"b".to_vec(),
             Self::Topic { name, .. } | Self::NoTopic { name, .. } => {
                 [b"t", name.as_str().as_bytes()].concat()
             }
@@ -96,12 +125,12 @@ impl Fact {
                 out.extend_from_slice(&id.0);
                 out.extend_from_slice(&partitions.to_be_bytes());
                 put_text(&mut out, name.as_str());
-                let count = u16::try_from(overrides.len()).expect("there are fewer topic keys");
-                out.extend_from_slice(&count.to_be_bytes());
-                for (key, value) in overrides {
-                    put_text(&mut out, key);
-                    put_text(&mut out, value);
-                }
+                put_settings(&mut out, overrides);
+            }
+            Self::Settings { scope, settings } => {
+                out.push(5);
+                out.push(u8::from(*scope == BrokerScope::Own));
+                put_settings(&mut out, settings);
             }
             Self::NoTopic { .. } => return None,
             Self::ProducerIds { next } => {
@@ -112,15 +141,15 @@ impl Fact {
         Some(out)
     }
 
-    /// Reads a record; the error is the end of the sentence "the record ...".
-    pub(super) fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, String> {
+    /// Reads a record.
+    pub(super) fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Self, Unusable> {
         let Some(mut rest) = value else {
-            let name = key.strip_prefix(b"t").ok_or("has no value")?;
+            let name = key.strip_prefix(b"t").ok_or_else(|| "has no value".to_owned())?;
             return Ok(Self::NoTopic { name: topic_name(name)? });
         };
         let [version, kind] = take::<2>(&mut rest)?;
         if version != VERSION {
-            return Err(format!("has version {version}, this release knows {VERSION}"));
+            return Err(Unusable::Newer(format!("has version {version}, and this release knows {VERSION}")));
         }
         let fact = match kind {
             1 => Self::Cluster { id: Uuid(take(&mut rest)?), node: i32::from_be_bytes(take(&mut rest)?) },
@@ -130,9 +159,12 @@ impl Fact {
                 Self::NoTopic { name: name(&mut rest)? }
             }
             4 => Self::ProducerIds { next: i64::from_be_bytes(take(&mut rest)?) },
-            other => return Err(format!("is of kind {other}, which this release does not know")),
+            5 => settings(&mut rest)?,
+            other => {
+                return Err(Unusable::Newer(format!("is of kind {other}, which this release does not know")));
+            }
         };
-        if rest.is_empty() { Ok(fact) } else { Err(format!("has {} bytes too many", rest.len())) }
+        if rest.is_empty() { Ok(fact) } else { Err(format!("has {} bytes too many", rest.len()).into()) }
     }
 }
 
@@ -143,13 +175,38 @@ fn topic(rest: &mut &[u8]) -> Result<Fact, String> {
         return Err(format!("has {partitions} partitions"));
     }
     let name = name(rest)?;
-    let count = u16::from_be_bytes(take(rest)?);
-    let overrides = (0..count).map(|_| Ok((text(rest)?, text(rest)?))).collect::<Result<_, String>>()?;
+    let overrides = pairs(rest)?;
     Ok(Fact::Topic { id, name, partitions, overrides })
 }
 
+fn settings(rest: &mut &[u8]) -> Result<Fact, Unusable> {
+    let scope = match take::<1>(rest)? {
+        [0] => BrokerScope::All,
+        [1] => BrokerScope::Own,
+        [other] => {
+            let problem = format!("holds settings of scope {other}, which this release does not know");
+            return Err(Unusable::Newer(problem));
+        }
+    };
+    Ok(Fact::Settings { scope, settings: pairs(rest)? })
+}
+
+fn pairs(rest: &mut &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let count = u16::from_be_bytes(take(rest)?);
+    (0..count).map(|_| Ok((text(rest)?, text(rest)?))).collect()
+}
+
+fn put_settings(out: &mut Vec<u8>, settings: &BTreeMap<String, String>) {
+    let count = u16::try_from(settings.len()).expect("there are fewer keys of a topic or a broker");
+    out.extend_from_slice(&count.to_be_bytes());
+    for (key, value) in settings {
+        put_text(out, key);
+        put_text(out, value);
+    }
+}
+
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    let len = u16::try_from(text.len()).expect("texts are checked to be shorter when a topic is created");
+    let len = u16::try_from(text.len()).expect("texts are checked to be shorter when they are set");
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(text.as_bytes());
 }
@@ -192,6 +249,8 @@ mod tests {
             Fact::Topic { id: Uuid([8; 16]), name: name.clone(), partitions: 12, overrides },
             Fact::NoTopic { name },
             Fact::ProducerIds { next: 1000 },
+            Fact::Settings { scope: BrokerScope::All, settings: [("a".to_owned(), "1".to_owned())].into() },
+            Fact::Settings { scope: BrokerScope::Own, settings: BTreeMap::new() },
         ]
     }
 
@@ -204,7 +263,12 @@ mod tests {
 
     #[test]
     fn the_bytes_are_those_of_the_table() {
-        let [_, topic, gone, ids] = &sample()[..] else { unreachable!() };
+        let [_, topic, gone, ids, all, own] = &sample()[..] else { unreachable!() };
+        assert_eq!(
+            (all.key(), all.encode()),
+            (b"a".to_vec(), Some(b"\x01\x05\0\0\x01\0\x01a\0\x011".to_vec()))
+        );
+        assert_eq!((own.key(), own.encode()), (b"b".to_vec(), Some(vec![1, 5, 1, 0, 0])));
         let expected = [
             &[1, 2][..],
             &[8; 16],
@@ -225,11 +289,19 @@ mod tests {
 
     #[test]
     fn what_is_not_in_the_table_is_refused() {
-        let refused = |bytes: &[u8]| Fact::decode(b"tt", Some(bytes)).unwrap_err();
-        assert_eq!(Fact::decode(b"c", None), Err("has no value".to_owned()));
+        let newer = |bytes: &[u8]| match Fact::decode(b"tt", Some(bytes)) {
+            Err(Unusable::Newer(problem)) => problem,
+            other => panic!("{other:?}"),
+        };
+        let refused = |bytes: &[u8]| match Fact::decode(b"tt", Some(bytes)) {
+            Err(Unusable::Damaged(problem)) => problem,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(Fact::decode(b"c", None), Err(Unusable::Damaged("has no value".to_owned())));
         assert!(Fact::decode(b"ta/b", None).is_err());
-        assert_eq!(refused(&[2, 1]), "has version 2, this release knows 1");
-        assert_eq!(refused(&[1, 9]), "is of kind 9, which this release does not know");
+        assert_eq!(newer(&[2, 1]), "has version 2, and this release knows 1");
+        assert_eq!(newer(&[1, 9]), "is of kind 9, which this release does not know");
+        assert_eq!(newer(&[1, 5, 2, 0, 0]), "holds settings of scope 2, which this release does not know");
         assert_eq!(refused(&[1]), "ends too early");
         assert_eq!(refused(&[1, 4, 0, 0, 0, 0, 0, 0, 3, 232, 0]), "has 1 bytes too many");
         let no_partition = [&[1, 2][..], &[8; 16], &[0, 0, 0, 0], b"\0\x01t", b"\0\0"].concat();
@@ -247,7 +319,7 @@ mod tests {
     proptest! {
         /// Whatever the bytes, an answer comes; and what is read is written back the same.
         #[test]
-        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..80), kind in 0_u8..6) {
+        fn any_bytes_are_answered(bytes in proptest::collection::vec(any::<u8>(), 0..80), kind in 0_u8..7) {
             let bytes = [&[1, kind][..], &bytes].concat();
             if let Ok(fact) = Fact::decode(b"t", Some(&bytes)) {
                 prop_assert_eq!(Fact::decode(&fact.key(), fact.encode().as_deref()), Ok(fact));

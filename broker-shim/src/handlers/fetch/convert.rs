@@ -110,7 +110,7 @@ pub(super) fn to_old_format(
 }
 
 fn is_allowed(state: &BrokerState, topic: &Topic) -> bool {
-    TopicSettings::new(&state.config, &topic.overrides).switch("message.downconversion.enable")
+    TopicSettings::new(&state.catalog.config(), &topic.overrides).switch("message.downconversion.enable")
 }
 
 /// Converts a range; where it converts to nothing (markers only), the ranges behind it, because the client cannot know

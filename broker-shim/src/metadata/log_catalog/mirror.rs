@@ -14,10 +14,13 @@
 //! ZooKeeper (`metadata::zookeeper`).
 
 use super::{
-    CatalogError, KnownDirectories, LogCatalog, ProducerIds, Topics, engine, identify, open_log, remove_log,
-    replay,
+    CatalogError, KnownDirectories, LiveConfig, LogCatalog, ProducerIds, Topics, engine, identify, open_log,
+    remove_log, replay,
 };
-use crate::config::{BrokerConfig, TopicConfigError, log_config, validate_topic};
+use crate::config::{
+    BrokerConfig, BrokerScope, ConfigChange, ConfigRefusal, DynamicSettings, TopicConfigError, log_config,
+    validate_topic,
+};
 use crate::metadata::catalog::{Catalog, Topic};
 use crate::metadata::identity::{self, DirectoryError, Identity, Owner};
 use crate::metadata::name::TopicName;
@@ -78,6 +81,11 @@ impl KnownDirectories {
 }
 
 impl LogCatalog {
+    /// The settings of brokers that were made at run time.
+    pub(in crate::metadata) fn dynamic_settings(&self) -> DynamicSettings {
+        self.live.dynamic()
+    }
+
     /// The first producer id that no synced fact covers.
     pub(in crate::metadata) fn producer_ids_end(&self) -> i64 {
         self.ids.lock().end
@@ -99,7 +107,7 @@ impl Mirror {
         zookeeper: &str,
     ) -> Result<Self, CatalogError> {
         let journal = store.open_or_create(&engine::journal_name(), &engine::journal_config())?;
-        let replayed = replay(&journal)?;
+        let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity, cluster)?;
         if identity.cluster != cluster {
             return Err(DirectoryError::Mismatch {
@@ -119,8 +127,11 @@ impl Mirror {
         }
         identity::claim(storage, &config.storage.log_dirs, identity, Owner::ZooKeeper)?;
         let next = replayed.next_producer_id;
+        // As they were last seen: they are read from ZooKeeper before the first topic is.
+        let live = LiveConfig::new(Arc::clone(&config), std::mem::take(&mut replayed.settings));
         let catalog = LogCatalog {
             config,
+            live,
             store,
             journal: Mutex::new(journal),
             topics: RwLock::new(Topics::default()),
@@ -161,7 +172,7 @@ impl Mirror {
             remembered.insert(name.clone(), now.clone());
         }
         drop(remembered);
-        let settings = log_config(&self.catalog.config, &now.2);
+        let settings = log_config(&self.catalog.live.get(), &now.2);
         let partitions = self.logs(before.as_deref(), &settings, &name, id, &own);
         let internal = name.is_internal();
         self.catalog.topics.write().insert(&Arc::new(Topic {
@@ -247,6 +258,41 @@ impl Mirror {
         let topic = topics.by_name.remove(name)?;
         topics.by_id.remove(&topic.id);
         Some(topic)
+    }
+
+    /// What a change would make of the broker's settings.
+    ///
+    /// # Errors
+    ///
+    /// The first that does not fit.
+    pub(in crate::metadata) fn plan(
+        &self,
+        scope: BrokerScope,
+        change: &ConfigChange,
+    ) -> Result<DynamicSettings, ConfigRefusal> {
+        self.catalog.live.plan(scope, change)
+    }
+
+    /// Puts the broker's settings in force, and writes them down; those of no use are left out, with a line for each.
+    ///
+    /// # Errors
+    ///
+    /// The metadata log could not be written; the old settings are in force.
+    pub(in crate::metadata) fn settings(&self, settings: DynamicSettings) -> Result<(), LogError> {
+        let (settings, refused) = settings.usable();
+        for reason in refused {
+            tracing::warn!(%reason, "a setting of the broker in ZooKeeper is not in force");
+        }
+        let journal = self.catalog.journal.lock();
+        if self.catalog.live.is(&settings) {
+            return Ok(());
+        }
+        for scope in [BrokerScope::All, BrokerScope::Own] {
+            let fact = Fact::Settings { scope, settings: settings.of(scope).clone() };
+            engine::append_to_make_room(&journal, &fact.key(), fact.encode().as_deref())?;
+        }
+        self.catalog.live.put(settings, &self.catalog.topics());
+        Ok(())
     }
 
     /// The first producer id that was not given out, as far as this directory knows.

@@ -4,6 +4,8 @@ use log_engine::io::MemStorage;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+mod alter;
+
 const DIR: &str = "/data";
 
 /// A broker's disk, and what is open on it.
@@ -258,8 +260,8 @@ fn a_record_that_is_none_of_ours_stops_the_start() {
     let error = try_open(&rig.storage, &rig.store, &[]).err().unwrap().to_string();
     assert_eq!(
         error,
-        "__corrente_metadata-0: the record at offset 1 has version 9, this release knows 1; restore the directory \
-         from a backup"
+        "__corrente_metadata-0: the record at offset 1 has version 9, and this release knows 1; \
+         start the release that wrote it"
     );
 }
 

@@ -6,11 +6,12 @@
 
 use super::error::ZooKeeperError;
 use super::read::describe;
-use crate::config::{BrokerConfig, ZooKeeperConfig, log_config};
+use crate::config::{BrokerConfig, DynamicSettings, ZooKeeperConfig, log_config};
 use crate::metadata::catalog::{Catalog, Topic};
 use crate::metadata::identity::{self, DirectoryError, Owner};
 use crate::metadata::log_catalog::mirror::{Described, Mirror};
 use crate::metadata::log_catalog::{CatalogError, KnownDirectories, LogCatalog};
+use kafka_znodes::config::{self, Entity};
 use kafka_znodes::controller::{self, ProducerIds};
 use kafka_znodes::topic::Assignment;
 use kafka_znodes::{Zk, ZkError, path};
@@ -194,7 +195,7 @@ impl Move<'_> {
             let (found, here) = (there.partitions.len(), topic.partitions.len());
             return Err(conflict(format!("has {found} partitions there and {here} here")));
         }
-        let entity = kafka_znodes::config::Entity::Topic(name.to_owned());
+        let entity = Entity::Topic(name.to_owned());
         if zk.config(&entity).await.map_err(|e| self.node(e))? != topic.overrides {
             return Err(conflict("has other settings there".to_owned()));
         }
@@ -210,6 +211,12 @@ impl Move<'_> {
         for topic in topics {
             let assignment = Assignment::on_one(topic.partition_count(), catalog.broker_id());
             zk.create_topic(topic.name.as_str(), &assignment, &topic.overrides).await?;
+        }
+        let DynamicSettings { all, own } = catalog.dynamic_settings();
+        for (id, settings) in [(None, all), (Some(catalog.broker_id()), own)] {
+            if !settings.is_empty() {
+                zk.put(&path::broker_config(id), &config::encode(&settings)).await?;
+            }
         }
         let end = catalog.producer_ids_end();
         let last = zk.read(path::PRODUCER_IDS, ProducerIds::decode).await?.flatten();
@@ -242,6 +249,10 @@ impl Move<'_> {
             format!("  {name}: ZooKeeper does not know it; it comes back with the records that are here")
         }));
         if self.apply {
+            let all = zk.config(&Entity::Broker(None)).await.map_err(|e| self.node(e))?;
+            let own = Entity::Broker(Some(mirror.catalog.broker_id()));
+            let own = zk.config(&own).await.map_err(|e| self.node(e))?;
+            mirror.settings(DynamicSettings { all, own })?;
             mirror.adopt(described)?;
             if let Some(ids) = ids {
                 mirror.note_producer_ids(ids.end.saturating_add(1).max(mirror.next_producer_id()))?;

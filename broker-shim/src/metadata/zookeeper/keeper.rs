@@ -13,12 +13,15 @@ use super::sessions::Sessions;
 use super::watches::{Watch, Watches};
 use super::{Block, ZkParts, register};
 use crate::config::{BrokerConfig, ZooKeeperConfig};
-use crate::metadata::catalog::{Catalog, CreateTopicError, DeleteTopicError, Topic, TopicPlan};
+use crate::metadata::catalog::{
+    AlterConfigsError, Catalog, CreatePartitionsError, CreateTopicError, DeleteTopicError, Topic, TopicPlan,
+};
 use crate::metadata::identity::DirectoryError;
 use crate::metadata::log_catalog::CatalogError;
 use crate::metadata::log_catalog::mirror::{self, Mirror};
 use crate::metadata::name::TopicName;
 use crate::trouble::Chain;
+use kafka_znodes::config::{Config, Entity};
 use kafka_znodes::{Zk, ZkError, controller, path};
 use log_engine::error::LogError;
 use log_engine::io::Clock;
@@ -57,6 +60,24 @@ pub(super) enum Command {
         /// That it is gone.
         reply: Reply<Result<(), DeleteTopicError>>,
     },
+    /// Give a topic more partitions.
+    Grow {
+        /// Its name.
+        name: String,
+        /// How many it is to have.
+        count: i32,
+        /// That they are there.
+        reply: Reply<Result<(), CreatePartitionsError>>,
+    },
+    /// Replace settings of a topic or a broker.
+    Alter {
+        /// Whose.
+        entity: Entity,
+        /// All of them.
+        settings: Config,
+        /// That they are in force.
+        reply: Reply<Result<(), AlterConfigsError>>,
+    },
     /// Take producer ids.
     ProducerIds {
         /// The ids; the error is the end of a sentence.
@@ -73,6 +94,8 @@ impl Command {
         let _ = match self {
             Self::Create { reply, .. } => reply.send(Err(CreateTopicError::Elsewhere(why))).is_ok(),
             Self::Delete { reply, .. } => reply.send(Err(DeleteTopicError::Elsewhere(why))).is_ok(),
+            Self::Grow { reply, .. } => reply.send(Err(CreatePartitionsError::Elsewhere(why))).is_ok(),
+            Self::Alter { reply, .. } => reply.send(Err(AlterConfigsError::Elsewhere(why))).is_ok(),
             Self::ProducerIds { reply } => reply.send(Err(why)).is_ok(),
             Self::Stop => true,
         };
@@ -242,6 +265,7 @@ impl Keeper {
         self.register(until).await?;
         self.take_control(until).await?;
         self.note_changes().await?;
+        self.read_settings().await?;
         self.grant_wishes().await?;
         self.delete_doomed().await?;
         self.see_all().await
@@ -381,6 +405,14 @@ impl Keeper {
             Command::Delete { name, reply } => {
                 let done = self.delete(&name).await;
                 answer(&reply, done, DeleteTopicError::Elsewhere)
+            }
+            Command::Grow { name, count, reply } => {
+                let done = self.grow(&name, count).await;
+                answer(&reply, done, CreatePartitionsError::Elsewhere)
+            }
+            Command::Alter { entity, settings, reply } => {
+                let done = self.alter(&entity, &settings).await.map(Ok);
+                answer(&reply, done, AlterConfigsError::Elsewhere)
             }
             Command::ProducerIds { reply } => {
                 let taken = self.take_producer_ids().await.map(Ok);

@@ -29,6 +29,7 @@
 //! Paths and JSON (`kafka_znodes`), logs and ids of topics (`log_catalog::mirror`).
 
 mod advertise;
+mod changes;
 mod convert;
 mod error;
 mod keeper;
@@ -42,13 +43,16 @@ pub use convert::{ConvertError, convert};
 pub use error::ZooKeeperError;
 
 use super::catalog::{
-    Catalog, CreateTopic, CreateTopicError, DeleteTopicError, InternalTopic, Topic, TopicPlan,
+    AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
+    DeleteTopicError, InternalTopic, Topic, TopicPlan,
 };
+use super::live::ConfigCallback;
 use super::log_catalog::mirror::Mirror;
 use super::log_catalog::{CatalogError, KnownDirectories, internal_plan};
 use super::name::TopicName;
 use super::uuid::Uuid;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, BrokerScope, ConfigChange};
+use kafka_znodes::config::{Config, Entity};
 use keeper::{Command, Reply};
 use log_engine::error::LogError;
 use log_engine::io::{Clock, Storage};
@@ -133,6 +137,13 @@ impl ZkCatalog {
     }
 }
 
+impl ZkCatalog {
+    fn alter(&self, entity: Entity, settings: Config) -> Result<(), AlterConfigsError> {
+        let done = self.ask(|reply| Command::Alter { entity, settings, reply });
+        done.unwrap_or_else(|why| Err(AlterConfigsError::Elsewhere(why)))
+    }
+}
+
 impl Catalog for ZkCatalog {
     fn topic(&self, name: &str) -> Option<Arc<Topic>> {
         self.mirror.catalog.topic(name)
@@ -152,6 +163,59 @@ impl Catalog for ZkCatalog {
 
     fn create(&self, request: &CreateTopic) -> Result<Arc<Topic>, CreateTopicError> {
         self.make(self.validate(request)?)
+    }
+
+    fn create_partitions(
+        &self,
+        request: &CreatePartitions,
+        validate_only: bool,
+    ) -> Result<(), CreatePartitionsError> {
+        self.mirror.catalog.create_partitions(request, true)?;
+        if validate_only {
+            return Ok(());
+        }
+        let (name, count) = (request.topic.clone(), request.count);
+        let done = self.ask(|reply| Command::Grow { name, count, reply });
+        done.unwrap_or_else(|why| Err(CreatePartitionsError::Elsewhere(why)))
+    }
+
+    fn alter_topic(
+        &self,
+        name: &str,
+        change: &ConfigChange,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError> {
+        let topic = self.topic(name).ok_or_else(|| AlterConfigsError::Unknown(name.to_owned()))?;
+        let settings = change.apply_to_topic(&topic.overrides, &self.config())?;
+        if validate_only || settings == topic.overrides {
+            return Ok(());
+        }
+        self.alter(Entity::Topic(name.to_owned()), settings)
+    }
+
+    fn config(&self) -> Arc<BrokerConfig> {
+        self.mirror.catalog.config()
+    }
+
+    fn alter_broker(
+        &self,
+        scope: BrokerScope,
+        change: &ConfigChange,
+        validate_only: bool,
+    ) -> Result<(), AlterConfigsError> {
+        let settings = self.mirror.plan(scope, change)?.of(scope).clone();
+        if validate_only {
+            return Ok(());
+        }
+        let entity = match scope {
+            BrokerScope::All => Entity::Broker(None),
+            BrokerScope::Own => Entity::Broker(Some(self.broker_id())),
+        };
+        self.alter(entity, settings)
+    }
+
+    fn on_config(&self, callback: ConfigCallback) {
+        self.mirror.catalog.on_config(callback);
     }
 
     fn internal(&self, topic: InternalTopic) -> Result<Arc<Topic>, CreateTopicError> {

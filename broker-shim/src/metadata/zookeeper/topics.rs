@@ -3,10 +3,11 @@
 use super::keeper::{Keeper, Trouble};
 use super::read::describe;
 use super::watches::Watch;
-use crate::metadata::catalog::{Catalog, CreateTopicError, DeleteTopicError, Topic, TopicPlan};
+use crate::metadata::catalog::{
+    Catalog, CreatePartitionsError, CreateTopicError, DeleteTopicError, Topic, TopicPlan,
+};
 use crate::metadata::log_catalog::mirror::Described;
 use crate::metadata::name::TopicName;
-use kafka_znodes::config::{self, Entity};
 use kafka_znodes::topic::{Assignment, PartitionState};
 use kafka_znodes::{ZkError, admin, path};
 use log_engine::error::LogError;
@@ -16,8 +17,6 @@ use std::sync::Arc;
 
 /// Topics whose nodes are asked for at once.
 const AT_ONCE: usize = 500;
-/// Word of a change is removed when somebody looks after so long, as in Kafka.
-const CHANGE_LIFE_MS: i64 = 15 * 60 * 1000;
 
 impl Keeper {
     /// Reads all topics.
@@ -168,6 +167,38 @@ impl Keeper {
         }
     }
 
+    /// Gives a topic more partitions for a client.
+    pub(super) async fn grow(
+        &mut self,
+        name: &str,
+        count: i32,
+    ) -> Result<Result<(), CreatePartitionsError>, Trouble> {
+        let path = path::topic(name);
+        loop {
+            let Some(node) = self.zk.get(&path).await? else {
+                return Ok(Err(CreatePartitionsError::Unknown));
+            };
+            let malformed = |reason| ZkError::Malformed { path: path.clone(), reason };
+            let mut assignment = Assignment::decode(&node.data).map_err(malformed)?;
+            for partition in 0..count {
+                assignment.partitions.entry(partition).or_insert_with(|| vec![self.broker]);
+            }
+            if self.zk.set_version(&path, &assignment.encode(), Some(node.stat.version)).await? {
+                break;
+            }
+        }
+        self.see(vec![name.to_owned()]).await?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let topic = self.mirror.catalog.topic(name);
+        let made = topic.is_some_and(|topic| topic.partitions.iter().flatten().count() >= count);
+        Ok(if made {
+            Ok(())
+        } else {
+            let error = io::Error::other("the log of the broker says why");
+            Err(LogError::io("make the logs of", name)(error).into())
+        })
+    }
+
     /// Deletes a topic for a client: the request is written first, so that a crash does not lose it.
     pub(super) async fn delete(&mut self, name: &TopicName) -> Result<Result<(), DeleteTopicError>, Trouble> {
         self.zk.create(&path::deletion(name.as_str()), &[]).await?;
@@ -218,53 +249,6 @@ impl Keeper {
         }
         self.zk.delete(&request).await?;
         Ok(())
-    }
-
-    /// Watches for changes of settings from now on; those of before are read with the topics.
-    pub(super) async fn note_changes(&mut self) -> Result<(), Trouble> {
-        self.changes().await.map(drop)
-    }
-
-    /// Puts changed settings in force.
-    pub(super) async fn follow_changes(&mut self) -> Result<(), Trouble> {
-        let mut topics = BTreeSet::new();
-        for entity in self.changes().await? {
-            match entity {
-                Entity::Topic(name) => {
-                    topics.insert(name);
-                }
-                Entity::Broker(_) | Entity::Other(_) => {
-                    tracing::debug!(entity = entity.path(), "these settings have no effect here");
-                }
-            }
-        }
-        self.see(topics.into_iter().collect()).await
-    }
-
-    /// Whose settings were changed since the last look. Old word is removed.
-    async fn changes(&mut self) -> Result<Vec<Entity>, Trouble> {
-        let names = self.watches.children(&self.zk, Watch::Changes, path::CONFIG_CHANGES).await?;
-        let paths: Vec<String> =
-            names.iter().map(|name| format!("{}/{name}", path::CONFIG_CHANGES)).collect();
-        let nodes = self.zk.get_many(paths.iter().map(String::as_str)).await?;
-        let (mut changed, mut last) = (Vec::new(), self.last_change);
-        for ((name, path), node) in names.iter().zip(&paths).zip(nodes) {
-            let Some(node) = node else { continue };
-            if self.now().saturating_sub(node.stat.ctime) > CHANGE_LIFE_MS {
-                self.zk.delete(path).await?;
-            }
-            let number = config::change_number(name).unwrap_or(-1);
-            if number <= self.last_change {
-                continue;
-            }
-            last = last.max(number);
-            match config::decode_change(&node.data) {
-                Ok(entity) => changed.push(entity),
-                Err(reason) => tracing::warn!(node = %path, "the node {reason}, and is left out"),
-            }
-        }
-        self.last_change = last;
-        Ok(changed)
     }
 
     /// Does what operators wish for, as far as one broker can, and removes the wishes: their tools wait for that.

@@ -1,11 +1,14 @@
 //! The journal on real logs in a directory.
 
 use super::*;
-use crate::config::BrokerConfig;
+use crate::config::{BrokerConfig, BrokerScope, ConfigChange};
 use crate::coordinators::group::Committer;
 use crate::coordinators::groups::CommitOffset;
 use crate::coordinators::{CoordinatorSettings, GroupCoordinator};
-use crate::metadata::{CreateTopic, CreateTopicError, DeleteTopicError, TopicName, TopicPlan, Uuid};
+use crate::metadata::{
+    AlterConfigsError, ConfigCallback, CreatePartitions, CreatePartitionsError, CreateTopic,
+    CreateTopicError, DeleteTopicError, TopicName, TopicPlan, Uuid,
+};
 use crate::metadata::{LogCatalog, inspect_directories};
 use log_engine::config::LogConfig;
 use log_engine::io::SystemClock;
@@ -69,6 +72,24 @@ impl Catalog for Topics {
     fn create(&self, _: &CreateTopic) -> Result<Arc<Topic>, CreateTopicError> {
         Err(CreateTopicError::Partitions)
     }
+
+    fn create_partitions(&self, _: &CreatePartitions, _: bool) -> Result<(), CreatePartitionsError> {
+        Err(CreatePartitionsError::Unknown)
+    }
+
+    fn alter_topic(&self, name: &str, _: &ConfigChange, _: bool) -> Result<(), AlterConfigsError> {
+        Err(AlterConfigsError::Unknown(name.to_owned()))
+    }
+
+    fn config(&self) -> Arc<BrokerConfig> {
+        Arc::new(BrokerConfig::builder().build().unwrap())
+    }
+
+    fn alter_broker(&self, _: BrokerScope, _: &ConfigChange, _: bool) -> Result<(), AlterConfigsError> {
+        Ok(())
+    }
+
+    fn on_config(&self, _: ConfigCallback) {}
 
     fn internal(&self, _: InternalTopic) -> Result<Arc<Topic>, CreateTopicError> {
         Ok(self.make("__consumer_offsets"))
