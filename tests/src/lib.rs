@@ -11,6 +11,7 @@
 //! * [`message`]: messages as clients print them, and the comparison with what was sent.
 //! * [`wire`]: the few requests a test writes by hand.
 //! * [`runner`]: the `main` of test programs with `harness = false`.
+//! * [`transcript`]: sessions at a terminal, as a document shows them.
 //!
 //! # Environment
 //!
@@ -29,4 +30,5 @@ pub mod message;
 pub mod place;
 pub mod process;
 pub mod runner;
+pub mod transcript;
 pub mod wire;
