@@ -91,6 +91,11 @@ impl Broker {
         self.insist(|connection| connection.ends(topic, partitions))
     }
 
+    /// Where they begin.
+    pub fn starts_of(&self, topic: &str, partitions: i32) -> Vec<i64> {
+        self.insist(|connection| connection.starts(topic, partitions))
+    }
+
     /// Asks again while the answer is an error, as clients do while a leader is not there yet.
     fn insist<T>(&self, ask: impl Fn(&mut Connection) -> io::Result<T>) -> T {
         let give_up = Instant::now() + ANSWER_LIMIT;
