@@ -35,6 +35,7 @@ pub mod coordinators;
 pub mod handlers;
 pub mod metadata;
 pub mod net;
+mod processes;
 mod purgatory;
 pub mod server;
 mod trouble;

@@ -93,7 +93,7 @@ fn help_names_only_what_works() {
     let text = String::from_utf8(output.stdout).unwrap();
     let commands = text.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["server", "log", "help"]);
+    assert_eq!(names, ["server", "zookeeper", "stop", "log", "help"]);
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_directory_of_kafka_is_refused_untouched() {
 }
 
 #[test]
-fn an_address_in_use_is_named() {
+fn an_address_in_use_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::at(dir.path());
     let listeners = format!("listeners=PLAINTEXT://{}", server.address());
@@ -234,8 +234,14 @@ fn an_address_in_use_is_named() {
     let output = corrente(&args, dir.path()).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = stderr(&output);
-    let start = format!("corrente: cannot listen on {} (listener PLAINTEXT)", server.address());
-    assert!(text.starts_with(&start) && text.lines().count() == 1, "{text}");
+    let expected = format!(
+        "corrente: cannot listen on {} (listener PLAINTEXT): in use by process {} ({} server --override listeners=",
+        server.address(),
+        server.child.id(),
+        env!("CARGO_BIN_EXE_corrente"),
+    );
+    assert!(text.starts_with(&expected) && text.lines().count() == 1, "{text}");
+    assert!(text.contains("; stop it, or set listeners to another port: Address already in use"), "{text}");
 }
 
 #[test]

@@ -489,7 +489,7 @@ fn a_version_without_its_checksum_is_damage_and_what_it_said_is_not_believed() {
         rewrite(&storage, "synced-mark", slot + 8, &3_u32.to_be_bytes());
     }
     rewrite(&storage, "producer-state", 8, &4_u32.to_be_bytes());
-    rewrite(&storage, "compaction-point", 0, b"1");
+    rewrite(&storage, "compaction-point", 0, b"2");
     let log = versioned_log(&storage).unwrap();
     assert_eq!((log.end_offset(), log.damage()), (offset(5), vec![]));
     assert!(log.recovery_report().scanned_bytes > 0, "everything was looked at");
@@ -502,12 +502,12 @@ fn a_file_of_a_newer_version_is_refused_and_nothing_is_written() {
         ("synced-mark", 0, 3_u32, 2),
         ("synced-mark", 512, 3, 2),
         ("producer-state", 0, 4, 3),
-        ("compaction-point", 0, 1, 0),
+        ("compaction-point", 0, 2, 1),
     ] {
         let storage = versioned();
         let (_, mut bytes) = files_of(&storage).into_iter().find(|(file, _)| file == name).unwrap();
         if name == "compaction-point" {
-            bytes = b"1\n0\nand more\n".to_vec();
+            bytes = b"2\n0\nand more\n".to_vec();
             let crc = crc32c::crc32c(&bytes);
             bytes.extend_from_slice(format!("{crc:08x}\n").as_bytes());
             storage.remove_file(&Path::new("/log").join(name)).unwrap();

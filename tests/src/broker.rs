@@ -265,7 +265,12 @@ fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().try_into().expect("a pid is positive")).expect("a pid is not zero")
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens on, outside the range from which connections get theirs.
+///
+/// # Panics
+///
+/// If all are taken.
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let width = PORTS.end - PORTS.start;
     let first = u16::try_from(process::id() % u32::from(width)).expect("below the width of the range");

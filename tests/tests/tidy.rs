@@ -292,7 +292,8 @@ fn walk(dir: &Path, prefix: &str, found: &mut Vec<Source>) {
         let entry = entry.expect("the workspace is readable");
         let Ok(name) = entry.file_name().into_string() else { continue };
         let path = format!("{prefix}{name}");
-        let ignored = ["target", ".git", "data", "corpus", "artifacts", "node_modules", "__pycache__"];
+        let ignored =
+            ["target", ".git", "data", "logs", "corpus", "artifacts", "node_modules", "__pycache__"];
         if ignored.contains(&name.as_str()) || name.starts_with("target-") {
             continue;
         }

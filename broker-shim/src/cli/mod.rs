@@ -2,25 +2,37 @@
 //!
 //! ```text
 //! corrente                                                   as `corrente server`
-//! corrente server [FILE.properties] [--override key=value]... [--env]
+//! corrente server [FILE.properties] [--override key=value]... [--env] [--daemon]
+//! corrente zookeeper [FILE.properties] [--override key=value]... [--daemon]
+//! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
+//! corrente topics ...                                        as `corrente_tools::own` says
+//! corrente kafka-topics ...                                  Kafka's tools, also by the program's own name: `names`
 //! corrente --version | --help
 //! ```
+//!
+//! Kafka's names for these (`kafka-server-start.sh`, `corrente kafka-server-stop`) are in `names`.
 //!
 //! Exit codes: 0 after a clean stop, 1 for a failure, 2 for a command line that cannot be read; `log` has its own. A
 //! failure is one sentence on stderr that says what to do next.
 //!
 //! # Not here
 //!
-//! The broker itself (`server`).
+//! The broker itself (`server`), and what the tools do (`corrente-tools`).
 
+mod daemon;
 mod log;
 mod logtool;
+mod names;
 mod server;
+mod stop;
+mod zookeeper;
 
 use crate::trouble::Chain;
 use clap::{Parser, Subcommand};
+use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -36,22 +48,52 @@ struct Cli {
 enum Command {
     /// Run the broker until SIGTERM or SIGINT.
     Server(server::Args),
+    /// Run a ZooKeeper server of one node until SIGTERM or SIGINT.
+    Zookeeper(zookeeper::Args),
+    /// Stop what this program runs here, and wait until it is gone.
+    Stop(stop::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
+    #[command(flatten)]
+    Own(corrente_tools::own::Command),
 }
 
 /// Runs the command line of this process.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    daemon::settle();
+    let line = match names::spelled_out(env::args_os().collect()) {
+        Ok(line) => line,
+        Err(names::Usage(text)) => {
+            // Where and with which code Kafka's scripts say it.
+            let _ = writeln!(std::io::stdout(), "{text}");
+            return ExitCode::FAILURE;
+        }
+    };
+    if let Some(code) = names::run_tool(&line) {
+        return code;
+    }
+    execute(Cli::parse_from(&line), &line)
+}
+
+fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let (result, code): (Result<ExitCode, Box<dyn Error>>, _) = match cli.command {
+        Some(Command::Server(args)) if args.daemon.daemon => {
+            (daemon::launch("kafkaServer", line).map(done), None)
+        }
         Some(Command::Server(args)) => (server::run(&args).map(done), None),
+        Some(Command::Zookeeper(args)) if args.daemon.daemon => {
+            (daemon::launch("zookeeper", line).map(done), None)
+        }
+        Some(Command::Zookeeper(args)) => (zookeeper::run(&args).map(done), None),
+        Some(Command::Stop(args)) => (stop::run(args), None),
         Some(Command::Log(args)) => {
             let result = logtool::run(&args);
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
             (result, code)
         }
+        Some(Command::Own(command)) => (Ok(corrente_tools::own::run(&command)), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };
     match (result, code) {
@@ -94,7 +136,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_a_usage_error() {
         for line in [
-            &["corrente", "zookeeper"][..],
+            &["corrente", "zookeeper", "--override", "novalue"][..],
             &["corrente", "server", "--override", "novalue"],
             &["corrente", "server", "a", "b"],
             &["corrente", "server", "--frobnicate"],

@@ -1,6 +1,6 @@
 //! `corrente server`: reads the configuration, starts the broker, says so, and stops it cleanly on a signal.
 
-use super::log;
+use super::{daemon, log};
 use crate::config::{BrokerConfig, Durability};
 use crate::server::Broker;
 use crate::trouble::Chain;
@@ -26,6 +26,8 @@ pub(super) struct Args {
     /// The least important log lines to print: off, error, warn, info, debug or trace [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub(super) log_level: Option<LevelFilter>,
+    #[command(flatten)]
+    pub(super) daemon: daemon::Background,
 }
 
 fn pair(text: &str) -> Result<String, String> {
@@ -74,6 +76,7 @@ async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
     let dirs = config.storage.log_dirs.clone();
     let broker = Broker::start(config).await?;
     announce(&broker, durability, &dirs);
+    daemon::tell_ready();
     signals.wait().await;
     tracing::info!("stopping");
     tokio::select! {
@@ -124,17 +127,17 @@ fn shown(dir: &Path) -> String {
 }
 
 /// The signals that ask for a clean stop.
-struct Signals {
+pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn new() -> io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn wait(mut self) {
+    pub(super) async fn wait(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

@@ -202,7 +202,7 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
 ];
 
 /// Families of keys that are accepted by their prefix.
-static FAMILIES: &[(&str, Standing)] = &[
+pub(super) static FAMILIES: &[(&str, Standing)] = &[
     ("controller.", Standing::Accepted),
     ("controlled.shutdown.", Standing::Accepted),
     ("replica.", Standing::Accepted),

@@ -24,6 +24,7 @@ mod keys;
 mod listeners;
 mod log_config;
 mod properties;
+mod reference;
 mod settings;
 mod topic;
 mod value;
@@ -37,6 +38,7 @@ pub use error::{ConfigError, Escaped, Source};
 pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};
 pub use listeners::{Advertised, BindHost, DEFAULT_PORT, Listener, Listeners};
 pub use log_config::log_config;
+pub use reference::reference;
 pub use settings::{Setting, Settings};
 pub use topic::{
     TOPIC_KEYS, TopicConfigError, TopicKey, TopicSettings, topic_key, validate as validate_topic,

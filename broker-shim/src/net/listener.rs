@@ -3,6 +3,7 @@
 use super::budget::Budget;
 use super::close::{CloseLog, CloseReason};
 use super::connection::{Connection, Shared};
+use super::holder;
 use super::limits::{ConnectionCounts, Counted};
 use super::reply::Traffic;
 use super::{ConnectionContext, Limits, Service};
@@ -37,7 +38,7 @@ pub struct BindError {
     pub address: SocketAddr,
     /// The listener's name.
     pub name: Arc<str>,
-    hint: &'static str,
+    hint: String,
     /// The system's answer.
     #[source]
     pub source: io::Error,
@@ -46,10 +47,12 @@ pub struct BindError {
 impl BindError {
     fn new(address: SocketAddr, name: &Arc<str>, source: io::Error) -> Self {
         let hint = match source.kind() {
-            io::ErrorKind::AddrInUse => ": another process has this address; is a broker running already?",
-            io::ErrorKind::AddrNotAvailable => ": this machine has no such address",
-            io::ErrorKind::PermissionDenied => ": not permitted; ports below 1024 need a privilege",
-            _ => "",
+            io::ErrorKind::AddrInUse => holder::in_use(address, "listeners"),
+            io::ErrorKind::AddrNotAvailable => ": this machine has no such address".to_owned(),
+            io::ErrorKind::PermissionDenied => {
+                ": not permitted; ports below 1024 need a privilege".to_owned()
+            }
+            _ => String::new(),
         };
         Self { address, name: Arc::clone(name), hint, source }
     }

@@ -11,6 +11,7 @@
 //! | `budget` | how much all connections may hold |
 //! | `reply` | pieces of an answer to the socket |
 //! | `close` | why a connection ended, in one safe line |
+//! | `holder` | which process has an address that is in use |
 //!
 //! # Invariants
 //!
@@ -27,6 +28,7 @@ mod budget;
 mod close;
 mod connection;
 mod frame;
+mod holder;
 mod limits;
 mod listener;
 mod reply;
@@ -39,6 +41,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use close::{CloseReason, Escaped, SHOWN};
+pub use holder::{Holder, holder_of, in_use};
+pub use limits::ConnectionCounts;
 pub use limits::{ConnectionCounts, ConnectionLimits};
 pub use listener::{BindError, ListenAddress, Listeners, Server};
 pub use log_engine::segment::FileSlice;

@@ -1,6 +1,7 @@
 //! Opening a log: settings, storage, and what the store knows about it.
 
 use super::append::Writer;
+use super::compact::point::Point;
 use super::compact::{self, Compaction};
 use super::end::PublishedOffset;
 use super::mark::Mark;
@@ -164,17 +165,17 @@ impl LogBuilder {
         // log has a mark of ours it only tells that there may be gaps. Compacted once more is better than a tombstone
         // that goes before what it deletes.
         let noted = |point| if recovered.mark.is_some() { Offset::ZERO } else { point };
-        let point = recovered.compaction_point.or(self.compaction_point.map(noted));
-        // Whatever ended lower than it did was compacted no further.
-        let point = point.map(|point| point.min(recovered.end));
-        if point != recovered.compaction_point
-            && let Some(point) = point
-        {
+        let point = recovered.compaction.clone().or(self.compaction_point.map(noted).map(Point::at));
+        // Whatever ended lower than it did was compacted no further, and has no segments there.
+        let last = recovered.segments.last().map(|segment| segment.base);
+        let point = point.map(|point| point.ending(recovered.end, last));
+        if let Some(point) = point.as_ref().filter(|point| Some(*point) != recovered.compaction.as_ref()) {
             compact::point::store(&*storage, &self.dir, point)?;
         }
         if recovered.mark.is_none() && !made && !self.synced {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
-            files::sync_name(&*storage, &self.dir, self.lock)?;
+            // A store has seen to the directories that its logs lie in.
+            files::sync_name(&*storage, &self.dir, self.files.is_none())?;
         }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&request, &recovered, &options)?;
@@ -195,7 +196,7 @@ impl LogBuilder {
         for segment in &segments {
             segment.release();
         }
-        let recovered = Recovered { epochs, compaction_point: point, ..recovered };
+        let recovered = Recovered { epochs, compaction: point, ..recovered };
         let in_doubt = recovered.in_doubt;
         let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
         if in_doubt {
@@ -257,7 +258,7 @@ impl LogBuilder {
             turns: SyncTurns::default(),
             marking: Mutex::new(marking),
             pending: Mutex::default(),
-            compaction: Compaction::new(recovered.compaction_point),
+            compaction: Compaction::new(recovered.compaction),
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             in_order: AtomicBool::new(false),

@@ -141,7 +141,7 @@ impl Log {
         let mut index = view.segment_of(from);
         while let Some(segment) = view.segments.get(index) {
             let first = out.slices.is_empty();
-            if !first && (segment.base_offset() != out.next && !self.has_gaps() || out.next >= up_to) {
+            if !first && (!self.goes_on(view, out.next, segment.base_offset()) || out.next >= up_to) {
                 break;
             }
             let at_least_one = first && limits.at_least_one;
@@ -178,6 +178,11 @@ impl Log {
         !inside || view.segments.get(view.segment_of(from)).is_none_or(|s| s.is_cached(from, max_bytes))
     }
 
+    /// Whether a segment goes on where the one before it ended: at once, or behind a gap that compaction left.
+    fn goes_on(&self, view: &View, from: Offset, base: Offset) -> bool {
+        from == base || self.has_gaps() && view.missing(from, base).is_none()
+    }
+
     /// Whether a read that found nothing in a segment looks into the next one: compaction may have emptied it.
     fn may_skip(&self, view: &View, index: usize, from: Offset) -> Result<bool> {
         let Some(next) = view.segments.get(index + 1) else { return Ok(false) };
@@ -185,6 +190,9 @@ impl Log {
         // Not past the limits of this read: a batch was there, but larger.
         if segment.locate(from).is_ok_and(|batch| batch.is_some()) {
             return Ok(false);
+        }
+        if let Some(missing) = view.missing(from, next.base_offset()) {
+            return Err(missing.to_error());
         }
         if self.has_gaps() {
             return Ok(true);
@@ -347,6 +355,11 @@ impl View {
     /// Index of the segment whose range an offset lies in.
     pub(super) fn segment_of(&self, offset: Offset) -> usize {
         self.segments.partition_point(|segment| segment.base_offset() <= offset).saturating_sub(1)
+    }
+
+    /// What is known to be missing between the end of a segment and the next one's base.
+    fn missing(&self, from: Offset, base: Offset) -> Option<&Damage> {
+        self.damage.iter().find(|damage| damage.offsets.start < base && damage.offsets.end > from)
     }
 
     fn is_damaged(&self, segment: &Segment) -> bool {

@@ -38,6 +38,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -90,6 +91,8 @@ pub struct LogReader {
 struct Seen {
     /// In order of their bases; never empty; the last one is written.
     parts: Vec<Part>,
+    /// Offsets of segments that a compacted log should have and has not.
+    missing: Vec<Range<Offset>>,
     start: Offset,
     truncations: u64,
 }
@@ -115,6 +118,11 @@ impl Seen {
     fn part_of(&self, offset: Offset) -> (&Part, Option<Offset>) {
         let index = self.parts.partition_point(|part| part.base() <= offset).saturating_sub(1);
         (&self.parts[index], self.parts.get(index + 1).map(Part::base))
+    }
+
+    /// What is missing between the end of a segment and the base of the next.
+    fn missing(&self, from: Offset, base: Offset) -> Option<&Range<Offset>> {
+        self.missing.iter().find(|missing| missing.start < base && missing.end > from)
     }
 }
 
@@ -142,7 +150,7 @@ impl LogReader {
     /// As [`LogReader::open`].
     pub fn open_in(storage: Arc<dyn Storage>, dir: impl AsRef<Path>, config: &LogConfig) -> Result<Self> {
         let storage: Arc<dyn Storage> = Arc::new(ReadOnlyStorage::new(storage));
-        let nothing = Seen { parts: Vec::new(), start: Offset::ZERO, truncations: 0 };
+        let nothing = Seen { parts: Vec::new(), missing: Vec::new(), start: Offset::ZERO, truncations: 0 };
         let reader = Self {
             storage,
             dir: dir.as_ref().to_owned(),
@@ -273,7 +281,12 @@ impl LogReader {
     fn look(&self, known: &Seen, patient: bool) -> Result<Option<Seen>> {
         let (_, mark) = MarkFile::read(&*self.storage, &self.dir)?;
         let entries = self.storage.list(&self.dir).map_err(LogError::io("list", &self.dir))?;
-        if entries.iter().any(|entry| entry.name == point::FILE_NAME) {
+        // After the listing: what is struck off the list may still be there, and what is on it is not gone for good.
+        let point = match entries.iter().any(|entry| entry.name == point::FILE_NAME) {
+            true => point::load(&*self.storage, &self.dir)?,
+            false => None,
+        };
+        if point.is_some() {
             self.gaps.store(true, Ordering::Relaxed);
         }
         if patient && entries.iter().any(|entry| is_being_replaced(&entry.name)) {
@@ -286,7 +299,7 @@ impl LogReader {
             return Err(LogError::Directory { path: self.dir.clone(), problem });
         };
         let truncations = mark.map_or(0, |mark| mark.truncations);
-        let fresh = Seen { parts: Vec::new(), start: Offset::ZERO, truncations };
+        let fresh = Seen { parts: Vec::new(), missing: Vec::new(), start: Offset::ZERO, truncations };
         let known = if goes_on(known, &found, truncations) { known } else { &fresh };
         let mut parts = Vec::with_capacity(found.len());
         for (index, (base, entry)) in found.iter().enumerate() {
@@ -296,7 +309,9 @@ impl LogReader {
         // Whoever cuts counts first and cuts afterwards; who takes segments away raises the start first.
         let (_, now) = MarkFile::read(&*self.storage, &self.dir)?;
         let start = now.map_or(*first, |mark| mark.log_start);
-        let seen = Seen { parts, start, truncations };
+        let bases: Vec<_> = found.iter().map(|(base, _)| *base).collect();
+        let missing = point.map(|point| point.missing(&bases)).unwrap_or_default();
+        let seen = Seen { parts, missing, start, truncations };
         let cut = now.map_or(0, |mark| mark.truncations) != truncations;
         // All that was seen is gone already.
         let overtaken = patient && start > seen.end();
@@ -502,6 +517,9 @@ impl ReaderBatches<'_> {
             let Some(base) = successor.filter(|base| *base == self.next || self.reader.has_gaps()) else {
                 return Err(self.hole(part, successor));
             };
+            if let Some(missing) = seen.missing(self.next, base) {
+                return Err(self.missing(missing));
+            }
             (self.next, self.at, self.chunk) = (base.max(self.next), None, Bytes::new());
         }
         Ok(None)
@@ -534,6 +552,14 @@ impl ReaderBatches<'_> {
         self.next = view.next_offset();
         self.at = at.checked_add(len).map(|at| (part.id, at));
         Ok(RecordBatch::new(bytes, Origin::default(), self.reader.cap, part.base(), at))
+    }
+
+    /// The error for a segment that is listed and not there.
+    fn missing(&self, offsets: &Range<Offset>) -> LogError {
+        let cause = Box::new(CorruptReason::MissingSegment);
+        let reason = CorruptReason::Hole { from: offsets.start, to: offsets.end, bytes: 0, cause };
+        let path = self.reader.dir.join(segment_file(offsets.end, FileKind::Log));
+        LogError::Corrupt { path, position: Position::ZERO, reason }
     }
 
     /// The error for offsets that should lie in a complete segment and do not.
@@ -583,7 +609,8 @@ mod tests {
             }
             let successor = log.segment_offsets()[1].0;
             let reader = LogReader::open_in(storage, dir, &config).unwrap();
-            let nothing = Seen { parts: Vec::new(), start: Offset::ZERO, truncations: 0 };
+            let nothing =
+                Seen { parts: Vec::new(), missing: Vec::new(), start: Offset::ZERO, truncations: 0 };
             let part = reader.part(&nothing, base, &stale, Some(successor), None).unwrap();
             let batches = part.segment.walk(Position::ZERO).collect::<Result<Vec<_>>>().unwrap();
             assert_eq!(batches.last().unwrap().next_offset(), successor);

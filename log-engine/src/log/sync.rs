@@ -84,12 +84,14 @@ impl SyncTurns {
     }
 
     pub(super) fn wake_all(&self) {
-        self.end_round(&mut self.lock());
+        self.end_round(self.lock());
     }
 
-    fn end_round(&self, turns: &mut Turns) {
+    fn end_round(&self, mut turns: MutexGuard<'_, Turns>) {
         turns.round += 1;
         turns.crowd = std::mem::take(&mut turns.waiting);
+        // Before they are woken: else each of them runs into the lock first and has to be woken again.
+        drop(turns);
         self.given_back.notify_all();
     }
 
@@ -120,7 +122,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let mut turns = self.0.lock();
         turns.taken = false;
-        self.0.end_round(&mut turns);
+        self.0.end_round(turns);
     }
 }
 

@@ -168,7 +168,11 @@ pub(super) fn small_file(
         }
         (_, decode::POINT_FILE) => {
             let point = decode::compaction_point(bytes).ok_or("it is not as it was written");
-            let line = |point: Offset| vec![Line::new("compaction_point").with("offset", point.get())];
+            let line = |point: decode::CompactionPoint| {
+                let segment = |base: &Offset| Line::new("segment").with("base_offset", base.get());
+                let point_line = Line::new("compaction_point").with("offset", point.offset.get());
+                std::iter::once(point_line).chain(point.segments.iter().map(segment)).collect()
+            };
             point.map(line).map_err(str::to_owned)
         }
         (_, "partition.metadata") => read_partition_metadata(bytes)

@@ -31,10 +31,13 @@ mod swap;
 mod txns;
 
 use super::Log;
-use crate::error::{LogError, Result};
+use crate::error::{LogError, Result, if_room};
+use crate::segment::Segment;
 use crate::types::{Offset, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
+use point::Point;
 use run::Cleaning;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 /// What compaction did.
@@ -73,14 +76,21 @@ pub(super) struct Compaction {
     cleaning: Mutex<Option<Box<Cleaning>>>,
     /// How many want it to stop.
     stops: AtomicUsize,
-    /// Everything below is compacted; -1 if the log never was.
+    /// What the file says; `None` if the log never was compacted.
+    noted: Mutex<Option<Point>>,
+    /// Everything below is compacted, as in `noted`, for readers; -1 if the log never was.
     point: AtomicI64,
 }
 
 impl Compaction {
-    pub(super) fn new(point: Option<Offset>) -> Self {
-        let point = AtomicI64::new(point.map_or(-1, Offset::get));
-        Self { cleaning: Mutex::default(), stops: AtomicUsize::new(0), point }
+    pub(super) fn new(point: Option<Point>) -> Self {
+        let offset = AtomicI64::new(point.as_ref().map_or(-1, |point| point.offset.get()));
+        Self {
+            cleaning: Mutex::default(),
+            stops: AtomicUsize::new(0),
+            noted: Mutex::new(point),
+            point: offset,
+        }
     }
 
     /// Everything below is compacted.
@@ -91,10 +101,6 @@ impl Compaction {
     /// The same; `None` if nothing was compacted ever.
     pub(super) fn known_point(&self) -> Option<Offset> {
         Offset::new(self.point.load(Ordering::Acquire))
-    }
-
-    fn set_point(&self, point: Offset) {
-        self.point.store(point.get(), Ordering::Release);
     }
 
     /// Gives up what was begun and keeps anything new from beginning until the guard is dropped.
@@ -187,6 +193,7 @@ impl Log {
     pub(crate) fn compact_step(&self, now: Timestamp, budget: &mut u64) -> Result<Step> {
         self.check_usable()?;
         let mut slot = self.compaction.cleaning.lock();
+        if_room(self.note_segments())?;
         if slot.is_none() {
             let Some((plan, _)) = self.plan_compaction(now)? else { return Ok(Step::Idle) };
             let Some(cleaning) = self.begin_cleaning(plan, now)? else { return Ok(Step::Idle) };
@@ -208,10 +215,39 @@ impl Log {
 
     /// Lowers the compaction point, durably, before what lies above `to` is cut: other records will have these offsets.
     pub(super) fn lower_compaction_point(&self, to: Offset) -> Result<()> {
-        if self.compaction.known_point().is_some_and(|point| point > to) {
-            point::store(&*self.storage, &self.dir(), to)?;
-            self.compaction.set_point(to);
+        let Some(mut point) = self.compaction.noted.lock().clone() else { return Ok(()) };
+        point.offset = point.offset.min(to);
+        // One that begins there may not be made again.
+        point.segments.retain(|base| *base < to);
+        self.store_point(point)
+    }
+
+    /// Lists the segments that there are now, durably: from now on they are missed. Only in a log that was compacted, since
+    /// in every other one a gap is damage by itself.
+    fn note_segments(&self) -> Result<()> {
+        let known = self.compaction.known_point();
+        known
+            .map_or(Ok(()), |offset| self.store_point(Point { offset, segments: self.segments_to_list(&[]) }))
+    }
+
+    /// The segments that there are and those that are missed, but for some that go.
+    fn segments_to_list(&self, without: &[Arc<Segment>]) -> Vec<Offset> {
+        let bases: Vec<_> = self.view.load().segments.iter().map(|segment| segment.base_offset()).collect();
+        let missing = self.compaction.noted.lock().as_ref().map(|point| point.missing(&bases));
+        let mut all: Vec<_> = missing.unwrap_or_default().into_iter().map(|range| range.start).collect();
+        all.extend(bases.into_iter().filter(|base| without.iter().all(|gone| gone.base_offset() != *base)));
+        all.sort_unstable();
+        all
+    }
+
+    /// Writes what the file is to say, if it does not say so.
+    fn store_point(&self, point: Point) -> Result<()> {
+        if self.compaction.noted.lock().as_ref() == Some(&point) {
+            return Ok(());
         }
+        point::store(&*self.storage, &self.dir(), &point)?;
+        self.compaction.point.store(point.offset.get(), Ordering::Release);
+        *self.compaction.noted.lock() = Some(point);
         Ok(())
     }
 }

@@ -3,9 +3,10 @@
 use super::choose::{Plan, groups};
 use super::filter::{Fate, Rules, last_words};
 use super::keys::KeyMap;
+use super::point::Point;
 use super::swap::Output;
 use super::txns::{Aborted, Ongoing, Witness};
-use super::{CompactionReport, Step, point};
+use super::{CompactionReport, Step};
 use crate::config::millis;
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
@@ -333,13 +334,12 @@ impl Log {
     /// Puts what was written in place; false if the old segments are gone: the plan is void then.
     fn end_group(&self, plan: &Plan, group: Group, report: &mut CompactionReport) -> Result<bool> {
         let Some(output) = group.output else { return Ok(true) };
-        if self.compaction.known_point().is_none() {
-            // From the first replaced segment on the log has gaps.
-            point::store(&*self.storage, &self.dir(), Offset::ZERO)?;
-            self.compaction.set_point(Offset::ZERO);
-        }
+        let old = &plan.segments[group.segments.clone()];
+        // From the first replaced segment on the log has gaps, and those that are merged into it are not missed.
+        let offset = self.compaction.point();
+        self.store_point(Point { offset, segments: self.segments_to_list(&old[1..]) })?;
         let after = output.len().to_u64();
-        if !self.replace_segments(&plan.segments[group.segments.clone()], output)? {
+        if !self.replace_segments(old, output)? {
             return Ok(false);
         }
         report.segments += group.segments.len();
@@ -354,8 +354,7 @@ impl Log {
         let complete = matches!(phase, Phase::Copy { groups, at, .. } if *at == groups.len());
         let end = rules.end;
         if complete && self.compaction.known_point() != Some(end) {
-            point::store(&*self.storage, &self.dir(), end)?;
-            self.compaction.set_point(end);
+            self.store_point(Point { offset: end, segments: self.segments_to_list(&[]) })?;
         }
         report.point = self.compaction.point();
         Ok(Step::Done(*report))

@@ -100,10 +100,20 @@ pub fn producer_state(bytes: &[u8]) -> Option<ProducerState> {
     Some(ProducerState { offset: state.offset, last_batch, producers: producers.collect() })
 }
 
-/// A `compaction-point` file: the log is compacted below it. `None` if it is not as we write it.
+/// What a `compaction-point` file says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CompactionPoint {
+    /// The log is compacted below it.
+    pub offset: Offset,
+    /// Base offsets of segments, rising: one that is not there, between two that are, is missing. Version 0 lists none.
+    pub segments: Vec<Offset>,
+}
+
+/// A `compaction-point` file. `None` if it is not as we write it.
 #[must_use]
-pub fn compaction_point(bytes: &[u8]) -> Option<Offset> {
-    point::decode(bytes).ok()?
+pub fn compaction_point(bytes: &[u8]) -> Option<CompactionPoint> {
+    let point = point::decode(bytes).ok()??;
+    Some(CompactionPoint { offset: point.offset, segments: point.segments })
 }
 
 /// A `leader-epoch-checkpoint`, if its lines rise.

@@ -32,7 +32,7 @@ pub(crate) use state::{all_aborted, incoming_of, marker_of, sound_bytes};
 
 use self::decide::Trust;
 pub(crate) use self::listing::{FileStep, FoundSegment, Listing, list};
-use super::compact::point;
+use super::compact::point::{self, Point};
 use super::damage::Damage;
 use super::doubt;
 use super::epochs::Epochs;
@@ -90,7 +90,7 @@ pub(crate) struct Recovered {
     pub(crate) start: Offset,
     pub(crate) end: Offset,
     /// What the log says it is compacted to.
-    pub(crate) compaction_point: Option<Offset>,
+    pub(crate) compaction: Option<Point>,
     /// The batch that ends the last segment.
     pub(crate) last: Option<LastBatch>,
     pub(crate) damage: Vec<Damage>,
@@ -130,10 +130,10 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     }
     let (mut mark_file, mark) = MarkFile::read(storage, dir)?;
     // All that a newer program may have written is looked at before anything is changed.
-    let compaction_point = if listing.compacted { point::load(storage, dir)? } else { None };
+    let compaction = if listing.compacted { point::load(storage, dir)? } else { None };
     let state = StateFile::load(storage, dir)?;
     let request = &Request {
-        gaps: request.gaps || compaction_point.is_some(),
+        gaps: request.gaps || compaction.is_some(),
         clean: request.clean && !in_doubt,
         ..request.clone()
     };
@@ -141,6 +141,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     let trust = trust(request, &listing, mark.as_ref())?;
     let mut decision =
         decide::decide(storage, dir, &listing.segments, &trust, request.gaps, epochs.as_ref())?;
+    note_missing(request, &listing, compaction.as_ref(), &mut decision);
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let names_durable = request.made || names_last(&listing, mark.as_ref());
     let marked = mark.map(|mark| (&mut mark_file, mark));
@@ -156,7 +157,7 @@ pub(crate) fn recover(request: &Request) -> Result<Recovered> {
     Ok(Recovered {
         start,
         end: decision.end,
-        compaction_point,
+        compaction,
         last,
         damage: decision.damage,
         roll: decision.roll,
@@ -207,8 +208,8 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let request = &Request { gaps: request.gaps || listing.compacted, ..request.clone() };
     let (_, mark) = MarkFile::read(storage, &request.dir)?;
     // They are not needed here: opening would refuse those that a newer program wrote.
-    point::load(storage, &request.dir)?;
     StateFile::load(storage, &request.dir)?;
+    let compaction = point::load(storage, &request.dir)?;
     let epochs = Epochs::load(storage, &request.dir);
     let Trust { floor, unknown, .. } = trust(request, &listing, mark.as_ref())?;
     let segments = &listing.segments[first..];
@@ -217,6 +218,7 @@ pub(crate) fn look_through(request: &Request, listing: Listing, first: usize) ->
     let trust = Trust { first: 0, position, offset, last: None, epoch: -1, floor, unknown, end: None };
     let mut decision =
         decide::decide(storage, &request.dir, segments, &trust, request.gaps, epochs.as_ref())?;
+    note_missing(request, &listing, compaction.as_ref(), &mut decision);
     let start = settle_start(request, &listing, mark.as_ref(), &mut decision);
     let here = |mark: &Mark| listing.segments.iter().any(|s| s.base == mark.segment && mark.is_of(s.id));
     let marked_here = mark.as_ref().is_some_and(here);
@@ -284,6 +286,16 @@ fn marked_epoch(request: &Request, segment: &FoundSegment, mark: &Mark) -> Resul
     let ends = at + batch.len() as u64 == mark.position.to_u64();
     let same = ends && batch.stored_crc() == last.crc && follows(batch.next_offset());
     Ok(same.then(|| batch.leader_epoch().map_or(-1, LeaderEpoch::get)))
+}
+
+/// Segments of a compacted log that are listed and not there: the gap that they leave would be one as compaction leaves them.
+fn note_missing(request: &Request, listing: &Listing, point: Option<&Point>, decision: &mut Decision) {
+    let bases: Vec<_> = listing.segments.iter().map(|segment| segment.base).collect();
+    for offsets in point.map(|point| point.missing(&bases)).unwrap_or_default() {
+        let file = request.dir.join(segment_file(offsets.end, FileKind::Log));
+        decision.damage.push(Damage { file, bytes: 0..0, offsets, reason: CorruptReason::MissingSegment });
+    }
+    decision.damage.sort_by_key(|damage| (damage.offsets.start, damage.bytes.start));
 }
 
 /// The log start offset; makes the log begin anew there if all of its records lie below.

@@ -3,6 +3,7 @@
 mod beside;
 mod crashes;
 mod golden;
+mod missing;
 mod model;
 mod transactions;
 

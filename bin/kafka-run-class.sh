@@ -1,0 +1,3 @@
+#!/bin/sh
+# Kafka's way to run a tool by its class: kafka-run-class.sh kafka.tools.DumpLogSegments OPTION...
+b=$(dirname -- "$(readlink -f -- "$0")"); export LOG_DIR="${LOG_DIR:-$b/../logs}"; exec "$b/corrente" kafka-run-class "$@"

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Kafka's name for: corrente kafka-storage OPTION...
+exec "$(dirname -- "$(readlink -f -- "$0")")/corrente" kafka-storage "$@"
