@@ -220,9 +220,10 @@ async fn requests_of_tools_that_are_cut_or_lie_close_the_connection() {
 #[tokio::test]
 async fn a_hundred_thousand_times_the_same_is_answered_once_by_the_tools_apis_too() {
     let rig = Rig::new().await;
-    rig.topic("t", 100, &[]);
+    let name = "a-name-of-ordinary-length";
+    rig.topic(name, 100, &[]);
     let mut client = rig.client().await;
-    let page = describe_topic_partitions_request::TopicRequest { name: "t".into() };
+    let page = describe_topic_partitions_request::TopicRequest { name: name.into() };
     let request = DescribeTopicPartitionsRequest {
         topics: vec![page; 100_000],
         response_partition_limit: i32::MAX,
@@ -230,14 +231,14 @@ async fn a_hundred_thousand_times_the_same_is_answered_once_by_the_tools_apis_to
     };
     assert_eq!(client.call(0, &request).await.topics.len(), 1);
     let dir = describe_log_dirs_request::DescribableLogDirTopic {
-        topic: "t".into(),
+        topic: name.into(),
         partitions: (0..100).collect(),
     };
     let request = DescribeLogDirsRequest { topics: Some(vec![dir; 10_000]) };
     let answer = client.call(4, &request).await;
     assert_eq!((answer.results[0].topics.len(), answer.results[0].topics[0].partitions.len()), (1, 100));
     let delete = delete_records_request::DeleteRecordsTopic {
-        name: "t".into(),
+        name: name.into(),
         partitions: vec![
             delete_records_request::DeleteRecordsPartition { partition_index: 0, offset: 0 };
             1000
@@ -245,12 +246,12 @@ async fn a_hundred_thousand_times_the_same_is_answered_once_by_the_tools_apis_to
     };
     let request = DeleteRecordsRequest { topics: vec![delete; 100], timeout_ms: 1 };
     assert_eq!(client.call(2, &request).await.topics[0].partitions.len(), 1);
-    let request = DeleteGroupsRequest { groups_names: vec!["g".into(); 100_000] };
+    let request = DeleteGroupsRequest { groups_names: vec![name.into(); 100_000] };
     assert_eq!(client.call(2, &request).await.results.len(), 1);
     let request = ListConfigResourcesRequest { resource_types: vec![4; 100_000] };
     assert_eq!(client.call(1, &request).await.config_resources.len(), 1);
     let grow = create_partitions_request::CreatePartitionsTopic {
-        name: "t".into(),
+        name: name.into(),
         count: i32::MAX,
         assignments: None,
     };
