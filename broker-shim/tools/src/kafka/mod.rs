@@ -3,7 +3,7 @@
 //! Standard output is what the original's is, line by line. What differs, and why: no stack trace and no log line follows
 //! an error; a mistake on the command line is answered with its sentence and a hint instead of all of the help.
 
-mod topics;
+pub(crate) mod topics;
 
 use crate::failure::Failure;
 use crate::io::Io;
