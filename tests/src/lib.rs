@@ -5,6 +5,7 @@
 //!
 //! * [`place`]: where the workspace, its target directory and the fetched clients are.
 //! * [`broker`]: start, stop, kill -9 and restart `corrente` on a directory.
+//! * [`daemon`]: any server process; [`zookeeper`]: `corrente zookeeper`, or the real one in its place.
 //! * [`install`]: fetch clients with the ordinary package clients, once, into `target/clients`.
 //! * [`process`]: run a client with a time limit, or follow its lines while it runs.
 //! * [`client`]: the command line contract which the programs under `tests/clients` follow.
@@ -19,12 +20,14 @@
 //! |---|---|
 //! | `CI=true` | a client whose interpreter is missing is a failure, not a skip |
 //! | `CORRENTE_BIN` | the broker to test, instead of the one cargo builds here; any program which takes the same command line |
+//! | `CORRENTE_ZOOKEEPER=real` | test Apache ZooKeeper 3.9.4 instead of `corrente zookeeper`: is a scenario right? |
 //! | `CORRENTE_TEST_THREADS` | scenarios at a time (2) |
 //! | `CORRENTE_CRASH_CYCLES` | kills of the crash loop (100; `CI=true` takes no fewer) |
 //! | `CORRENTE_RESTART_LIMIT_MS` | how soon a killed broker answers again (1000) |
 
 pub mod broker;
 pub mod client;
+pub mod daemon;
 pub mod install;
 pub mod message;
 pub mod place;
@@ -32,3 +35,4 @@ pub mod process;
 pub mod runner;
 pub mod transcript;
 pub mod wire;
+pub mod zookeeper;

@@ -135,9 +135,20 @@ impl Running {
 
     /// Sends SIGTERM, at which other people's clients leave politely.
     pub fn terminate(&mut self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Lets the program not run for that long: what a long garbage collection or a suspended machine is to it.
+    pub fn pause(&mut self, time: Duration) {
+        self.signal(Signal::STOP);
+        thread::sleep(time);
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&mut self, signal: Signal) {
         let pid =
             Pid::from_raw(self.child.id().try_into().expect("a pid is positive")).expect("a pid is not zero");
-        kill_process(pid, Signal::TERM).expect("our own child can be signalled");
+        kill_process(pid, signal).expect("our own child can be signalled");
     }
 
     /// Sends SIGKILL and waits for the end; lines printed before can still be read.

@@ -47,6 +47,13 @@ impl Parts {
         let store = open_store(config, storage, clock)?;
         report_store(&store);
         let catalog = open_catalog(config, storage, clock, known, &store, bound)?;
+        // The catalog holds the store: not the other way round as well.
+        let weak = Arc::downgrade(&store);
+        catalog.on_config(Box::new(move |config| {
+            if let Some(store) = weak.upgrade() {
+                store.set_compaction_interval(config.storage.compaction_interval);
+            }
+        }));
         let groups = open_groups(config, &catalog, clock, store.report().clean)?;
         let group_timer = groups.spawn();
         let maintenance = store.spawn_maintenance(MAINTENANCE_INTERVAL, |report| report_maintenance(&report));

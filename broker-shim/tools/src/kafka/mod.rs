@@ -3,6 +3,13 @@
 //! Standard output is what the original's is, line by line. What differs, and why: no stack trace and no log line follows
 //! an error; a mistake on the command line is answered with its sentence and a hint instead of all of the help.
 
+mod broker_api_versions;
+mod cluster;
+mod configs;
+mod delete_records;
+mod get_offsets;
+mod log_dirs;
+mod storage;
 pub(crate) mod topics;
 
 use crate::failure::Failure;
@@ -22,7 +29,16 @@ pub struct Tool {
 }
 
 /// All tools, by name.
-pub const TOOLS: &[Tool] = &[topics::TOOL];
+pub const TOOLS: &[Tool] = &[
+    broker_api_versions::TOOL,
+    cluster::TOOL,
+    configs::TOOL,
+    delete_records::TOOL,
+    get_offsets::TOOL,
+    log_dirs::TOOL,
+    storage::TOOL,
+    topics::TOOL,
+];
 
 /// The tool that is called so: `kafka-topics`, `kafka-topics.sh`, `bin/kafka-topics.sh`.
 #[must_use]

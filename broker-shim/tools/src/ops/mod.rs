@@ -1,5 +1,6 @@
 //! What Kafka's tools and ours both do: connect, ask, put in order. Nothing here prints.
 
+pub mod configs;
 pub mod filter;
 pub mod java;
 pub mod session;

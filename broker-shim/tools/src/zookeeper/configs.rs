@@ -56,7 +56,11 @@ impl Kind {
 
     /// The node's name: names of clients and users may hold anything, and are escaped.
     fn node(self, name: &str) -> String {
-        if name == "<default>" || matches!(self, Self::Topics | Self::Brokers) { name.to_owned() } else { escaped(name) }
+        if name == "<default>" || matches!(self, Self::Topics | Self::Brokers) {
+            name.to_owned()
+        } else {
+            escaped(name)
+        }
     }
 
     fn entity(self, name: &str) -> Entity {
@@ -139,7 +143,8 @@ pub fn alter(
     with(hosts, async |zk| {
         let entity = kind.entity(name);
         let mut config = present(zk, kind, name, &entity).await?;
-        let missing: Vec<&str> = delete.iter().map(String::as_str).filter(|key| !config.contains_key(*key)).collect();
+        let missing: Vec<&str> =
+            delete.iter().map(String::as_str).filter(|key| !config.contains_key(*key)).collect();
         if !missing.is_empty() {
             return Err(Failure::told(format!("Invalid config(s): {}", missing.join(","))));
         }

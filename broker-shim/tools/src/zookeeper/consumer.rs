@@ -43,10 +43,13 @@ impl OldGroup {
     pub fn join(hosts: &str, group: &str, topic: &str) -> Result<Self, Failure> {
         let to = connect_string(hosts)?;
         if group.is_empty() || group.contains('/') {
-            return Err(Failure::told(format!("{group:?} cannot be a group here: a name without / is needed")));
+            return Err(Failure::told(format!(
+                "{group:?} cannot be a group here: a name without / is needed"
+            )));
         }
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::told(format!("cannot start the connection: {error}")))?;
+        let runtime =
+            runtime.map_err(|error| Failure::told(format!("cannot start the connection: {error}")))?;
         let timeout = CONSUMER_SESSION.min(SESSION);
         let (zk, brokers, partitions) = runtime.block_on(async {
             let zk = Zk::connect(&to, timeout, WAIT).await?;
@@ -135,7 +138,11 @@ async fn register(zk: &Zk, group: &str, topic: &str) -> Result<Vec<i32>, Failure
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     // As the old consumer names itself, with our session where it has a random number.
-    let id = format!("{group}_{}-{now}-{:08x}", zk.local_address().ip(), zk.session_id().unsigned_abs() & 0xffff_ffff);
+    let id = format!(
+        "{group}_{}-{now}-{:08x}",
+        zk.local_address().ip(),
+        zk.session_id().unsigned_abs() & 0xffff_ffff
+    );
     zk.create_ephemeral(&path::consumer(group, &id), &consumer::encode_member(topic, now)).await?;
     let mut ours = Vec::new();
     let partitions = zk.assignment(topic).await?.map(|assignment| assignment.partitions).unwrap_or_default();

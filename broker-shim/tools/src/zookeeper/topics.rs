@@ -53,10 +53,14 @@ async fn create(zk: &Zk, request: &Request, io: &mut Io<'_>) -> Result<(), Failu
     } else {
         (0..).zip(request.assignment.iter().cloned()).collect()
     };
-    let clashes = zk.topics().await?.into_iter().filter(|other| *other != name && unified(other) == unified(&name));
+    let clashes =
+        zk.topics().await?.into_iter().filter(|other| *other != name && unified(other) == unified(&name));
     let clashes: Vec<String> = clashes.collect();
     if !clashes.is_empty() {
-        return Err(Failure::told(format!("Topic '{name}' collides with existing topics: {}", clashes.join(", "))));
+        return Err(Failure::told(format!(
+            "Topic '{name}' collides with existing topics: {}",
+            clashes.join(", ")
+        )));
     }
     let config: Config = request.configs.iter().cloned().collect();
     let assignment = Assignment { partitions: assignment, topic_id: None };
@@ -82,7 +86,9 @@ fn check_name(name: &str) -> Result<(), Failure> {
     } else if name.len() > 249 {
         format!("Topic name is illegal, it can't be longer than 249 characters, topic name: {name}")
     } else if !name.chars().all(legal) {
-        format!("Topic name \"{name}\" is illegal, it contains a character other than ASCII alphanumerics, '.', '_' and '-'")
+        format!(
+            "Topic name \"{name}\" is illegal, it contains a character other than ASCII alphanumerics, '.', '_' and '-'"
+        )
     } else {
         return Ok(());
     };
@@ -104,7 +110,9 @@ fn spread(
 ) -> Result<BTreeMap<i32, Vec<i32>>, Failure> {
     if factor > brokers.len() {
         let available = brokers.len();
-        return Err(Failure::told(format!("Replication factor: {factor} larger than available brokers: {available}.")));
+        return Err(Failure::told(format!(
+            "Replication factor: {factor} larger than available brokers: {available}."
+        )));
     }
     let replicas = |partition: i32| {
         let first = usize::try_from(partition).unwrap_or(0);
@@ -247,7 +255,13 @@ impl View {
     }
 }
 
-fn line(name: &str, partition: i32, replicas: &[i32], state: Option<&PartitionState>, marked: bool) -> String {
+fn line(
+    name: &str,
+    partition: i32,
+    replicas: &[i32],
+    state: Option<&PartitionState>,
+    marked: bool,
+) -> String {
     let ids = |ids: &[i32]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     format!(
         "\tTopic: {name}\tPartition: {partition}\tLeader: {}\tReplicas: {}\tIsr: {}{}",
