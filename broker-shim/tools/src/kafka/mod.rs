@@ -10,7 +10,7 @@ mod delete_records;
 mod get_offsets;
 mod log_dirs;
 mod storage;
-mod topics;
+pub(crate) mod topics;
 
 use crate::failure::Failure;
 use crate::io::Io;

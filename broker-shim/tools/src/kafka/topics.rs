@@ -18,6 +18,7 @@ use crate::ops::java;
 use crate::ops::session::{Bootstrap, Target};
 use crate::ops::topics::{self, NewTopic, PartitionDetail, TopicDetail};
 use crate::options::{Opt, Options, Spec};
+use crate::zookeeper;
 use kafka_client::Client;
 use kafka_wire::ErrorCode;
 use std::collections::BTreeSet;
@@ -100,22 +101,18 @@ const REPORTS: [&str; 4] = [
     "unavailable-partitions",
 ];
 const SEE_CONFIGS: &str = " (To alter topic configurations, the kafka-configs tool can be used.)";
-const COLLISION: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.";
+pub(crate) const COLLISION: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.";
 
 fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     if options.is_empty() {
         return Err(Failure::usage("Create, delete, describe, or change a topic."));
     }
     let target = check(options, io)?;
+    let request = Request::read(options)?;
     let bootstrap = match target {
         Target::Bootstrap(bootstrap) => bootstrap,
-        Target::ZooKeeper(_) => {
-            return Err(Failure::told(
-                "--zookeeper is not served by this tool: name a broker with --bootstrap-server",
-            ));
-        }
+        Target::ZooKeeper(hosts) => return zookeeper::topics::run(&hosts, options, &request, io),
     };
-    let request = Request::read(options)?;
     let mut client = bootstrap.connect()?;
     if options.has("create") {
         create(&mut client, &request, io)
@@ -239,7 +236,7 @@ impl Request {
     }
 
     /// Whether a topic is meant by `--topic` and `--exclude-internal`.
-    fn wants(&self) -> Result<impl Fn(&str) -> bool + use<>, Failure> {
+    pub(crate) fn wants(&self) -> Result<impl Fn(&str) -> bool + use<>, Failure> {
         let filter = self.topic.as_deref().map(Filter::new).transpose()?;
         let exclude = self.exclude_internal;
         Ok(move |name: &str| match &filter {
