@@ -3,6 +3,12 @@
 //! Standard output is what the original's is, line by line. What differs, and why: no stack trace and no log line follows
 //! an error; a mistake on the command line is answered with its sentence and a hint instead of all of the help.
 
+mod console_consumer;
+pub(crate) mod console_producer;
+mod consumer_groups;
+mod consumer_perf_test;
+mod dump_log;
+mod producer_perf_test;
 mod topics;
 
 use crate::failure::Failure;
@@ -22,7 +28,15 @@ pub struct Tool {
 }
 
 /// All tools, by name.
-pub const TOOLS: &[Tool] = &[topics::TOOL];
+pub const TOOLS: &[Tool] = &[
+    console_consumer::TOOL,
+    console_producer::TOOL,
+    consumer_groups::TOOL,
+    consumer_perf_test::TOOL,
+    dump_log::TOOL,
+    producer_perf_test::TOOL,
+    topics::TOOL,
+];
 
 /// The tool that is called so: `kafka-topics`, `kafka-topics.sh`, `bin/kafka-topics.sh`.
 #[must_use]
