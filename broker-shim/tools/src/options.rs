@@ -130,6 +130,8 @@ pub struct Options {
     found: BTreeMap<&'static str, Vec<String>>,
     /// Words that are no options.
     rest: Vec<String>,
+    /// All of it.
+    line: String,
 }
 
 impl Options {
@@ -139,8 +141,8 @@ impl Options {
     ///
     /// [`Failure::Usage`] for an unknown option, a missing argument, or a word that is no text.
     pub fn parse(spec: &Spec, args: &[OsString]) -> Result<Self, Failure> {
-        let mut this = Self { spec: *spec, found: BTreeMap::new(), rest: Vec::new() };
         let words: Vec<&str> = args.iter().map(|arg| text(arg)).collect::<Result<_, _>>()?;
+        let mut this = Self { spec: *spec, found: BTreeMap::new(), rest: Vec::new(), line: words.join(" ") };
         let mut words = words.into_iter().peekable();
         while let Some(word) = words.next() {
             if word == "--" {
@@ -219,6 +221,12 @@ impl Options {
     #[must_use]
     pub fn rest(&self) -> &[String] {
         &self.rest
+    }
+
+    /// The whole command line, as it was typed but for the blanks.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
     }
 
     /// Whether there is nothing on the command line.

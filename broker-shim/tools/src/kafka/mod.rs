@@ -3,12 +3,19 @@
 //! Standard output is what the original's is, line by line. What differs, and why: no stack trace and no log line follows
 //! an error; a mistake on the command line is answered with its sentence and a hint instead of all of the help.
 
+mod broker_api_versions;
+mod cluster;
+mod configs;
 mod console_consumer;
 pub(crate) mod console_producer;
 mod consumer_groups;
 mod consumer_perf_test;
+mod delete_records;
 mod dump_log;
+mod get_offsets;
+mod log_dirs;
 mod producer_perf_test;
+mod storage;
 mod topics;
 
 use crate::failure::Failure;
@@ -29,12 +36,19 @@ pub struct Tool {
 
 /// All tools, by name.
 pub const TOOLS: &[Tool] = &[
+    broker_api_versions::TOOL,
+    cluster::TOOL,
+    configs::TOOL,
     console_consumer::TOOL,
     console_producer::TOOL,
     consumer_groups::TOOL,
     consumer_perf_test::TOOL,
+    delete_records::TOOL,
     dump_log::TOOL,
+    get_offsets::TOOL,
+    log_dirs::TOOL,
     producer_perf_test::TOOL,
+    storage::TOOL,
     topics::TOOL,
 ];
 

@@ -2,6 +2,7 @@
 
 pub mod client_options;
 pub mod clock;
+pub mod configs;
 pub mod consume;
 pub(crate) mod coordinator;
 pub mod filter;
