@@ -60,6 +60,12 @@ const G: &str = "kafka-consumer-groups";
 const PP: &str = "kafka-producer-perf-test";
 const CP: &str = "kafka-consumer-perf-test";
 const D: &str = "kafka-dump-log";
+const CF: &str = "kafka-configs";
+const GO: &str = "kafka-get-offsets";
+const DR: &str = "kafka-delete-records";
+const LD: &str = "kafka-log-dirs";
+const AV: &str = "kafka-broker-api-versions";
+const ST: &str = "kafka-storage";
 const B: &str = "";
 
 /// Against 4.3.1.
@@ -551,6 +557,44 @@ pub(crate) const OF_4: &[Case] = &[
     case("groups: unknown state", G, "--bootstrap-server {b} --list --state sleepy"),
     case("groups: unknown type", G, "--bootstrap-server {b} --list --type old"),
     case("groups: no broker named", G, "--list"),
+    // Settings.
+    case("configs: describe a topic", CF, "--bootstrap-server {b} --entity-type topics --entity-name codecs --describe"),
+    case("configs: alter a topic", CF, "--bootstrap-server {b} --entity-type topics --entity-name codecs --alter --add-config retention.ms=1000,cleanup.policy=[compact,delete]"),
+    sorted("configs: describe it again", CF, "--bootstrap-server {b} --entity-type topics --entity-name codecs --describe"),
+    case("configs: delete a setting", CF, "--bootstrap-server {b} --topic codecs --alter --delete-config retention.ms,cleanup.policy"),
+    case("configs: delete what is not set", CF, "--bootstrap-server {b} --topic codecs --alter --delete-config flush.ms"),
+    case("configs: describe by the short option", CF, "--bootstrap-server {b} --topic codecs --describe"),
+    case("configs: describe a missing topic", CF, "--bootstrap-server {b} --topic nope --describe"),
+    case("configs: alter a missing topic", CF, "--bootstrap-server {b} --topic nope --alter --add-config retention.ms=1"),
+    case("configs: a bad value", CF, "--bootstrap-server {b} --topic codecs --alter --add-config retention.ms=x"),
+    case("configs: an unknown key", CF, "--bootstrap-server {b} --topic codecs --alter --add-config frob=1"),
+    case("configs: describe a broker", CF, "--bootstrap-server {b} --entity-type brokers --entity-name 0 --describe"),
+    case("configs: alter a broker", CF, "--bootstrap-server {b} --entity-type brokers --entity-name 0 --alter --add-config log.retention.ms=100000"),
+    case("configs: describe the broker again", CF, "--bootstrap-server {b} --broker 0 --describe"),
+    case("configs: alter all brokers", CF, "--bootstrap-server {b} --entity-type brokers --entity-default --alter --add-config log.retention.bytes=1000000"),
+    case("configs: describe all brokers", CF, "--bootstrap-server {b} --broker-defaults --describe"),
+    case("configs: delete a broker's", CF, "--bootstrap-server {b} --broker 0 --alter --delete-config log.retention.ms"),
+    case("configs: no entity", CF, "--bootstrap-server {b} --describe"),
+    case("configs: neither alter nor describe", CF, "--bootstrap-server {b} --entity-type topics --entity-name codecs"),
+    case("configs: unknown option", CF, "--bootstrap-server {b} --frobnicate"),
+    // Offsets, records, directories.
+    case("get-offsets: all of a topic", GO, "--bootstrap-server {b} --topic plain"),
+    case("get-offsets: earliest", GO, "--bootstrap-server {b} --topic codecs --time -2"),
+    case("get-offsets: latest", GO, "--bootstrap-server {b} --topic codecs --time latest"),
+    case("get-offsets: a time", GO, "--bootstrap-server {b} --topic codecs --time 1000"),
+    case("get-offsets: the greatest time", GO, "--bootstrap-server {b} --topic codecs --time max-timestamp"),
+    case("get-offsets: some partitions", GO, "--bootstrap-server {b} --topic plain --partitions 0,2"),
+    case("get-offsets: topic and partitions", GO, "--bootstrap-server {b} --topic-partitions plain:0-2,codecs:0"),
+    case("get-offsets: a missing topic", GO, "--bootstrap-server {b} --topic nope"),
+    case("get-offsets: no such time", GO, "--bootstrap-server {b} --topic codecs --time soon"),
+    typed("delete-records: messages first", P, "--bootstrap-server {b} --topic plain --sync", "a\nb\nc\n"),
+    case("delete-records: no file", DR, "--bootstrap-server {b}"),
+    case("delete-records: a missing file", DR, "--bootstrap-server {b} --offset-json-file {files}/nothing.json"),
+    case("log-dirs: of one topic", LD, "--bootstrap-server {b} --describe --topic-list nope --broker-list 0"),
+    case("log-dirs: a missing broker", LD, "--bootstrap-server {b} --describe --broker-list 7"),
+    case("log-dirs: no action", LD, "--bootstrap-server {b}"),
+    case("api-versions: no broker named", AV, ""),
+    case("api-versions", AV, "--bootstrap-server {b}"),
     // Performance tests.
     numbers(
         "producer perf: records of a size",

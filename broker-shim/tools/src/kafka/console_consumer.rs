@@ -24,7 +24,7 @@ use crate::ops::show::{Formatter, Shown, TimeType};
 use crate::ops::{interrupt, random};
 use crate::options::{Opt, Options, Spec};
 use kafka_client::properties::Properties;
-use kafka_client::{FetchedRecord, GroupConfig, OffsetSpec, TopicPartition};
+use kafka_client::{Client, Fetched, FetchedRecord, GroupConfig, OffsetSpec, TopicPartition};
 use regex::Regex;
 use std::time::{Duration, Instant};
 
@@ -119,22 +119,27 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     check(options)?;
     let (bootstrap, asked) = read_options(options)?;
     interrupt::watch();
+    let mut client = bootstrap.connect()?;
+    let consumer =
+        Consumer::start(&mut client, asked.wanted.clone(), asked.rules.clone(), asked.group.clone())?;
     let mut count = 0;
-    let result = consume(&bootstrap, asked, &mut count, io);
+    let result = consume(&mut client, consumer, &asked, &mut count, io);
     let ended = io.out.flush();
-    io.err_line(&match &result {
-        Ok(End::Silence(time)) => format!(
-            "No message came for {} ms: org.apache.kafka.common.errors.TimeoutException\n{}",
-            time.as_millis(),
-            total(count)
-        ),
-        Ok(End::Closed) => format!("Unable to write to standard out, closing consumer.\n{}", total(count)),
-        _ => total(count),
-    });
-    match result? {
-        End::Signal(code) => Err(Failure::Silent(code)),
-        End::Closed => Err(Failure::Closed),
-        End::Enough | End::Silence(_) => Ok(ended?),
+    match &result {
+        Ok(End::Silence(time)) => io.err_line(&format!(
+            "No message came for {} ms: org.apache.kafka.common.errors.TimeoutException",
+            time.as_millis()
+        )),
+        Ok(End::Closed) => io.err_line("Unable to write to standard out, closing consumer."),
+        Err(Failure::Told(why) | Failure::Plain(why)) => io.err_line(why),
+        _ => {}
+    }
+    io.err_line(&format!("Processed a total of {count} messages"));
+    match result {
+        Ok(End::Signal(code)) => Err(Failure::Silent(code)),
+        Ok(End::Closed) => Err(Failure::Closed),
+        Ok(End::Enough | End::Silence(_)) => Ok(ended?),
+        Err(_) => Err(Failure::Silent(1)),
     }
 }
 
@@ -146,72 +151,76 @@ fn old_consumer(connect: &str) -> Result<(), Failure> {
     )))
 }
 
-fn total(count: u64) -> String {
-    format!("Processed a total of {count} messages")
-}
-
-fn consume(bootstrap: &Bootstrap, asked: Asked, count: &mut u64, io: &mut Io<'_>) -> Result<End, Failure> {
-    let mut client = bootstrap.connect()?;
-    let Asked { wanted, rules, group, formatter, max, timeout, skip } = asked;
-    let mut consumer = Consumer::start(&mut client, wanted, rules, group)?;
+fn consume(
+    client: &mut Client,
+    mut consumer: Consumer,
+    asked: &Asked,
+    count: &mut u64,
+    io: &mut Io<'_>,
+) -> Result<End, Failure> {
     let mut last = Instant::now();
     let result = loop {
-        if max.is_some_and(|max| *count >= max) {
+        if asked.max.is_some_and(|max| *count >= max) {
             break Ok(End::Enough);
         }
         if let Some(code) = interrupt::asked() {
             break Ok(End::Signal(code));
         }
-        let left = timeout.map_or(WAIT, |timeout| timeout.saturating_sub(last.elapsed()));
+        let left = asked.timeout.map_or(WAIT, |timeout| timeout.saturating_sub(last.elapsed()));
         if left.is_zero() {
-            break Ok(End::Silence(timeout.unwrap_or_default()));
+            break Ok(End::Silence(asked.timeout.unwrap_or_default()));
         }
-        let fetched = match consumer.poll(&mut client, left.min(WAIT)) {
+        let fetched = match consumer.poll(client, left.min(WAIT)) {
             Ok(fetched) => fetched,
             Err(failure) => break Err(failure),
         };
-        let records =
-            fetched.records.iter().flat_map(|(at, records)| records.iter().map(move |record| (at, record)));
-        let mut lines = Vec::new();
-        let mut bad = None;
-        for (at, record) in records {
-            if max.is_some_and(|max| *count >= max) {
-                break;
-            }
-            *count += 1;
+        if !fetched.records.is_empty() {
             last = Instant::now();
-            match put(&formatter, at, record, &mut lines) {
-                Ok(()) => {}
-                Err(problem) if skip => {
-                    io.err_line(&format!(
-                        "the message at offset {} of {at} is left out: {problem}",
-                        record.offset
-                    ));
-                }
-                Err(problem) => {
-                    bad = Some(Failure::told(format!(
-                        "the message at offset {} of {at}: {problem}",
-                        record.offset
-                    )));
-                    break;
-                }
-            }
-            consumer.shown(at, record.offset);
         }
+        let mut lines = Vec::new();
+        let shown = show(&fetched, &mut consumer, asked, count, &mut lines, io);
         if io.out.write_all(&lines).and_then(|()| io.out.flush()).is_err() {
             break Ok(End::Closed);
         }
-        if let Some(bad) = bad {
+        if let Err(bad) = shown {
             break Err(bad);
         }
     };
-    let finished = consumer.finish(&mut client);
+    let finished = consumer.finish(client);
     let end = result?;
     // Who is told to stop at once need not hear that the goodbye was not heard.
     if !matches!(end, End::Signal(_)) {
         finished?;
     }
     Ok(end)
+}
+
+/// Appends the lines of what was fetched, up to the number that is wanted.
+fn show(
+    fetched: &Fetched,
+    consumer: &mut Consumer,
+    asked: &Asked,
+    count: &mut u64,
+    lines: &mut Vec<u8>,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    let records =
+        fetched.records.iter().flat_map(|(at, records)| records.iter().map(move |record| (at, record)));
+    for (at, record) in records {
+        if asked.max.is_some_and(|max| *count >= max) {
+            break;
+        }
+        *count += 1;
+        if let Err(problem) = put(&asked.formatter, at, record, lines) {
+            let which = format!("the message at offset {} of {at}", record.offset);
+            if !asked.skip {
+                return Err(Failure::told(format!("{which}: {problem}")));
+            }
+            io.err_line(&format!("{which} is left out: {problem}"));
+        }
+        consumer.shown(at, record.offset);
+    }
+    Ok(())
 }
 
 fn put(
@@ -357,3 +366,6 @@ fn formatter(options: &Options) -> Result<Formatter, Failure> {
     }
     Formatter::new(options.value("formatter")?, &properties).map_err(Failure::usage)
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,3 +226,6 @@ fn command_line(options: &Options, config: &mut ProducerConfig) -> Result<(), Fa
     config.batch_size = config.batch_size.max(1);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

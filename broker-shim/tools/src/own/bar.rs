@@ -14,7 +14,7 @@ const WIDTH: u64 = 30;
 
 /// How far some work is.
 #[derive(Debug)]
-pub struct Bar {
+pub(super) struct Bar {
     total: u64,
     begin: Instant,
     shown: Option<Instant>,
@@ -24,12 +24,12 @@ pub struct Bar {
 impl Bar {
     /// For work of so many steps; quiet where nobody looks.
     #[must_use]
-    pub fn new(total: u64, io: &Io<'_>) -> Self {
+    pub(super) fn new(total: u64, io: &Io<'_>) -> Self {
         Self { total, begin: Instant::now(), shown: None, quiet: !io.err_is_terminal || total == 0 }
     }
 
     /// Shows `done` steps, now and then.
-    pub fn at(&mut self, done: u64, io: &mut Io<'_>) {
+    pub(super) fn at(&mut self, done: u64, io: &mut Io<'_>) {
         let late = self.begin.elapsed() >= PATIENCE;
         if self.quiet || !late || self.shown.is_some_and(|shown| shown.elapsed() < STEP) {
             return;
@@ -40,7 +40,7 @@ impl Bar {
     }
 
     /// Leaves the line as it was found.
-    pub fn end(self, io: &mut Io<'_>) {
+    pub(super) fn end(self, io: &mut Io<'_>) {
         if self.shown.is_some() {
             let _ = io.err.write_all(b"\r\x1b[K");
         }
