@@ -10,7 +10,7 @@
 //! # Order
 //!
 //! ```text
-//! start:  look at the directories -> listen -> open the logs -> topics -> groups -> accept
+//! start:  look at the directories -> listen -> open the logs -> topics (and ZooKeeper, if there is one) -> groups -> accept
 //! stop:   accept no more -> requests that run may end -> groups -> logs closed -> clean mark
 //! ```
 //!
@@ -137,11 +137,12 @@ impl BrokerBuilder {
         let storage = self.storage.unwrap_or_else(|| real_storage(&config));
         let known = inspect_directories(&*storage, &config)?;
         let listeners = Listeners::bind(&listen_addresses(&config.listeners.bind)?, &limits)?;
-        let addresses = listeners.addresses().into_iter().map(|(_, address)| address).collect();
+        let bound = listeners.addresses();
+        let addresses = bound.iter().map(|(_, address)| *address).collect();
         let parts = {
             let config = Arc::clone(&config);
             let clock = Arc::clone(&self.clock);
-            let open = move || Parts::open(&config, &storage, &clock, known);
+            let open = move || Parts::open(&config, &storage, &clock, known, bound);
             tokio::task::spawn_blocking(open)
                 .await
                 .map_err(|e| StartError::Runtime(io::Error::other(e)))??

@@ -2,16 +2,21 @@
 
 use std::io::{self, Write};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Sends events of this level and above to stderr. A second call in one process does nothing.
 pub(super) fn init(level: LevelFilter) {
-    // An error means that somebody has set a subscriber already: then that one is used.
-    let _ = tracing_subscriber::fmt()
-        .with_max_level(level)
+    // What the ZooKeeper client says of its connections, our own lines say with what follows from it.
+    let client = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
+    let levels = Targets::new().with_default(level).with_target("zookeeper_client", client);
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .with_target(false)
-        .with_writer(|| OneLine(io::stderr()))
-        .try_init();
+        .with_writer(|| OneLine(io::stderr()));
+    // An error means that somebody has set a subscriber already: then that one is used.
+    let _ = tracing_subscriber::registry().with(levels).with(lines).try_init();
 }
 
 /// Escapes control characters: each call writes one event, which ends with the only line break.

@@ -6,6 +6,7 @@
 //! corrente zookeeper [FILE.properties] [--override key=value]... [--daemon]
 //! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
+//! corrente metadata convert --to zookeeper|log FILE.properties [--apply]
 //! corrente topics ...                                        as `corrente_tools::own` says
 //! corrente kafka-topics ...                                  Kafka's tools, also by the program's own name: `names`
 //! corrente --version | --help
@@ -23,6 +24,7 @@
 mod daemon;
 mod log;
 mod logtool;
+mod metadata;
 mod names;
 mod server;
 mod stop;
@@ -54,6 +56,8 @@ enum Command {
     Stop(stop::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
+    /// Move the topics between the metadata log and a ZooKeeper; the broker is stopped.
+    Metadata(metadata::Args),
     #[command(flatten)]
     Own(corrente_tools::own::Command),
 }
@@ -93,6 +97,7 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
             (result, code)
         }
+        Some(Command::Metadata(args)) => (metadata::run(&args).map(done), None),
         Some(Command::Own(command)) => (Ok(corrente_tools::own::run(&command)), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };

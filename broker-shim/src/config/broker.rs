@@ -17,6 +17,7 @@ use super::keys::BROKER_KEYS;
 use super::listeners::{self, BindHost, DEFAULT_PORT, Listener, ListenerError, Listeners};
 use super::settings::Settings;
 use super::value::split_list;
+use kafka_znodes::{ConnectString, ConnectStringError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -110,6 +111,17 @@ pub struct StorageConfig {
     pub producer_id_expiration: Duration,
 }
 
+/// The ZooKeeper that keeps the metadata.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ZooKeeperConfig {
+    /// Its servers, and the path below which everything is.
+    pub connect: ConnectString,
+    /// How long it takes us for alive without a word from us.
+    pub session_timeout: Duration,
+    /// How long a start waits for it.
+    pub connection_timeout: Duration,
+}
+
 /// The broker's configuration.
 #[derive(Clone, Debug)]
 pub struct BrokerConfig {
@@ -125,6 +137,8 @@ pub struct BrokerConfig {
     pub groups: GroupConfig,
     /// Where data is.
     pub storage: StorageConfig,
+    /// Who keeps the metadata; `None`: the metadata log in the data directories does.
+    pub zookeeper: Option<ZooKeeperConfig>,
     /// Whether a topic is created when a client first asks for it.
     pub auto_create_topics: bool,
     /// Whether topics may be deleted.
@@ -260,6 +274,7 @@ fn typed(mut settings: Settings, open_to_all: bool) -> Result<BrokerConfig, Conf
         network: network(s)?,
         groups: groups(s),
         storage: storage(s)?,
+        zookeeper: zookeeper(s)?,
         auto_create_topics: s.switch("auto.create.topics.enable"),
         delete_topics: s.switch("delete.topic.enable"),
         num_partitions: to_i32(known(s, "num.partitions")),
@@ -410,6 +425,16 @@ fn storage(s: &Settings) -> Result<StorageConfig, ConfigError> {
         checkpoint_interval: millis(s, "log.flush.offset.checkpoint.interval.ms"),
         producer_id_expiration: millis(s, "producer.id.expiration.ms"),
     })
+}
+
+fn zookeeper(s: &Settings) -> Result<Option<ZooKeeperConfig>, ConfigError> {
+    const KEY: &str = "zookeeper.connect";
+    let Some(text) = s.text(KEY).filter(|text| !text.is_empty()) else { return Ok(None) };
+    let connect = text.parse().map_err(|expected: ConnectStringError| s.error(KEY, expected.to_string()))?;
+    let session_timeout = millis(s, "zookeeper.session.timeout.ms");
+    let wait = s.number("zookeeper.connection.timeout.ms").and_then(|ms| u64::try_from(ms).ok());
+    let connection_timeout = wait.map_or(session_timeout, Duration::from_millis);
+    Ok(Some(ZooKeeperConfig { connect, session_timeout, connection_timeout }))
 }
 
 fn known(s: &Settings, key: &str) -> i64 {

@@ -196,9 +196,9 @@ pub static BROKER_KEYS: &[BrokerKey] = &[
     key("transaction.state.log.segment.bytes", Int(14, I32), "104857600", "Segment size of the transaction log.").accepted(),
     key("transactional.id.expiration.ms", COUNT, "604800000", "How long an idle transactional id is remembered.").accepted(),
     key("unclean.leader.election.enable", Bool, "false", "Whether a replica that lags may lead.").dynamic(),
-    unset("zookeeper.connect", Text, "The ZooKeeper servers, with an optional chroot.").not_yet(),
-    unset("zookeeper.connection.timeout.ms", Int(0, I32), "How long to wait for ZooKeeper.").accepted(),
-    key("zookeeper.session.timeout.ms", Int(0, I32), "18000", "The session timeout with ZooKeeper.").accepted(),
+    unset("zookeeper.connect", Text, "The ZooKeeper servers that keep the metadata: host:port,host:port/path; when unset, the metadata log keeps it."),
+    unset("zookeeper.connection.timeout.ms", Int(0, I32), "How long a start waits for ZooKeeper, ms; unset: zookeeper.session.timeout.ms."),
+    key("zookeeper.session.timeout.ms", Int(1, I32), "6000", "How long ZooKeeper takes the broker for alive without a word from it, ms."),
 ];
 
 /// Families of keys that are accepted by their prefix.
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn standing_is_found_by_row_then_by_family() {
         assert_eq!(standing("num.partitions"), Some(Standing::Used));
-        assert_eq!(standing("zookeeper.connect"), Some(Standing::NotYet));
+        assert_eq!(standing("zookeeper.connect"), Some(Standing::Used));
         assert_eq!(standing("zookeeper.set.acl"), Some(Standing::Accepted));
         assert_eq!(standing("replica.lag.time.max.ms"), Some(Standing::Accepted));
         assert_eq!(standing("ssl.keystore.location"), Some(Standing::NotYet));

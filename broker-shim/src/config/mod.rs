@@ -30,7 +30,8 @@ mod topic;
 mod value;
 
 pub use broker::{
-    BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig, StorageConfig,
+    BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig,
+    StorageConfig, ZooKeeperConfig,
 };
 pub use change::{BrokerScope, ConfigChange, ConfigOp, ConfigRefusal, DynamicSettings};
 pub use entry::{ConfigEntry, ConfigSource, Synonym};

@@ -272,14 +272,14 @@ mod tests {
     fn notes_come_once_a_key_and_name_the_place() {
         let mut settings = Settings::default();
         let source = |line| Source::File { path: Arc::new("a.properties".into()), line };
-        settings.set("zookeeper.connect", "localhost:2181", source(3)).unwrap();
-        settings.set("zookeeper.connect", "other:2181", source(4)).unwrap();
+        settings.set("super.users", "User:a", source(3)).unwrap();
+        settings.set("super.users", "User:b", source(4)).unwrap();
         settings.set("num.partition", "3", source(5)).unwrap();
         settings.set("replica.lag.time.max.ms", "3", source(6)).unwrap();
         assert_eq!(
             settings.warnings,
             [
-                "a.properties:3: zookeeper.connect: ignored for now",
+                "a.properties:3: super.users: ignored for now",
                 "a.properties:5: num.partition: unknown key, ignored"
             ]
         );

@@ -52,6 +52,8 @@ pub(crate) fn of_create(error: &CreateTopicError) -> ErrorCode {
         CreateTopicError::Reserved(_) | CreateTopicError::CountsAndAssignment(_) => ErrorCode::InvalidRequest,
         CreateTopicError::TooManyPartitions => ErrorCode::PolicyViolation,
         CreateTopicError::Storage(_) | CreateTopicError::Occupied(_) => ErrorCode::KafkaStorageError,
+        // Without ZooKeeper we are no controller; clients ask again.
+        CreateTopicError::Elsewhere(_) => ErrorCode::NotController,
     }
 }
 
@@ -62,6 +64,7 @@ pub(crate) fn of_delete(error: &DeleteTopicError) -> ErrorCode {
         DeleteTopicError::Reserved(_) => ErrorCode::InvalidRequest,
         DeleteTopicError::Disabled => ErrorCode::TopicDeletionDisabled,
         DeleteTopicError::Storage(_) => ErrorCode::KafkaStorageError,
+        DeleteTopicError::Elsewhere(_) => ErrorCode::NotController,
     }
 }
 
@@ -72,6 +75,7 @@ pub(crate) fn of_growth(error: &CreatePartitionsError) -> ErrorCode {
         CreatePartitionsError::Reserved(_) => ErrorCode::InvalidTopicException,
         CreatePartitionsError::Same(_) | CreatePartitionsError::Fewer { .. } => ErrorCode::InvalidPartitions,
         CreatePartitionsError::TooMany => ErrorCode::PolicyViolation,
+        CreatePartitionsError::Elsewhere(_) => ErrorCode::NotController,
         CreatePartitionsError::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
         CreatePartitionsError::Occupied(_) | CreatePartitionsError::Storage(_) => {
             ErrorCode::KafkaStorageError
@@ -86,6 +90,7 @@ pub(crate) fn of_alter(error: &AlterConfigsError) -> ErrorCode {
         AlterConfigsError::Refused(ConfigRefusal::Invalid(_)) => ErrorCode::InvalidConfig,
         AlterConfigsError::Refused(ConfigRefusal::Static(_)) => ErrorCode::InvalidRequest,
         AlterConfigsError::Storage(_) => ErrorCode::KafkaStorageError,
+        AlterConfigsError::Elsewhere(_) => ErrorCode::NotController,
     }
 }
 

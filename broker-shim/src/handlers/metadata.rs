@@ -117,6 +117,10 @@ fn create(state: &BrokerState, nth: usize, name: &str) -> Found {
             tracing::warn!(topic = name, error = %Chain(&e), "a topic could not be created");
             failed(ErrorCode::LeaderNotAvailable)
         }
+        Err(e @ CreateTopicError::Elsewhere(_)) => {
+            tracing::warn!(topic = name, error = %e, "a topic could not be created");
+            failed(ErrorCode::LeaderNotAvailable)
+        }
         Err(e) => failed(errors::of_create(&e)),
     }
 }

@@ -197,6 +197,8 @@ pub trait Catalog: Send + Sync {
     ///
     /// The next block of ids could not be written down.
     fn next_producer_id(&self) -> Result<i64, LogError>;
+    /// Takes leave of whoever else keeps the topics, before the logs are closed. Nobody is there by default.
+    fn close(&self) {}
 }
 
 /// Why a topic is not created.
@@ -250,6 +252,9 @@ pub enum CreateTopicError {
     /// The disk refused; nothing was created.
     #[error("the topic could not be stored")]
     Storage(#[from] LogError),
+    /// Who keeps the topics cannot be reached, or refused: perhaps the topic was created, perhaps not.
+    #[error("the topic could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }
 
 impl CreateTopicError {
@@ -308,6 +313,9 @@ pub enum CreatePartitionsError {
     /// The disk refused; nothing was added.
     #[error("the partitions could not be stored")]
     Storage(#[from] LogError),
+    /// Who keeps the topics cannot be reached, or refused: perhaps they were added, perhaps not.
+    #[error("the partitions could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }
 
 /// Why settings are not changed.
@@ -323,6 +331,9 @@ pub enum AlterConfigsError {
     /// The disk refused; nothing was changed.
     #[error("the settings could not be stored")]
     Storage(#[from] LogError),
+    /// Who keeps the settings cannot be reached, or refused: perhaps they were changed, perhaps not.
+    #[error("the settings could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }
 
 /// Why a topic is not deleted.
@@ -341,4 +352,7 @@ pub enum DeleteTopicError {
     /// The disk refused; the topic is still there.
     #[error("the deletion could not be stored")]
     Storage(#[from] LogError),
+    /// Who keeps the topics cannot be reached, or refused: if the wish was written down, it is fulfilled later.
+    #[error("the deletion could not be written to ZooKeeper: {0}")]
+    Elsewhere(String),
 }

@@ -7,7 +7,7 @@
 //! cluster.id=46j5Mn07Qv-bGI1z80v2ww
 //! node.id=0
 //! directory.id=4kXlKzBSSwG9SLDyiH7nYQ
-//! corrente.metadata=log                     ours: topics are in the metadata log of this directory
+//! corrente.metadata=log                     ours: topics are in the metadata log of this directory; or zookeeper
 //! ```
 //!
 //! # Invariants
@@ -16,6 +16,7 @@
 //!   it is touched. So is one that holds partitions and no `meta.properties`.
 //! * The file is written to a temporary name, synced, renamed, and the directory synced.
 //! * All directories of a broker have the same cluster and node; each has a directory id of its own.
+//! * Who keeps the topics changes by the conversion command only: a start with another configuration is refused.
 //!
 //! # Not here
 //!
@@ -39,6 +40,39 @@ pub(super) struct Identity {
     pub cluster: Uuid,
     /// The broker's number.
     pub node: i32,
+}
+
+/// Who keeps the topics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Owner {
+    /// The metadata log.
+    Log,
+    /// A ZooKeeper; the metadata log remembers what was there, and the topics' ids.
+    ZooKeeper,
+}
+
+impl Owner {
+    /// What `corrente.metadata` says.
+    fn text(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::ZooKeeper => "zookeeper",
+        }
+    }
+
+    /// The end of the sentence of [`DirectoryError::OtherOwner`].
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Log => {
+                "the topics are in the metadata log, but zookeeper.connect is set; remove it, or move the topics with \
+                 `corrente metadata convert --to zookeeper FILE.properties`"
+            }
+            Self::ZooKeeper => {
+                "the topics are in ZooKeeper, but zookeeper.connect is not set; set it, or move the topics with \
+                 `corrente metadata convert --to log --zookeeper HOST:PORT FILE.properties`"
+            }
+        }
+    }
 }
 
 /// Why the data directories cannot be used.
@@ -84,6 +118,14 @@ pub enum DirectoryError {
         /// What that says.
         expected: String,
     },
+    /// The topics are kept elsewhere than the configuration says.
+    #[error("{file}: {advice}", file = .file.display(), advice = .found.advice())]
+    OtherOwner {
+        /// The file.
+        file: PathBuf,
+        /// Who keeps them.
+        found: Owner,
+    },
     /// The metadata log is not where it was.
     #[error(
         "{dir}: meta.properties is there but {METADATA_LOG} is not, so the topics are unknown; restore it from a \
@@ -107,7 +149,8 @@ fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Director
     move |source| DirectoryError::Io { op, path: path.to_owned(), source }
 }
 
-/// Looks at all directories without touching them: who they belong to, `None` if all are new.
+/// Looks at all directories without touching them: who they belong to, `None` if all are new. `owner` is who is to keep
+/// the topics; `None`: whoever does.
 ///
 /// # Errors
 ///
@@ -116,11 +159,15 @@ pub(super) fn inspect(
     storage: &dyn Storage,
     dirs: &[PathBuf],
     configured: Option<i32>,
+    owner: Option<Owner>,
 ) -> Result<Option<Identity>, DirectoryError> {
     let mut found: Option<(Identity, PathBuf)> = None;
     for dir in dirs {
-        let Some(identity) = inspect_one(storage, dir)? else { continue };
+        let Some((identity, keeper)) = inspect_one(storage, dir)? else { continue };
         let file = dir.join(FILE);
+        if owner.is_some_and(|owner| owner != keeper) {
+            return Err(DirectoryError::OtherOwner { file, found: keeper });
+        }
         match &found {
             Some((first, at)) => agree(&file, identity, *first, &at.display().to_string())?,
             None => found = Some((identity, file)),
@@ -168,7 +215,7 @@ pub(super) fn agree(
     Ok(())
 }
 
-fn inspect_one(storage: &dyn Storage, dir: &Path) -> Result<Option<Identity>, DirectoryError> {
+fn inspect_one(storage: &dyn Storage, dir: &Path) -> Result<Option<(Identity, Owner)>, DirectoryError> {
     let entries = match storage.list(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -185,7 +232,7 @@ fn inspect_one(storage: &dyn Storage, dir: &Path) -> Result<Option<Identity>, Di
     if partitions && !ours { Err(DirectoryError::Unclaimed(dir.to_owned())) } else { Ok(None) }
 }
 
-fn read(storage: &dyn Storage, dir: &Path) -> Result<Identity, DirectoryError> {
+fn read(storage: &dyn Storage, dir: &Path) -> Result<(Identity, Owner), DirectoryError> {
     let path = dir.join(FILE);
     let content = read_all(storage, &path).map_err(io_error("read", &path))?;
     let damaged = |key, value: &str, expected| DirectoryError::Damaged {
@@ -199,30 +246,35 @@ fn read(storage: &dyn Storage, dir: &Path) -> Result<Identity, DirectoryError> {
         .into_iter()
         .collect();
     let get = |key: &str| all.get(key).map(String::as_str);
-    match get("corrente.metadata") {
-        Some("log") => {}
+    let owner = match get("corrente.metadata") {
+        Some("log") => Owner::Log,
+        Some("zookeeper") => Owner::ZooKeeper,
         // Every file of Kafka has one of these; one without is cut short or empty, whoever wrote it.
         None if get("broker.id").is_some() || get("node.id").is_some() || get("cluster.id").is_some() => {
             return Err(DirectoryError::Foreign(dir.to_owned()));
         }
-        other => return Err(damaged("corrente.metadata", other.unwrap_or_default(), "log")),
-    }
+        other => {
+            return Err(damaged("corrente.metadata", other.unwrap_or_default(), "log or zookeeper"));
+        }
+    };
     if get("version") != Some("1") {
         return Err(damaged("version", get("version").unwrap_or_default(), "1"));
     }
     let cluster = get("cluster.id").unwrap_or_default();
     let node = get("node.id").unwrap_or_default();
-    Ok(Identity {
+    let identity = Identity {
         cluster: cluster.parse().map_err(|expected| damaged("cluster.id", cluster, expected))?,
         node: node
             .parse()
             .ok()
             .filter(|n| *n >= 0)
             .ok_or_else(|| damaged("node.id", node, "a whole number from 0 to 2147483647"))?,
-    })
+    };
+    Ok((identity, owner))
 }
 
-fn read_all(storage: &dyn Storage, path: &Path) -> io::Result<Vec<u8>> {
+/// A small file.
+pub(super) fn read_all(storage: &dyn Storage, path: &Path) -> io::Result<Vec<u8>> {
     const MOST: u64 = 64 * 1024;
     let file = storage.open(path, OpenMode::Read)?;
     let len = file.len()?;
@@ -243,29 +295,65 @@ pub(super) fn claim(
     storage: &dyn Storage,
     dirs: &[PathBuf],
     identity: Identity,
+    owner: Owner,
 ) -> Result<(), DirectoryError> {
     for dir in dirs {
         let path = dir.join(FILE);
         if !storage.exists(&path).map_err(io_error("look for", &path))? {
-            write(storage, dir, identity).map_err(io_error("write", &path))?;
+            let text = format!(
+                "#\n#\nversion=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\ncorrente.metadata={}\n",
+                identity.cluster,
+                identity.node,
+                Uuid::random(),
+                owner.text()
+            );
+            replace(storage, dir, FILE, &text)?;
         }
     }
     Ok(())
 }
 
-fn write(storage: &dyn Storage, dir: &Path, identity: Identity) -> io::Result<()> {
-    let text = format!(
-        "#\n#\nversion=1\ncluster.id={}\nnode.id={}\ndirectory.id={}\ncorrente.metadata=log\n",
-        identity.cluster,
-        identity.node,
-        Uuid::random()
-    );
-    let temporary = dir.join("meta.properties.tmp");
-    let file = storage.open(&temporary, OpenMode::Truncate)?;
-    file.write_all_at(&[text.as_bytes()], 0)?;
-    file.sync_data()?;
-    storage.rename(&temporary, &dir.join(FILE))?;
-    storage.sync_dir(dir)
+/// Makes the file of each directory say that somebody else keeps the topics now; all else in it stays. The directories
+/// are locked. After a crash in between, to be called again.
+///
+/// # Errors
+///
+/// The operating system refused.
+pub(super) fn hand_over(storage: &dyn Storage, dirs: &[PathBuf], owner: Owner) -> Result<(), DirectoryError> {
+    for dir in dirs {
+        let path = dir.join(FILE);
+        let content = read_all(storage, &path).map_err(io_error("read", &path))?;
+        let is_owner = |line: &&str| line.trim_start().starts_with("corrente.metadata");
+        let text = String::from_utf8_lossy(&content);
+        let mut text: String =
+            text.lines().filter(|line| !is_owner(line)).map(|line| format!("{line}\n")).collect();
+        text.push_str(&format!("corrente.metadata={}\n", owner.text()));
+        replace(storage, dir, FILE, &text)?;
+    }
+    Ok(())
+}
+
+/// Replaces a small file of a directory, durably.
+///
+/// # Errors
+///
+/// The operating system refused.
+pub(super) fn replace(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &str,
+    text: &str,
+) -> Result<(), DirectoryError> {
+    let path = dir.join(name);
+    let written = || {
+        let temporary = dir.join(format!("{name}.tmp"));
+        let file = storage.open(&temporary, OpenMode::Truncate)?;
+        file.write_all_at(&[text.as_bytes()], 0)?;
+        file.sync_data()?;
+        storage.rename(&temporary, &path)?;
+        storage.sync_dir(dir)
+    };
+    written().map_err(io_error("write", &path))
 }
 
 #[cfg(test)]

@@ -74,6 +74,12 @@ impl LiveConfig {
         Ok(next)
     }
 
+    /// What was set at run time and is in force.
+    #[must_use]
+    pub fn dynamic(&self) -> DynamicSettings {
+        self.dynamic.lock().clone()
+    }
+
     /// Whether nothing would change.
     #[must_use]
     pub fn is(&self, dynamic: &DynamicSettings) -> bool {

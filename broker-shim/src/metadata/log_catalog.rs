@@ -21,6 +21,7 @@
 //! The checks (`checks`), the bytes of facts (`record`), retention and removal of files (`log_engine::store`).
 
 mod alter;
+pub(super) mod mirror;
 
 use super::catalog::{
     AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
@@ -28,11 +29,12 @@ use super::catalog::{
 };
 use super::checks;
 use super::engine;
-use super::identity::{self, DirectoryError, Identity, METADATA_LOG};
+use super::identity::{self, DirectoryError, Identity, METADATA_LOG, Owner};
 use super::live::{ConfigCallback, LiveConfig};
 use super::name::TopicName;
 use super::record::{Fact, Unusable};
 use super::uuid::Uuid;
+use super::zookeeper::ZooKeeperError;
 use crate::config::{BrokerConfig, BrokerScope, ConfigChange, DynamicSettings, log_config};
 use crate::trouble::Chain;
 use log_engine::config::LogConfig;
@@ -58,6 +60,9 @@ pub enum CatalogError {
     /// The engine refused.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The ZooKeeper that keeps the topics, or what is in it.
+    #[error(transparent)]
+    ZooKeeper(#[from] ZooKeeperError),
     /// A record of the metadata log cannot be used.
     #[error("{METADATA_LOG}: the record at offset {offset} {problem}; restore the directory from a backup")]
     Damaged {
@@ -132,7 +137,8 @@ pub fn inspect_directories(
     storage: &dyn Storage,
     config: &BrokerConfig,
 ) -> Result<KnownDirectories, DirectoryError> {
-    identity::inspect(storage, &config.storage.log_dirs, config.node_id).map(KnownDirectories)
+    let owner = if config.zookeeper.is_some() { Owner::ZooKeeper } else { Owner::Log };
+    identity::inspect(storage, &config.storage.log_dirs, config.node_id, Some(owner)).map(KnownDirectories)
 }
 
 /// Proof that the data directories were looked at, and what they said.
@@ -153,8 +159,8 @@ impl LogCatalog {
     ) -> Result<Self, CatalogError> {
         let journal = store.open_or_create(&engine::journal_name(), &engine::journal_config())?;
         let mut replayed = replay(&journal)?;
-        let identity = identify(&journal, &config, known.0, replayed.identity)?;
-        identity::claim(storage, &config.storage.log_dirs, identity)?;
+        let identity = identify(&journal, &config, known.0, replayed.identity, Uuid::random())?;
+        identity::claim(storage, &config.storage.log_dirs, identity, Owner::Log)?;
         let live = LiveConfig::new(Arc::clone(&config), std::mem::take(&mut replayed.settings));
         let topics = open_topics(&store, &live.get(), std::mem::take(&mut replayed.topics));
         settle(&store, &topics, &replayed.gone);
@@ -362,12 +368,13 @@ fn replay(journal: &Log) -> Result<Replayed, CatalogError> {
     Ok(all)
 }
 
-/// Who we are, by the directories' files and the log; a new log gets its first record.
+/// Who we are, by the directories' files and the log; a new log gets its first record, with this cluster.
 fn identify(
     journal: &Log,
     config: &BrokerConfig,
     by_file: Option<Identity>,
     by_log: Option<Identity>,
+    new_cluster: Uuid,
 ) -> Result<Identity, CatalogError> {
     let dir = config.storage.log_dirs.first().cloned().unwrap_or_default();
     match (by_log, by_file) {
@@ -384,7 +391,7 @@ fn identify(
         // The file is written after the first record: without records it cannot be there.
         (None, Some(_)) => Err(DirectoryError::NoMetadata(dir).into()),
         (None, None) => {
-            let new = Identity { cluster: Uuid::random(), node: config.node_id.unwrap_or(0) };
+            let new = Identity { cluster: new_cluster, node: config.node_id.unwrap_or(0) };
             let fact = Fact::Cluster { id: new.cluster, node: new.node };
             engine::append(journal, &fact.key(), fact.encode().as_deref())?;
             Ok(new)
@@ -498,7 +505,7 @@ fn settle(store: &LogStore, topics: &Topics, gone: &BTreeSet<TopicName>) {
 }
 
 /// How an internal topic is made: one replica, whatever the settings say.
-fn internal_plan(topic: InternalTopic, config: &BrokerConfig) -> TopicPlan {
+pub(super) fn internal_plan(topic: InternalTopic, config: &BrokerConfig) -> TopicPlan {
     let InternalTopic::ConsumerOffsets = topic;
     let overrides = [
         ("cleanup.policy", "compact".to_owned()),

@@ -6,7 +6,7 @@ use crate::config::{BrokerConfig, Durability, log_config};
 use crate::coordinators::journal::TopicJournal;
 use crate::coordinators::{CoordinatorSettings, GroupCoordinator};
 use crate::handlers::Dispatcher;
-use crate::metadata::{Catalog, KnownDirectories, LogCatalog};
+use crate::metadata::{Catalog, KnownDirectories, LogCatalog, ZkCatalog, ZkParts};
 use crate::net::Service;
 use crate::trouble::Chain;
 use log_engine::error::LogError;
@@ -14,6 +14,7 @@ use log_engine::io::{Clock, Storage};
 use log_engine::store::{LogStore, Maintenance, MaintenanceReport};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -41,11 +42,11 @@ impl Parts {
         storage: &Arc<dyn Storage>,
         clock: &Arc<dyn Clock>,
         known: KnownDirectories,
+        bound: Vec<(Arc<str>, SocketAddr)>,
     ) -> Result<Self, StartError> {
         let store = open_store(config, storage, clock)?;
         report_store(&store);
-        let catalog = LogCatalog::open(Arc::clone(&store), &**storage, Arc::clone(config), known)?;
-        let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+        let catalog = open_catalog(config, storage, clock, known, &store, bound)?;
         // The catalog holds the store: not the other way round as well.
         let weak = Arc::downgrade(&store);
         catalog.on_config(Box::new(move |config| {
@@ -70,7 +71,9 @@ impl Parts {
         self.group_timer.abort();
         let maintenance = self.maintenance.take();
         let store = Arc::clone(&self.state.store);
+        let catalog = Arc::clone(&self.state.catalog);
         let close = move || {
+            catalog.close();
             // It waits for the round that runs.
             drop(maintenance);
             store.close()
@@ -87,6 +90,23 @@ impl Drop for Parts {
         // The task holds the groups, they hold the topics, and those the directory's lock.
         self.group_timer.abort();
     }
+}
+
+/// The topics: in the metadata log, or in the ZooKeeper that is configured.
+fn open_catalog(
+    config: &Arc<BrokerConfig>,
+    storage: &Arc<dyn Storage>,
+    clock: &Arc<dyn Clock>,
+    known: KnownDirectories,
+    store: &Arc<LogStore>,
+    bound: Vec<(Arc<str>, SocketAddr)>,
+) -> Result<Arc<dyn Catalog>, StartError> {
+    let (config, store) = (Arc::clone(config), Arc::clone(store));
+    if config.zookeeper.is_none() {
+        return Ok(Arc::new(LogCatalog::open(store, &**storage, config, known)?));
+    }
+    let (storage, clock) = (Arc::clone(storage), Arc::clone(clock));
+    Ok(Arc::new(ZkCatalog::open(ZkParts { config, store, storage, clock, known, bound })?))
 }
 
 fn open_store(
