@@ -6,7 +6,8 @@
 //! corrente zookeeper [FILE.properties] [--override key=value]... [--daemon]
 //! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
-//! corrente topics ...                                        as `corrente_tools::own` says
+//! corrente topics | configs ...                              as `corrente_tools::own` says
+//! corrente completion SHELL | man DIRECTORY                  as `papers` says
 //! corrente kafka-topics ...                                  Kafka's tools, also by the program's own name: `names`
 //! corrente --version | --help
 //! ```
@@ -24,12 +25,13 @@ mod daemon;
 mod log;
 mod logtool;
 mod names;
+mod papers;
 mod server;
 mod stop;
 mod zookeeper;
 
 use crate::trouble::Chain;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
@@ -56,6 +58,10 @@ enum Command {
     Log(logtool::Args),
     #[command(flatten)]
     Own(corrente_tools::own::Command),
+    /// Print a script that completes command lines.
+    Completion(papers::CompletionArgs),
+    /// Write manual pages.
+    Man(papers::ManArgs),
 }
 
 /// Runs the command line of this process.
@@ -94,6 +100,12 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
             (result, code)
         }
         Some(Command::Own(command)) => (Ok(corrente_tools::own::run(&command)), None),
+        Some(Command::Completion(args)) => {
+            let result = papers::completion(&args, Cli::command(), &mut std::io::stdout().lock());
+            let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
+            (result.map(done), code)
+        }
+        Some(Command::Man(args)) => (papers::man(&args, Cli::command()).map(done), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };
     match (result, code) {
@@ -111,7 +123,6 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {

@@ -1,7 +1,7 @@
 //! `corrente zookeeper`: reads a zookeeper.properties, starts the server, says so, and stops it cleanly on a signal.
 
-use super::{daemon, log};
 use super::server::Signals;
+use super::{daemon, log};
 use crate::config::parse_properties;
 use corrente_zookeeper::{Config, Server, StartError};
 use std::collections::BTreeMap;

@@ -2,6 +2,7 @@
 //!
 //! Each is a variant of [`Command`], which the binary takes over into its own; [`run`] does it.
 
+pub mod configs;
 pub mod table;
 pub mod topics;
 
@@ -15,6 +16,8 @@ use std::process::ExitCode;
 pub enum Command {
     /// List, describe, create, change and delete topics
     Topics(topics::Args),
+    /// Show and change settings of topics and brokers
+    Configs(configs::Args),
 }
 
 /// Where the broker is: what all commands take.
@@ -53,6 +56,7 @@ pub fn run(command: &Command) -> ExitCode {
 pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
     let result = match command {
         Command::Topics(args) => topics::run(args, io),
+        Command::Configs(args) => configs::run(args, io),
     };
     let result = result.and_then(|()| Ok(io.out.flush()?));
     let (text, code) = match result {
@@ -64,3 +68,14 @@ pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
     io.err_line(&format!("corrente: {text}"));
     code
 }
+
+/// A setting on a command line.
+fn setting(text: &str) -> Result<(String, String), Failure> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) =
+        pair.ok_or_else(|| Failure::usage(format!("{text:?} is no setting: write key=value")))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

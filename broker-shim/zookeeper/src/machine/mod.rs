@@ -204,7 +204,8 @@ impl Machine {
             match self.begin_session(timeout) {
                 Some(new) => new,
                 None => {
-                    return self.close(id, Some("the system has no random numbers for a password".to_owned()));
+                    return self
+                        .close(id, Some("the system has no random numbers for a password".to_owned()));
                 }
             }
         } else {
