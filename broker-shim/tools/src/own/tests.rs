@@ -34,7 +34,7 @@ fn topics_are_made_shown_and_deleted() {
     );
     let shown = at(&rig, "topics describe a");
     assert!(
-        shown.contains("retention.ms  5\n") && shown.contains("        1  0       0         0\n"),
+        shown.contains("retention.ms  5\n") && shown.contains("        1       0  0         0\n"),
         "{shown}"
     );
     let json: serde_json::Value = serde_json::from_str(&at(&rig, "topics describe a --json")).unwrap();
