@@ -26,7 +26,7 @@ mod parts;
 use crate::config::{BrokerConfig, ConfigError, Listener};
 use crate::coordinators::journal::JournalError;
 use crate::metadata::{Catalog, CatalogError, DirectoryError, Uuid, inspect_directories};
-use crate::net::{BindError, Limits, ListenAddress, Listeners, Server};
+use crate::net::{BindError, ConnectionLimits, Limits, ListenAddress, Listeners, Server};
 use crate::trouble::Chain;
 use log_engine::error::LogError;
 use log_engine::io::{Clock, RealStorage, Storage, SystemClock};
@@ -147,6 +147,9 @@ impl BrokerBuilder {
                 .map_err(|e| StartError::Runtime(io::Error::other(e)))??
         };
         let server = listeners.serve(parts.service(), limits);
+        let counts = Arc::clone(server.connections());
+        let told = move |config: &BrokerConfig| counts.set_limits(connection_limits(config));
+        parts.state.catalog.on_config(Box::new(told));
         Ok(Broker { server: Some(server), parts, addresses, _temporary: self.temporary })
     }
 
@@ -361,19 +364,26 @@ fn listen_addresses(bind: &[Listener]) -> Result<Vec<ListenAddress>, StartError>
 fn limits(config: &BrokerConfig) -> Limits {
     let network = &config.network;
     let defaults = Limits::default();
-    let per_ip = network.max_connections_per_ip_overrides.iter();
     Limits {
         request_max_bytes: network.socket_request_max_bytes,
         queued_max_request_bytes: network.queued_max_request_bytes,
         // "Never" is a century.
         max_idle: network.connections_max_idle.unwrap_or(std::time::Duration::from_secs(100 * 365 * 86_400)),
-        max_connections: network.max_connections,
-        max_connections_per_ip: network.max_connections_per_ip,
-        per_ip_overrides: per_ip.flat_map(|(host, limit)| addresses_of(host, *limit)).collect(),
+        connections: connection_limits(config),
         backlog: u32::try_from(network.listen_backlog).unwrap_or(defaults.backlog),
         send_buffer_bytes: network.socket_send_buffer_bytes,
         receive_buffer_bytes: network.socket_receive_buffer_bytes,
         ..defaults
+    }
+}
+
+fn connection_limits(config: &BrokerConfig) -> ConnectionLimits {
+    let network = &config.network;
+    let per_ip = network.max_connections_per_ip_overrides.iter();
+    ConnectionLimits {
+        max_connections: network.max_connections,
+        max_connections_per_ip: network.max_connections_per_ip,
+        per_ip_overrides: per_ip.flat_map(|(host, limit)| addresses_of(host, *limit)).collect(),
     }
 }
 

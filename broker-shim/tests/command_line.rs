@@ -93,7 +93,7 @@ fn help_names_only_what_works() {
     let text = String::from_utf8(output.stdout).unwrap();
     let commands = text.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["server", "stop", "log", "help"]);
+    assert_eq!(names, ["server", "zookeeper", "stop", "log", "help"]);
 }
 
 #[test]

@@ -59,7 +59,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // For a test that failed half-way.
-        let _ = self.run("kafka-server-stop.sh", &[]);
+        for script in ["kafka-server-stop.sh", "zookeeper-server-stop.sh"] {
+            let _ = self.run(script, &[]);
+        }
     }
 }
 
@@ -199,6 +201,84 @@ fn a_start_script_without_a_file_shows_its_usage() {
     assert_eq!(out, "USAGE: zookeeper-server-start.sh [-daemon] zookeeper.properties\n");
 }
 
+/// A `zookeeper.properties` for a free port.
+fn coordinator(place: &Place) -> SocketAddr {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!("dataDir=zoo\nclientPort={}\nclientPortAddress=127.0.0.1\n", free.port());
+    fs::write(place.path("z.properties"), text).unwrap();
+    free
+}
+
+/// One request to a ZooKeeper server in a session of its own; the error code of the answer.
+fn asked(address: SocketAddr, kind: i32, body: &[u8]) -> i32 {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut send = |parts: &[&[u8]]| {
+        let frame = parts.concat();
+        let size = i32::try_from(frame.len()).unwrap().to_be_bytes();
+        stream.write_all(&[&size, &frame[..]].concat()).unwrap();
+        let mut size = [0; 4];
+        stream.read_exact(&mut size).unwrap();
+        let mut answer = vec![0; i32::from_be_bytes(size).try_into().unwrap()];
+        stream.read_exact(&mut answer).unwrap();
+        answer
+    };
+    // Version, last transaction seen, timeout, session, password, read-only: a new session.
+    send(&[&[0; 12], &10_000_i32.to_be_bytes(), &[0; 8], &16_i32.to_be_bytes(), &[0; 16], &[0]]);
+    let answer = send(&[&1_i32.to_be_bytes(), &kind.to_be_bytes(), body]);
+    // Behind the request's number and the transaction's.
+    i32::from_be_bytes(answer[12..16].try_into().unwrap())
+}
+
+fn text(word: &str) -> Vec<u8> {
+    [&i32::try_from(word.len()).unwrap().to_be_bytes(), word.as_bytes()].concat()
+}
+
+#[test]
+fn a_coordinator_that_is_started_twice_says_so() {
+    let place = Place::new();
+    let address = coordinator(&place);
+    let first = told(&place.run("zookeeper-server-start.sh", &["-daemon", "z.properties"]));
+    assert_eq!((first.0, first.2.as_str()), (Some(0), ""), "{}", first.1);
+    assert!(first.1.ends_with("/logs/zookeeper.out\n"), "{}", first.1);
+    let (code, _, err) = told(&place.run("zookeeper-server-start.sh", &["z.properties"]));
+    assert_eq!(code, Some(1));
+    let start = format!("corrente: cannot listen on {address}: in use by process {} (", number(&first.1));
+    let end = "; stop it, or set clientPort to another port: Address already in use (os error 98)\n";
+    assert!(err.starts_with(&start) && err.ends_with(end) && err.lines().count() == 1, "{err}");
+    assert!(place.run("zookeeper-server-stop.sh", &[]).status.success());
+}
+
+/// Both servers, stopped and started again at once, several times: what was written is there, and nothing is in the way.
+#[test]
+fn the_cluster_is_restarted_with_its_data() {
+    let place = Place::new();
+    let (zookeeper, broker) = (coordinator(&place), place.settings("a.properties"));
+    let start = |script: &str, file: &str| {
+        let (code, _, err) = told(&place.run(script, &["-daemon", file]));
+        assert_eq!((code, err.as_str()), (Some(0), ""), "{}", place.log());
+    };
+    let (create, exists) = (1, 3);
+    let everyone =
+        [&1_i32.to_be_bytes()[..], &31_i32.to_be_bytes(), &text("world"), &text("anyone")].concat();
+    for round in 0..3 {
+        start("zookeeper-server-start.sh", "z.properties");
+        start("kafka-server-start.sh", "a.properties");
+        for earlier in 0..round {
+            assert_eq!(asked(zookeeper, exists, &[text(&format!("/n{earlier}")), vec![0]].concat()), 0);
+        }
+        let node = [text(&format!("/n{round}")), text("data"), everyone.clone(), vec![0; 4]].concat();
+        assert_eq!(asked(zookeeper, create, &node), 0);
+        assert!(is_answered(broker));
+        // The broker's script does not stop the coordinator.
+        assert!(place.run("kafka-server-stop.sh", &[]).status.success());
+        assert_eq!(asked(zookeeper, exists, &[text("/"), vec![0]].concat()), 0);
+        assert!(place.run("zookeeper-server-stop.sh", &[]).status.success());
+        TcpListener::bind(zookeeper).expect("the port is free");
+    }
+    assert_eq!(place.log().matches("INFO stopped").count(), 3, "{}", place.log());
+}
+
 /// Every name is a way to the program: by a link, from another folder, with blanks in the path.
 #[test]
 fn every_script_finds_the_program_beside_it_or_says_how_to_build_it() {
@@ -229,18 +309,31 @@ fn every_script_finds_the_program_beside_it_or_says_how_to_build_it() {
 }
 
 #[test]
-fn the_settings_that_are_shipped_start_a_broker() {
+fn the_settings_that_are_shipped_start_both_servers() {
     let place = Place::new();
     fs::create_dir(place.path("config")).unwrap();
-    let shipped = repository().join("config/server.properties");
-    fs::copy(shipped, place.path("config/server.properties")).unwrap();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let listeners = format!("listeners=PLAINTEXT://{free}");
+    for name in ["server.properties", "zookeeper.properties"] {
+        fs::copy(repository().join("config").join(name), place.path("config").join(name)).unwrap();
+    }
+    let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (broker, zookeeper) = (free(), free());
+    let start = |script: &str, args: &[&str]| {
+        let (code, _, err) = told(&place.run(script, &[&["-daemon"], args].concat()));
+        assert_eq!(code, Some(0), "{err}");
+    };
+    let (port, listeners) =
+        (format!("clientPort={}", zookeeper.port()), format!("listeners=PLAINTEXT://{broker}"));
+    let local = ["--override", "clientPortAddress=127.0.0.1", "--override", &port];
+    start("zookeeper-server-start.sh", &[&["config/zookeeper.properties"], &local[..]].concat());
     let alone = ["--override", "zookeeper.connect=", "--override", &listeners];
-    let args = [&["-daemon", "config/server.properties"], &alone[..]].concat();
-    let (code, _, err) = told(&place.run("kafka-server-start.sh", &args));
-    assert_eq!(code, Some(0), "{err}");
-    assert!(is_answered(free));
+    start("kafka-server-start.sh", &[&["config/server.properties"], &alone[..]].concat());
+    assert!(is_answered(broker));
+    assert_eq!(asked(zookeeper, 3, &[text("/"), vec![0]].concat()), 0);
     assert!(place.path("data/kafka-logs/meta.properties").exists());
-    assert!(place.run("kafka-server-stop.sh", &[]).status.success());
+    assert!(place.path("data/zookeeper").exists());
+    for script in ["kafka-server-stop.sh", "zookeeper-server-stop.sh"] {
+        assert!(place.run(script, &[]).status.success());
+    }
+    let log = fs::read_to_string(place.path("logs/zookeeper.out")).unwrap();
+    assert!(!log.contains("WARN"), "{log}");
 }

@@ -3,6 +3,7 @@
 use super::server::Signals;
 use super::{daemon, log};
 use crate::config::parse_properties;
+use crate::net::in_use;
 use corrente_zookeeper::{Config, Server, StartError};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -70,6 +71,11 @@ fn configuration(args: &Args) -> Result<Config, Box<dyn Error>> {
         let content =
             std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
         entries.extend(parse_properties(file, &content)?);
+        if let Some(dir) = entries.get_mut("dataDir").filter(|dir| !dir.trim().is_empty()) {
+            // As in a server.properties: relative to the file.
+            let beside = file.parent().unwrap_or(Path::new("")).join(dir.trim());
+            *dir = beside.display().to_string();
+        }
     }
     entries.extend(args.overrides.iter().cloned());
     if args.file.is_none() {
@@ -96,7 +102,13 @@ fn loopback(address: std::net::SocketAddr) -> std::net::SocketAddr {
 
 /// Why the server does not start, for whoever has typed the command.
 fn explained(error: StartError) -> Box<dyn Error> {
-    error.into()
+    match error {
+        StartError::Bind(bind) if bind.is_in_use() => {
+            let way_out = in_use(bind.address, "clientPort");
+            format!("cannot listen on {}{way_out}: {}", bind.address, bind.source).into()
+        }
+        other => other.into(),
+    }
 }
 
 /// What whoever waits for the server reads: ours, then the line that scripts look for.

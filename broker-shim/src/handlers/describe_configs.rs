@@ -1,6 +1,7 @@
 //! DescribeConfigs: settings of topics and of this broker, with where they come from.
 
 use super::RequestContext;
+use super::configs::{BROKER, BROKER_LOGGER, CLIENT_METRICS, GROUP, Refusal, TOPIC};
 use crate::broker::BrokerState;
 use crate::config::{ConfigEntry, ConfigSource, TopicSettings};
 use crate::metadata::TopicName;
@@ -11,16 +12,6 @@ use kafka_wire::messages::describe_configs_response::{
 };
 use kafka_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 use std::collections::HashSet;
-
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
-/// Broker loggers: there are none to set.
-const BROKER_LOGGER: i8 = 8;
-/// Client metrics and groups have settings in newer brokers; none here, and so no error.
-const CLIENT_METRICS: i8 = 16;
-const GROUP: i8 = 32;
-
-type Refusal = (ErrorCode, String);
 
 pub(super) fn handle(
     state: &BrokerState,

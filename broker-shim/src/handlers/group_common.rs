@@ -19,6 +19,7 @@ pub(super) fn code(error: GroupError) -> ErrorCode {
         GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
         GroupError::Full => ErrorCode::GroupMaxSizeReached,
         GroupError::FencedInstance => ErrorCode::FencedInstanceId,
+        GroupError::Subscribed => ErrorCode::GroupSubscribedToTopic,
         GroupError::NonEmpty => ErrorCode::NonEmptyGroup,
         GroupError::NotFound => ErrorCode::GroupIdNotFound,
         // As Kafka answers when the group's record is larger than the topic takes.

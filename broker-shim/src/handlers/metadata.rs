@@ -18,7 +18,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Without an authorizer everything is allowed: read, write, create, delete, alter, describe, and both for configs.
-const ALL_TOPIC_OPERATIONS: i32 = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
+pub(super) const ALL_TOPIC_OPERATIONS: i32 =
+    1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11;
 /// The same for the cluster: create, alter, describe, cluster action, both for configs, idempotent write.
 pub(super) const ALL_CLUSTER_OPERATIONS: i32 =
     1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12;

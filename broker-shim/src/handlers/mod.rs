@@ -15,28 +15,41 @@
 //!
 //! Sockets and order (`net`), the state machine of groups (`coordinators`), topics (`metadata`).
 
+mod alter_configs;
+mod alter_replica_log_dirs;
 mod api_versions;
+mod configs;
+mod create_partitions;
 mod create_topics;
+mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_topic_partitions;
+mod elect_leaders;
 pub(crate) mod errors;
 mod fetch;
 mod find_coordinator;
 mod group_common;
 mod groups;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod reassignments;
 mod sync_group;
 mod topics;
 
@@ -72,10 +85,23 @@ pub static SERVED: &[AdvertisedApi] = &[
     AdvertisedApi::new(ApiKey::ApiVersions, 0, 4),
     AdvertisedApi::new(ApiKey::CreateTopics, 0, 7),
     AdvertisedApi::new(ApiKey::DeleteTopics, 0, 6),
+    AdvertisedApi::new(ApiKey::DeleteRecords, 0, 2),
     AdvertisedApi::new(ApiKey::InitProducerId, 0, 5),
     AdvertisedApi::new(ApiKey::OffsetForLeaderEpoch, 0, 4),
     AdvertisedApi::new(ApiKey::DescribeConfigs, 0, 4),
+    AdvertisedApi::new(ApiKey::AlterConfigs, 0, 2),
+    AdvertisedApi::new(ApiKey::AlterReplicaLogDirs, 0, 2),
+    AdvertisedApi::new(ApiKey::DescribeLogDirs, 0, 5),
+    AdvertisedApi::new(ApiKey::CreatePartitions, 0, 3),
+    AdvertisedApi::new(ApiKey::DeleteGroups, 0, 3),
+    AdvertisedApi::new(ApiKey::ElectLeaders, 0, 2),
+    AdvertisedApi::new(ApiKey::IncrementalAlterConfigs, 0, 1),
+    AdvertisedApi::new(ApiKey::AlterPartitionReassignments, 0, 1),
+    AdvertisedApi::new(ApiKey::ListPartitionReassignments, 0, 0),
+    AdvertisedApi::new(ApiKey::OffsetDelete, 0, 0),
     AdvertisedApi::new(ApiKey::DescribeCluster, 0, 2),
+    AdvertisedApi::new(ApiKey::ListConfigResources, 0, 1),
+    AdvertisedApi::new(ApiKey::DescribeTopicPartitions, 0, 0),
 ];
 
 /// Whether a version of an API is served.
@@ -161,8 +187,32 @@ fn dispatch(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result
         ApiKey::CreateTopics => blocking(state, cx, body, |s, cx, r| create_topics::handle(s, cx, &r))?,
         ApiKey::DeleteTopics => blocking(state, cx, body, delete_topics::handle)?,
         ApiKey::InitProducerId => blocking(state, cx, body, |s, cx, r| init_producer_id::handle(s, cx, &r))?,
-        _ => return groups::dispatch(state, cx, body),
+        _ => return admin(state, cx, body),
     })
+}
+
+/// Hands a body to the handler of its API, where that is one of those that operators use.
+fn admin(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result<Call, DecodeError> {
+    match cx.key {
+        ApiKey::CreatePartitions => blocking(state, cx, body, create_partitions::handle),
+        ApiKey::AlterConfigs => blocking(state, cx, body, |s, cx, r| alter_configs::handle(s, cx, &r)),
+        ApiKey::IncrementalAlterConfigs => {
+            blocking(state, cx, body, |s, cx, r| incremental_alter_configs::handle(s, cx, &r))
+        }
+        ApiKey::DeleteRecords => blocking(state, cx, body, delete_records::handle),
+        ApiKey::DescribeLogDirs => blocking(state, cx, body, describe_log_dirs::handle),
+        ApiKey::AlterReplicaLogDirs => at_once(state, &cx, body, alter_replica_log_dirs::handle),
+        ApiKey::DeleteGroups => blocking(state, cx, body, delete_groups::handle),
+        ApiKey::OffsetDelete => blocking(state, cx, body, offset_delete::handle),
+        ApiKey::ElectLeaders => at_once(state, &cx, body, |s, cx, r| elect_leaders::handle(s, cx, &r)),
+        ApiKey::AlterPartitionReassignments => at_once(state, &cx, body, reassignments::alter),
+        ApiKey::ListPartitionReassignments => at_once(state, &cx, body, reassignments::list),
+        ApiKey::ListConfigResources => at_once(state, &cx, body, list_config_resources::handle),
+        ApiKey::DescribeTopicPartitions => {
+            at_once(state, &cx, body, |s, cx, r| describe_topic_partitions::handle(s, cx, &r))
+        }
+        _ => groups::dispatch(state, cx, body),
+    }
 }
 
 /// A handler that looks up what is in memory.

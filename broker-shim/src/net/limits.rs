@@ -1,10 +1,34 @@
-//! How many connections there are, in all and per address.
+//! How many connections there are, in all and per address, and how many there may be.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
+
+/// How many connections there may be; the names are those of the settings.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConnectionLimits {
+    /// `max.connections`: above it nobody is accepted until another connection ends.
+    pub max_connections: usize,
+    /// `max.connections.per.ip`: above it a connection is closed at once.
+    pub max_connections_per_ip: usize,
+    /// `max.connections.per.ip.overrides`.
+    pub per_ip_overrides: Vec<(IpAddr, usize)>,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self { max_connections: usize::MAX, max_connections_per_ip: usize::MAX, per_ip_overrides: Vec::new() }
+    }
+}
+
+impl ConnectionLimits {
+    fn of(&self, ip: IpAddr) -> usize {
+        let own = self.per_ip_overrides.iter().find(|(other, _)| *other == ip).map(|(_, max)| *max);
+        own.unwrap_or(self.max_connections_per_ip)
+    }
+}
 
 /// Counts open connections.
 #[derive(Debug, Default)]
@@ -17,6 +41,7 @@ pub struct ConnectionCounts {
 struct Counts {
     total: usize,
     per_ip: HashMap<IpAddr, usize>,
+    limits: ConnectionLimits,
 }
 
 /// One counted connection; uncounted when dropped.
@@ -33,23 +58,35 @@ impl ConnectionCounts {
         self.counts.lock().total
     }
 
-    /// Waits until fewer than `max` connections are open.
-    pub(crate) async fn below(&self, max: usize) {
+    /// Puts other limits in force for connections that are yet to come. Those that are open stay, however many.
+    pub fn set_limits(&self, limits: ConnectionLimits) {
+        self.counts.lock().limits = limits;
+        self.ended.notify_waiters();
+    }
+
+    fn has_room(&self) -> bool {
+        let counts = self.counts.lock();
+        counts.total < counts.limits.max_connections
+    }
+
+    /// Waits until there may be one more connection.
+    pub(crate) async fn room(&self) {
         loop {
-            let ended = self.ended.notified();
-            if self.total() < max {
+            let changed = self.ended.notified();
+            if self.has_room() {
                 return;
             }
-            ended.await;
+            changed.await;
         }
     }
 
-    /// Counts a connection from `ip`, or `Err(open ones)` if it has `max` already.
-    pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr, max: usize) -> Result<Counted, usize> {
+    /// Counts a connection from `ip`, or answers how many it has and how many it may have.
+    pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Counted, (usize, usize)> {
         let mut counts = self.counts.lock();
         let open = counts.per_ip.get(&ip).copied().unwrap_or(0);
+        let max = counts.limits.of(ip);
         if open >= max {
-            return Err(open);
+            return Err((open, max));
         }
         counts.per_ip.insert(ip, open + 1);
         counts.total += 1;
@@ -79,14 +116,32 @@ mod tests {
     #[test]
     fn an_address_is_forgotten_with_its_last_connection() {
         let counts = Arc::new(ConnectionCounts::default());
+        counts.set_limits(ConnectionLimits { max_connections_per_ip: 2, ..ConnectionLimits::default() });
         let ip = IpAddr::from([127, 0, 0, 1]);
-        let first = counts.enter(ip, 2).unwrap();
-        let second = counts.enter(ip, 2).unwrap();
-        assert_eq!(counts.enter(ip, 2).unwrap_err(), 2);
+        let first = counts.enter(ip).unwrap();
+        let second = counts.enter(ip).unwrap();
+        assert_eq!(counts.enter(ip).unwrap_err(), (2, 2));
         drop(first);
-        assert!(counts.enter(ip, 2).is_ok());
+        assert!(counts.enter(ip).is_ok());
         drop(second);
         assert_eq!(counts.total(), 0);
         assert!(counts.counts.lock().per_ip.is_empty());
+    }
+
+    #[test]
+    fn other_limits_are_in_force_for_the_next_connection() {
+        let counts = Arc::new(ConnectionCounts::default());
+        let (ip, other) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([127, 0, 0, 2]));
+        let _first = counts.enter(ip).unwrap();
+        counts.set_limits(ConnectionLimits {
+            max_connections: 1,
+            max_connections_per_ip: 1,
+            per_ip_overrides: vec![(other, 0)],
+        });
+        assert!(!counts.has_room());
+        assert_eq!(counts.enter(ip).unwrap_err(), (1, 1));
+        assert_eq!(counts.enter(other).unwrap_err(), (0, 0));
+        counts.set_limits(ConnectionLimits::default());
+        assert!(counts.has_room() && counts.enter(other).is_ok());
     }
 }

@@ -94,6 +94,7 @@ impl Listeners {
     pub fn serve(self, service: Arc<dyn Service>, limits: Limits) -> Server {
         let traffic = Arc::new(Traffic::default());
         let counts = Arc::new(ConnectionCounts::default());
+        counts.set_limits(limits.connections.clone());
         let budget = Budget::new(limits.budget_bytes());
         let shared = Arc::new(Shared { service, limits, budget, traffic: Arc::clone(&traffic) });
         let (stop, stopping) = watch::channel(false);
@@ -226,7 +227,7 @@ impl Acceptor {
                     report_panic(&ended);
                     continue;
                 }
-                accepted = accept(&self.socket, &self.counts, self.shared.limits.max_connections) => accepted,
+                accepted = accept(&self.socket, &self.counts) => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -262,18 +263,15 @@ impl Acceptor {
     }
 
     fn admit(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let limits = &self.shared.limits;
-        let own = limits.per_ip_overrides.iter().find(|(ip, _)| *ip == peer.ip()).map(|(_, max)| *max);
-        let max = own.unwrap_or(limits.max_connections_per_ip);
-        let counted = match self.counts.enter(peer.ip(), max) {
+        let counted = match self.counts.enter(peer.ip()) {
             Ok(counted) => counted,
-            Err(open) => {
+            Err((open, max)) => {
                 self.log
                     .refused(peer, &format!("it has {open} connections, max.connections.per.ip is {max}"));
                 return;
             }
         };
-        if let Err(e) = configure(&stream, limits) {
+        if let Err(e) = configure(&stream, &self.shared.limits) {
             tracing::debug!("cannot set up the socket of {peer}: {e}");
             return;
         }
@@ -291,12 +289,8 @@ async fn serve(connection: Connection, peer: SocketAddr, log: Arc<CloseLog>, _co
 }
 
 /// Accepts the next connection when there is room for one.
-async fn accept(
-    socket: &TcpListener,
-    counts: &ConnectionCounts,
-    max: usize,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    counts.below(max).await;
+async fn accept(socket: &TcpListener, counts: &ConnectionCounts) -> io::Result<(TcpStream, SocketAddr)> {
+    counts.room().await;
     socket.accept().await
 }
 

@@ -43,6 +43,7 @@ use std::time::Duration;
 pub use close::{CloseReason, Escaped, SHOWN};
 pub use holder::{Holder, holder_of, in_use};
 pub use limits::ConnectionCounts;
+pub use limits::{ConnectionCounts, ConnectionLimits};
 pub use listener::{BindError, ListenAddress, Listeners, Server};
 pub use log_engine::segment::FileSlice;
 pub use reply::{MAX_SENDFILE, Part, Reply, SENDFILE_FROM, Traffic};
@@ -108,12 +109,8 @@ pub struct Limits {
     pub max_idle: Duration,
     /// How long a request may stop half-way, on a connection that never sent a whole one or while memory is short.
     pub stalled: Duration,
-    /// `max.connections`: above it nobody is accepted until another connection ends.
-    pub max_connections: usize,
-    /// `max.connections.per.ip`: above it a connection is closed at once.
-    pub max_connections_per_ip: usize,
-    /// `max.connections.per.ip.overrides`.
-    pub per_ip_overrides: Vec<(std::net::IpAddr, usize)>,
+    /// How many connections there may be, to begin with ([`ConnectionCounts::set_limits`]).
+    pub connections: ConnectionLimits,
     /// `socket.listen.backlog.size`.
     pub backlog: u32,
     /// `socket.send.buffer.bytes`; `None` leaves it to the system.
@@ -131,9 +128,7 @@ impl Default for Limits {
             queued_max_request_bytes: None,
             max_idle: Duration::from_millis(600_000),
             stalled: Duration::from_secs(30),
-            max_connections: usize::MAX,
-            max_connections_per_ip: usize::MAX,
-            per_ip_overrides: Vec::new(),
+            connections: ConnectionLimits::default(),
             backlog: 1024,
             send_buffer_bytes: None,
             receive_buffer_bytes: None,

@@ -256,7 +256,8 @@ async fn a_peer_that_sends_no_more_still_gets_its_answers() {
 
 #[tokio::test]
 async fn connections_above_the_limit_of_an_address_are_closed() {
-    let fixture = start(Limits { max_connections_per_ip: 2, ..Limits::default() });
+    let limits = ConnectionLimits { max_connections_per_ip: 2, ..ConnectionLimits::default() };
+    let fixture = start(Limits { connections: limits, ..Limits::default() });
     let (_first, second) = (fixture.connect().await, fixture.connect().await);
     let mut third = fixture.connect().await;
     assert!(closed_within(&mut third, SOON).await);
@@ -269,7 +270,8 @@ async fn connections_above_the_limit_of_an_address_are_closed() {
 
 #[tokio::test]
 async fn connections_above_the_limit_of_the_broker_wait() {
-    let fixture = start(Limits { max_connections: 1, ..Limits::default() });
+    let limits = ConnectionLimits { max_connections: 1, ..ConnectionLimits::default() };
+    let fixture = start(Limits { connections: limits, ..Limits::default() });
     let first = fixture.connect().await;
     let mut second = fixture.connect().await;
     second.write_all(&frame(AT_ONCE, 1, 0)).await.unwrap();
@@ -277,6 +279,12 @@ async fn connections_above_the_limit_of_the_broker_wait() {
     assert!(fixture.echo.started.lock().is_empty());
     drop(first);
     assert_eq!(read_id(&mut second).await, 1);
+    let mut third = fixture.connect().await;
+    third.write_all(&frame(AT_ONCE, 2, 0)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(fixture.echo.started.lock().len(), 1);
+    fixture.server.connections().set_limits(ConnectionLimits::default());
+    assert_eq!(read_id(&mut third).await, 2);
 }
 
 #[tokio::test]

@@ -46,6 +46,13 @@ impl Parts {
         report_store(&store);
         let catalog = LogCatalog::open(Arc::clone(&store), &**storage, Arc::clone(config), known)?;
         let catalog: Arc<dyn Catalog> = Arc::new(catalog);
+        // The catalog holds the store: not the other way round as well.
+        let weak = Arc::downgrade(&store);
+        catalog.on_config(Box::new(move |config| {
+            if let Some(store) = weak.upgrade() {
+                store.set_compaction_interval(config.storage.compaction_interval);
+            }
+        }));
         let groups = open_groups(config, &catalog, clock, store.report().clean)?;
         let group_timer = groups.spawn();
         let maintenance = store.spawn_maintenance(MAINTENANCE_INTERVAL, |report| report_maintenance(&report));

@@ -70,7 +70,7 @@ fn limits_come_from_the_settings() {
         .build()
         .unwrap();
     let limits = limits(&config);
-    assert_eq!(limits.per_ip_overrides, [("127.0.0.1".parse().unwrap(), 3)]);
+    assert_eq!(limits.connections.per_ip_overrides, [("127.0.0.1".parse().unwrap(), 3)]);
     assert!(limits.max_idle.as_secs() > 1_000_000_000);
     assert_eq!((limits.send_buffer_bytes, limits.receive_buffer_bytes), (None, Some(102_400)));
     assert_eq!(limits.backlog, 7);

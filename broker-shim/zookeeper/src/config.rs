@@ -67,6 +67,8 @@ pub struct Config {
     pub container_interval: Duration,
     /// `DigestAuthenticationProvider.superDigest`.
     pub super_digest: Option<String>,
+    /// How long a connection may take to say what it wants; without a key of its own.
+    pub connect_time: Duration,
     /// `4lw.commands.whitelist`.
     pub words: Words,
     /// What the file says and cannot be done: to be shown to whoever starts the server.
@@ -89,6 +91,7 @@ impl Config {
             snapshot_every: 100_000,
             container_interval: Duration::from_secs(60),
             super_digest: None,
+            connect_time: Duration::from_secs(10),
             words: Words::default(),
             warnings: Vec::new(),
         }
@@ -236,7 +239,7 @@ fn both(v4: Ipv4Addr, v6: Ipv6Addr, port: u16) -> Vec<SocketAddr> {
 
 fn number<N>(key: &str, value: &str, least: N, most: N) -> Result<N, ConfigError>
 where
-    N: std::str::FromStr + PartialOrd + std::fmt::Display,
+    N: std::str::FromStr + PartialOrd + std::fmt::Display + Copy,
 {
     match value.parse() {
         Ok(n) if n >= least && n <= most => Ok(n),

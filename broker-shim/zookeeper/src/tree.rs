@@ -231,17 +231,16 @@ impl Tree {
 
     /// Containers whose children are all gone, and nodes that have lived their time, at most so many.
     pub(crate) fn overdue(&self, now: i64, most: usize) -> Vec<Box<str>> {
-        let empty = |path: &&Box<str>| {
-            self.get(path).is_some_and(|node| node.children.is_empty() && node.created > 0)
+        let is_over = |node: &Node| {
+            node.children.is_empty()
+                && match node.kind {
+                    Kind::Container => node.created > 0,
+                    Kind::Ttl(ms) => now.saturating_sub(node.mtime) > ms,
+                    Kind::Persistent | Kind::Ephemeral(_) => false,
+                }
         };
-        let dead = |path: &&Box<str>| {
-            self.get(path).is_some_and(|node| match node.kind {
-                Kind::Ttl(ms) => node.children.is_empty() && now.saturating_sub(node.mtime) > ms,
-                _ => false,
-            })
-        };
-        let containers = self.containers.iter().filter(empty);
-        containers.chain(self.ttls.iter().filter(dead)).take(most).cloned().collect()
+        let mortals = self.containers.iter().chain(&self.ttls);
+        mortals.filter(|path| self.get(path).is_some_and(is_over)).take(most).cloned().collect()
     }
 
     /// Whether anything may ever be overdue.

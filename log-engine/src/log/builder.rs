@@ -174,7 +174,8 @@ impl LogBuilder {
         }
         if recovered.mark.is_none() && !made && !self.synced {
             // No mark was ever written: nobody has got so far as to promise anything about this directory.
-            files::sync_name(&*storage, &self.dir, self.lock)?;
+            // A store has seen to the directories that its logs lie in.
+            files::sync_name(&*storage, &self.dir, self.files.is_none())?;
         }
         let options = SegmentOptions::from(&self.config);
         let (segments, fresh) = open_segments(&request, &recovered, &options)?;

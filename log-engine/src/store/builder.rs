@@ -1,5 +1,6 @@
 //! Opening a store.
 
+use super::compact::Compacting;
 use super::dir::{Contents, DataDir, Notes};
 use super::maintain::Schedule;
 use super::{CLOSERS, Entry, Failed, LogName, LogStore, OpenReport, State};
@@ -241,7 +242,7 @@ impl StoreBuilder {
             checkpoints: Mutex::default(),
             schedule: self.schedule,
             done: Mutex::new(super::maintain::Done::at(now)),
-            compacting: Mutex::default(),
+            compacting: Mutex::new(Compacting::every(self.schedule.compaction)),
             report,
         }))
     }

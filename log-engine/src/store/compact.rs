@@ -13,9 +13,17 @@ const ROUND: u64 = 256 * 1024 * 1024;
 /// Which log is being compacted.
 #[derive(Debug, Default)]
 pub(super) struct Compacting {
+    /// How often it is looked for one while there are none.
+    pub(super) interval: Option<Duration>,
     log: Option<LogName>,
     /// When it was last looked for one and there was none.
     idle_since: Option<Duration>,
+}
+
+impl Compacting {
+    pub(super) fn every(interval: Option<Duration>) -> Self {
+        Self { interval, ..Self::default() }
+    }
 }
 
 impl LogStore {
@@ -26,8 +34,8 @@ impl LogStore {
         now: Timestamp,
         report: &mut MaintenanceReport,
     ) {
-        let Some(interval) = self.schedule.compaction else { return };
         let mut state = self.compacting.lock();
+        let Some(interval) = state.interval else { return };
         let waits = |since| self.clock.monotonic().saturating_sub(since) < interval;
         if state.idle_since.is_some_and(waits) {
             return;

@@ -19,6 +19,7 @@ const UNSYNCED_MAX: u64 = 512 * 1024 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Schedule {
     pub(super) retention: Duration,
+    /// To begin with.
     pub(super) compaction: Option<Duration>,
     pub(super) recovery_points: Duration,
     pub(super) high_watermarks: Duration,
@@ -207,6 +208,12 @@ impl LogStore {
                 Err(error) => report.note(None, LogError::io("remove", &path)(error)),
             }
         }
+    }
+
+    /// How often it is looked for logs to compact from now on, while there are none; `None` for never: what is being
+    /// compacted waits then.
+    pub fn set_compaction_interval(&self, interval: Option<Duration>) {
+        self.compacting.lock().interval = interval;
     }
 
     /// Writes down, for each directory, where its logs are synced to, end and begin.

@@ -57,6 +57,12 @@ impl Group {
         }
     }
 
+    /// What each member said when it joined, in the protocol that was chosen; nothing before there is one.
+    #[must_use]
+    pub fn subscriptions(&self) -> Vec<Bytes> {
+        self.members.values().map(|member| member.metadata(self.protocol.as_deref())).collect()
+    }
+
     /// Bytes it holds in memory, about.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -116,6 +116,9 @@ pub enum GroupError {
     /// The group still has members.
     #[error("the group has members")]
     NonEmpty,
+    /// Members of the group read the topic.
+    #[error("the group is subscribed to the topic")]
+    Subscribed,
     /// No such group.
     #[error("no such group")]
     NotFound,

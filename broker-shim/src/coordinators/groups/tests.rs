@@ -311,10 +311,36 @@ async fn groups_are_deleted_without_members_only() {
     rig.groups.commit("g", &member(&id, 1), None, vec![offset(1)]).await.unwrap();
     assert_eq!(rig.groups.delete_group("g"), Err(GroupError::NonEmpty));
     rig.groups.leave("g", &[leaver(&id)]).unwrap();
-    assert_eq!(rig.groups.delete_offsets("g", &[("t".into(), 0), ("t".into(), 9)]), Ok(vec![true, false]));
+    let offsets = [("t".into(), 0), ("t".into(), 9)];
+    assert_eq!(rig.groups.delete_offsets("g", &offsets), Ok(vec![Ok(()), Ok(())]));
+    assert_eq!(rig.committed("g"), None);
     assert_eq!(rig.groups.delete_group("g"), Ok(()));
     assert!(rig.journal.standing().is_empty());
     assert_eq!(rig.restart(true).groups, 0);
+}
+
+#[tokio::test]
+async fn offsets_of_topics_that_members_read_stay() {
+    let rig = rig();
+    assert_eq!(rig.groups.delete_offsets("g", &[("t".into(), 0)]), Err(GroupError::NotFound));
+    // Version 1, one topic `t`, no user data, nothing owned.
+    let subscription = Bytes::from_static(b"\0\x01\0\0\0\x01\0\x01t\xff\xff\xff\xff\0\0\0\0");
+    let join = |group_type: &str, metadata: Bytes| Join {
+        protocol_type: group_type.into(),
+        protocols: vec![Protocol { name: "range".into(), metadata }],
+        ..consumer("m1")
+    };
+    let both = [("t".into(), 0), ("u".into(), 0)];
+    for (group, subscription, expected) in [
+        ("g", subscription, [Err(GroupError::Subscribed), Ok(())]),
+        ("newer", Bytes::from_static(b"\0\x07\0\0\0\0"), [Err(GroupError::Subscribed); 2]),
+        ("odd", Bytes::from_static(b"sub"), [Err(GroupError::Subscribed); 2]),
+    ] {
+        rig.groups.join(group, join("consumer", subscription)).await.unwrap();
+        assert_eq!(rig.groups.delete_offsets(group, &both), Ok(expected.to_vec()), "{group}");
+    }
+    rig.groups.join("c", join("connect", Bytes::new())).await.unwrap();
+    assert_eq!(rig.groups.delete_offsets("c", &both), Err(GroupError::NonEmpty));
 }
 
 #[tokio::test]

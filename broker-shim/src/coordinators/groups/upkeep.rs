@@ -3,10 +3,36 @@
 use super::GroupCoordinator;
 use super::commit::refused;
 use super::slot::Slot;
-use crate::coordinators::group::{GroupError, Now};
+use crate::coordinators::group::{Group, GroupError, Now};
 use crate::coordinators::journal::JournalRecord;
 use crate::coordinators::records;
 use std::collections::BTreeSet;
+
+/// The protocol type of consumers, whose subscriptions can be read.
+const CONSUMER: &str = "consumer";
+
+/// A group that is not there is no unknown member, for whoever manages groups.
+fn not_found(error: GroupError) -> GroupError {
+    if error == GroupError::UnknownMember { GroupError::NotFound } else { error }
+}
+
+/// The topics that members of a group read; `None`: it cannot be told, so it may be any.
+fn readers(group: &Group) -> Result<Option<BTreeSet<String>>, GroupError> {
+    if group.is_vacant() {
+        return Ok(Some(BTreeSet::new()));
+    }
+    if group.protocol_type() != Some(CONSUMER) {
+        return Err(GroupError::NonEmpty);
+    }
+    let mut topics = BTreeSet::new();
+    for subscription in group.subscriptions() {
+        match records::subscribed_topics(&subscription) {
+            Ok(more) => topics.extend(more),
+            Err(_) => return Ok(None),
+        }
+    }
+    Ok(Some(topics))
+}
 
 impl GroupCoordinator {
     /// Takes back the offsets that have had their time, and groups of which nothing is left.
@@ -59,24 +85,35 @@ impl GroupCoordinator {
             self.bury(slot, now)?;
             Ok(slot.partition)
         });
-        let partition = deleted.map_err(|_| GroupError::NotFound)??;
+        let partition = deleted.map_err(not_found)??;
         self.sync_if_durable(partition)
     }
 
-    /// Deletes single offsets of a group; false in the answer for what was not committed. Waits for the disk.
+    /// Deletes single offsets of a group, also while it has members, if these are consumers that do not read the topic;
+    /// an answer for each. What was not committed is no error. Waits for the disk.
     ///
     /// # Errors
     ///
-    /// There is no such group, or the disk refuses.
-    pub fn delete_offsets(&self, group: &str, offsets: &[(String, i32)]) -> Result<Vec<bool>, GroupError> {
+    /// There is no such group, it has members of another kind, or the disk refuses.
+    pub fn delete_offsets(
+        &self,
+        group: &str,
+        offsets: &[(String, i32)],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let deleted = self.with_slot(group, false, |slot, _| {
-            let there: Vec<bool> = offsets.iter().map(|(t, p)| slot.offsets.get(t, *p).is_some()).collect();
-            self.take_back(slot, offsets)?;
-            Ok((slot.partition, there))
+            let reads = readers(&slot.group)?;
+            let subscribed = |topic: &str| reads.as_ref().is_none_or(|topics| topics.contains(topic));
+            let free: Vec<(String, i32)> =
+                offsets.iter().filter(|(topic, _)| !subscribed(topic)).cloned().collect();
+            self.take_back(slot, &free)?;
+            let one = |(topic, _): &(String, i32)| {
+                if subscribed(topic) { Err(GroupError::Subscribed) } else { Ok(()) }
+            };
+            Ok((slot.partition, offsets.iter().map(one).collect()))
         });
-        let (partition, there) = deleted.map_err(|_| GroupError::NotFound)??;
+        let (partition, answers) = deleted.map_err(not_found)??;
         self.sync_if_durable(partition)?;
-        Ok(there)
+        Ok(answers)
     }
 
     fn sync_if_durable(&self, partition: i32) -> Result<(), GroupError> {

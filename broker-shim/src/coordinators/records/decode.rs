@@ -3,7 +3,9 @@
 use super::{GroupValue, Key, MemberValue, OffsetValue};
 use bytes::Bytes;
 use kafka_wire::messages::group_metadata_value::MemberMetadata;
-use kafka_wire::messages::{GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue};
+use kafka_wire::messages::{
+    ConsumerProtocolSubscription, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
+};
 use kafka_wire::{DecodeError, Message, Versions};
 use log_engine::types::Timestamp;
 
@@ -80,6 +82,17 @@ pub fn parse_group(bytes: &[u8]) -> Result<GroupValue> {
         since: value.current_state_timestamp.and_then(Timestamp::from_millis),
         members: value.members.into_iter().map(member).collect(),
     })
+}
+
+/// The topics in the subscription of a consumer, of any version; newer ones are read as the newest that we know.
+///
+/// # Errors
+///
+/// The bytes are no subscription.
+pub fn subscribed_topics(bytes: &[u8]) -> Result<Vec<String>> {
+    let (version, rest) = version(bytes)?;
+    let known = ConsumerProtocolSubscription::VERSIONS;
+    Ok(ConsumerProtocolSubscription::from_body(rest, version.clamp(known.min, known.max))?.topics)
 }
 
 fn member(stored: MemberMetadata) -> MemberValue {

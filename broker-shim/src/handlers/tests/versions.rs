@@ -2,13 +2,7 @@
 
 use super::super::SERVED;
 use super::rig::{Client, Rig, error};
-use kafka_wire::messages::{
-    ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeConfigsRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest, HeartbeatRequest,
-    InitProducerIdRequest, JoinGroupRequest, LeaveGroupRequest, ListGroupsRequest, ListOffsetsRequest,
-    MetadataRequest, OffsetCommitRequest, OffsetFetchRequest, OffsetForLeaderEpochRequest, ProduceRequest,
-    SyncGroupRequest,
-};
+use kafka_wire::messages::*;
 use kafka_wire::{ApiKey, ErrorCode, Request};
 
 /// Sends an empty request in all versions of the API's row: each is answered in its own form, or `receive` panics.
@@ -27,6 +21,14 @@ async fn offset_fetch(client: &mut Client) -> ApiKey {
         client.call(version, &OffsetFetchRequest { topics, ..OffsetFetchRequest::default() }).await;
     }
     ApiKey::OffsetFetch
+}
+
+/// Version 0 has no types.
+async fn list_config_resources(client: &mut Client) -> ApiKey {
+    for (version, resource_types) in [(0, Vec::new()), (1, vec![2])] {
+        client.call(version, &ListConfigResourcesRequest { resource_types }).await;
+    }
+    ApiKey::ListConfigResources
 }
 
 #[tokio::test]
@@ -64,6 +66,19 @@ async fn every_advertised_version_is_answered() {
         answers(c, &DescribeGroupsRequest::default()).await,
         answers(c, &ListGroupsRequest::default()).await,
         answers(c, &DescribeClusterRequest { endpoint_type: 1, ..DescribeClusterRequest::default() }).await,
+        answers(c, &CreatePartitionsRequest::default()).await,
+        answers(c, &AlterConfigsRequest::default()).await,
+        answers(c, &IncrementalAlterConfigsRequest::default()).await,
+        answers(c, &DeleteRecordsRequest::default()).await,
+        answers(c, &DescribeLogDirsRequest::default()).await,
+        answers(c, &AlterReplicaLogDirsRequest::default()).await,
+        answers(c, &DeleteGroupsRequest::default()).await,
+        answers(c, &OffsetDeleteRequest::default()).await,
+        answers(c, &ElectLeadersRequest::default()).await,
+        answers(c, &AlterPartitionReassignmentsRequest::default()).await,
+        answers(c, &ListPartitionReassignmentsRequest::default()).await,
+        list_config_resources(c).await,
+        answers(c, &DescribeTopicPartitionsRequest::default()).await,
     ];
     for api in SERVED {
         assert!(answered.contains(&api.key), "{} is not tested", api.key);

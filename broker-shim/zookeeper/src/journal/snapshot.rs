@@ -103,7 +103,7 @@ impl Part {
         }
         let mut w = Writer::new();
         w.byte(self.kind).count(std::mem::take(&mut self.count));
-        w.append(std::mem::take(&mut self.elements));
+        w.append(&std::mem::take(&mut self.elements));
         append(log, w)
     }
 }

@@ -245,7 +245,10 @@ impl Machine {
             conn.traffic.last(op.name(), xid);
         }
         let answered = match op {
-            Op::Ping => Ok(self.answer(id, xid)),
+            Op::Ping => {
+                self.answer(id, xid);
+                Ok(())
+            }
             Op::CloseSession => {
                 self.end_session(session);
                 self.answer(id, xid);
@@ -344,4 +347,4 @@ fn millis(timeout: i32) -> Duration {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

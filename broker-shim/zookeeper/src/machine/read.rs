@@ -42,7 +42,7 @@ impl Machine {
             match self.read_into(&mut body, id, session, *op) {
                 Ok(()) => {
                     reply::multi_header(&mut w, kind);
-                    w.append(body);
+                    w.append(&body);
                 }
                 Err(Refusal::Code(code)) => reply::multi_error(&mut w, code.number()),
                 Err(other) => return Err(other),

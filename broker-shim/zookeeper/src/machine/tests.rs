@@ -2,6 +2,7 @@
 
 mod behaviour;
 mod golden;
+mod model;
 
 use super::{Machine, Output, Settings};
 use crate::state::State;
@@ -13,9 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A machine, and the clock that it sees.
-struct Rig {
-    machine: Machine,
-    clock: ManualClock,
+pub(crate) struct Rig {
+    pub(crate) machine: Machine,
+    pub(crate) clock: ManualClock,
     next: ConnId,
     /// What was closed, and why.
     closed: Vec<(ConnId, Option<String>)>,
@@ -23,21 +24,21 @@ struct Rig {
 }
 
 /// A frame without its length.
-type Frame = Vec<u8>;
+pub(crate) type Frame = Vec<u8>;
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::on(State::new())
     }
 
-    fn on(state: State) -> Self {
+    pub(crate) fn on(state: State) -> Self {
         // The beginning of time: sessions are numbered from the state, and times in nodes are zeros.
         let clock = ManualClock::at(Timestamp::from_millis(0).unwrap());
         let machine = Machine::new(Settings::default(), Arc::new(clock.clone()), state);
         Self { machine, clock, next: 1, closed: Vec::new(), xid: 0 }
     }
 
-    fn open(&mut self) -> ConnId {
+    pub(crate) fn open(&mut self) -> ConnId {
         let id = self.next;
         self.next += 1;
         self.machine.opened(id, ([127, 0, 0, 1], 4000).into());
@@ -66,7 +67,7 @@ impl Rig {
     }
 
     /// A new connection with a new session.
-    fn client(&mut self) -> ConnId {
+    pub(crate) fn client(&mut self) -> ConnId {
         let id = self.open();
         let answer = self.say(id, &connect(0, 10_000, 0, &[0; 16]));
         assert_eq!((answer.len(), answer[0].0, answer[0].1.len()), (1, id, 37));
@@ -74,11 +75,12 @@ impl Rig {
     }
 
     /// Asks and gives the answer's error and body; events of the same connection come before.
-    fn ask(&mut self, id: ConnId, kind: i32, body: Writer) -> Answer {
+    #[expect(clippy::needless_pass_by_value, reason = "made for the call")]
+    pub(crate) fn ask(&mut self, id: ConnId, kind: i32, body: Writer) -> Answer {
         self.xid += 1;
         let mut w = Writer::new();
         w.int(self.xid).int(kind);
-        w.append(body);
+        w.append(&body);
         let all = self.say(id, &w.into_bytes());
         let mut mine: Vec<Frame> = all.iter().filter(|(to, _)| *to == id).map(|(_, f)| f.clone()).collect();
         let reply = mine.pop();
@@ -91,7 +93,7 @@ impl Rig {
         Answer { err, zxid, body: reply[16..].to_vec(), events }
     }
 
-    fn advance(&mut self, by: Duration) -> Vec<(ConnId, Frame)> {
+    pub(crate) fn advance(&mut self, by: Duration) -> Vec<(ConnId, Frame)> {
         self.clock.advance(by);
         self.machine.tick();
         self.heard()
@@ -99,13 +101,73 @@ impl Rig {
 }
 
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     /// `i32::MIN` if there was none.
-    err: i32,
-    zxid: i64,
-    body: Vec<u8>,
+    pub(crate) err: i32,
+    pub(crate) zxid: i64,
+    pub(crate) body: Vec<u8>,
     /// To whom, what kind, which path.
-    events: Vec<(ConnId, (i32, String))>,
+    pub(crate) events: Vec<(ConnId, (i32, String))>,
+}
+
+pub(crate) mod bodies {
+    //! Bodies of requests.
+
+    use crate::wire::jute::Writer;
+
+    pub(crate) fn body(fill: impl FnOnce(&mut Writer)) -> Writer {
+        let mut w = Writer::new();
+        fill(&mut w);
+        w
+    }
+
+    pub(crate) fn create(path: &str, flags: i32) -> Writer {
+        create_with(path, b"x", flags)
+    }
+
+    pub(crate) fn create_with(path: &str, data: &[u8], flags: i32) -> Writer {
+        body(|w| {
+            w.string(path).buffer(Some(data)).count(1).int(31).string("world").string("anyone").int(flags);
+        })
+    }
+
+    pub(crate) fn path(path: &str) -> Writer {
+        body(|w| {
+            w.string(path);
+        })
+    }
+
+    pub(crate) fn path_and(path: &str, watch: bool) -> Writer {
+        body(|w| {
+            w.string(path).bool(watch);
+        })
+    }
+
+    pub(crate) fn path_int(path: &str, int: i32) -> Writer {
+        body(|w| {
+            w.string(path).int(int);
+        })
+    }
+
+    pub(crate) fn set(path: &str, version: i32) -> Writer {
+        set_to(path, b"y", version)
+    }
+
+    pub(crate) fn set_to(path: &str, data: &[u8], version: i32) -> Writer {
+        body(|w| {
+            w.string(path).buffer(Some(data)).int(version);
+        })
+    }
+
+    /// The operations of a multi.
+    pub(crate) fn multi(ops: Vec<(i32, Writer)>) -> Writer {
+        body(|w| {
+            for (kind, op) in ops {
+                w.int(kind).bool(false).int(-1).append(&op);
+            }
+            w.int(-1).bool(true).int(-1);
+        })
+    }
 }
 
 fn event(frame: &[u8]) -> (i32, String) {

@@ -26,8 +26,6 @@ use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-/// How long a connection may take to say what it wants.
-pub(super) const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// Requests of a connection that are not answered yet.
 pub(super) const WINDOW: usize = 64;
 /// Requests up to this size are free, those above share [`BUDGET`].
@@ -44,6 +42,7 @@ pub(super) struct Shared {
     pub(super) inbox: Arc<Inbox>,
     pub(super) quiet: Quiet,
     max_request: usize,
+    connect_time: Duration,
     max_per_address: Option<usize>,
     max: Option<usize>,
     budget: Arc<Semaphore>,
@@ -58,6 +57,7 @@ impl Shared {
             inbox,
             quiet: Quiet::default(),
             max_request: config.max_request_bytes,
+            connect_time: config.connect_time,
             max_per_address: config.max_client_connections,
             max: config.max_connections,
             budget: Arc::new(Semaphore::new(budget)),
@@ -183,8 +183,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn run(&mut self) -> Ended {
-        match timeout(CONNECT_TIME, self.first()).await {
-            Err(_) => return Ended::Bad(format!("it has said nothing whole for {CONNECT_TIME:?}")),
+        let time = self.shared.connect_time;
+        match timeout(time, self.first()).await {
+            Err(_) => return Ended::Bad(format!("it has said nothing whole for {time:?}")),
             Ok(Err(ended)) => return ended,
             Ok(Ok(())) => {}
         }

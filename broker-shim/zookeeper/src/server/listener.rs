@@ -82,11 +82,8 @@ fn bind_all(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, BindError> {
 
 fn is_missing_ipv6(address: SocketAddr, error: &io::Error) -> bool {
     let own = address.ip().is_loopback() || address.ip().is_unspecified();
-    // There is no kind for an address family that is not supported.
-    let missing =
-        error.kind() == io::ErrorKind::AddrNotAvailable || error.kind() == io::ErrorKind::Unsupported;
-    let family = error.to_string().contains("family");
-    address.is_ipv6() && own && (missing || family)
+    let missing = [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL];
+    address.is_ipv6() && own && missing.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {

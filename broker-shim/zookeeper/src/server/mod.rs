@@ -11,7 +11,7 @@
 //!
 //! | what | at most |
 //! |---|---|
-//! | a frame before the session | [`MAX_CONNECT`](crate::wire::connect::MAX_CONNECT), within [`connection::CONNECT_TIME`] |
+//! | a frame before the session | [`MAX_CONNECT`](crate::wire::connect::MAX_CONNECT), within ten seconds |
 //! | a frame after it | jute.maxbuffer; room is made as bytes come |
 //! | requests of a connection that are not answered | [`connection::WINDOW`]; those above [`connection::FREE`] share a budget |
 //! | answers that a connection has not read | [`outbox::HIGH`] and one more: its next request waits |
@@ -93,8 +93,9 @@ impl Server {
     /// # Errors
     ///
     /// As the error says; nothing is left running.
+    #[expect(clippy::needless_pass_by_value, reason = "a server takes its settings with it")]
     pub fn start(config: Config) -> Result<Self, StartError> {
-        Self::start_on(config, None, Arc::new(SystemClock::default()))
+        Self::start_on(&config, None, Arc::new(SystemClock::default()))
     }
 
     /// The same with its data somewhere else than in the file system, or by another clock.
@@ -103,7 +104,7 @@ impl Server {
     ///
     /// As the error says; nothing is left running.
     pub fn start_on(
-        config: Config,
+        config: &Config,
         storage: Option<Arc<dyn Storage>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
@@ -134,9 +135,9 @@ impl Server {
         let machine = Machine::new(settings, Arc::clone(&clock), state);
         let inbox = Arc::new(Inbox::default());
         let (failed, failure) = watch::channel(None);
-        let shared = Arc::new(Shared::new(&config, Arc::clone(&inbox)));
+        let shared = Arc::new(Shared::new(config, Arc::clone(&inbox)));
         let driver =
-            Driver::new(machine, journal, clock, Arc::clone(&shared), driver::settings(&config, &addresses));
+            Driver::new(machine, journal, clock, Arc::clone(&shared), driver::settings(config, &addresses));
         let driver = std::thread::Builder::new()
             .name("zookeeper-driver".into())
             .spawn(move || driver.run(&failed))

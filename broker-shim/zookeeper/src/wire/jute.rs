@@ -139,7 +139,7 @@ impl Writer {
     }
 
     /// All that another writer has written.
-    pub(crate) fn append(&mut self, other: Self) -> &mut Self {
+    pub(crate) fn append(&mut self, other: &Self) -> &mut Self {
         self.bytes.extend_from_slice(&other.bytes);
         self
     }

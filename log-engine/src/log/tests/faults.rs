@@ -1,7 +1,7 @@
 //! A disk that fails: every call of a script once, with every kind of error that matters.
 
 use super::*;
-use crate::io::{Fault, FaultStorage, Op};
+use crate::io::{CrashStorage, Fault, FaultStorage, Op, Survivors};
 use std::io;
 
 fn faulty(bench: &Bench, fault: Fault) -> FaultStorage {
@@ -208,5 +208,23 @@ fn a_log_closed_with_an_error_is_not_in_order_however_often_it_is_closed() {
         let first = log.close();
         log.close().unwrap();
         assert_eq!(log.is_in_order(), first.is_ok(), "call {call}");
+    }
+}
+
+#[test]
+fn a_name_that_the_first_open_could_not_make_durable_is_made_so_by_the_next_with_a_lock_or_without() {
+    let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1).unwrap()));
+    let clock = || Arc::clone(&clock) as Arc<dyn Clock>;
+    for lock in [true, false] {
+        let power = CrashStorage::new(clock());
+        // Both directories are there then, and the name of the upper one is not durable.
+        let disk = FaultStorage::new(Arc::new(power.clone()), Fault::at(1, io::ErrorKind::Other));
+        let open =
+            |disk: Arc<dyn Storage>| Log::builder("/up/log").storage(disk).clock(clock()).lock(lock).open();
+        open(Arc::new(disk.clone())).unwrap_err();
+        let log = open(Arc::new(disk)).unwrap();
+        log.append_synced(&[NewRecord::value(b"promised")]).unwrap();
+        let after = power.power_cut(Survivors::Nothing);
+        assert_eq!(open(Arc::new(after)).unwrap().end_offset(), offset(1), "lock {lock}");
     }
 }

@@ -42,6 +42,8 @@ fn a_store_that_is_not_to_compact_does_not() {
     let log = store.create(&name("dirty-0"), &compact()).unwrap();
     append(&log, 100);
     assert_eq!(store.maintain(machine.clock.now()).compacted, 0);
+    store.set_compaction_interval(Some(Duration::from_secs(15)));
+    assert_eq!(store.maintain(machine.clock.now()).compacted, 1, "asked to later");
 }
 
 /// The settings of a log are not known when its store is opened, and may have been changed back: the gaps are.

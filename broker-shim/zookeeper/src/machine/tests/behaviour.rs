@@ -1,40 +1,11 @@
 //! One behaviour after the other.
 
+use super::bodies::{body, create, multi, path, path_and, path_int, set};
 use super::{Rig, connect, session_of};
 use crate::state::State;
 use crate::txn::Txn;
 use crate::wire::jute::{Reader, Writer};
 use std::time::Duration;
-
-fn body(fill: impl FnOnce(&mut Writer)) -> Writer {
-    let mut w = Writer::new();
-    fill(&mut w);
-    w
-}
-
-fn create(path: &str, flags: i32) -> Writer {
-    body(|w| {
-        w.string(path).buffer(Some(b"x")).count(1).int(31).string("world").string("anyone").int(flags);
-    })
-}
-
-fn path_and(path: &str, watch: bool) -> Writer {
-    body(|w| {
-        w.string(path).bool(watch);
-    })
-}
-
-fn path_int(path: &str, int: i32) -> Writer {
-    body(|w| {
-        w.string(path).int(int);
-    })
-}
-
-fn set(path: &str, version: i32) -> Writer {
-    body(|w| {
-        w.string(path).buffer(Some(b"y")).int(version);
-    })
-}
 
 fn path_of(body: &[u8]) -> String {
     Reader::new(body).string().unwrap().to_owned()
@@ -105,17 +76,7 @@ fn zxids_count_sessions_writes_and_failures_and_nothing_else() {
     let failed = rig.ask(a, 1, create("/a", 0));
     assert_eq!((failed.err, failed.zxid), (-110, 3));
     assert_eq!(rig.ask(a, 5, set("/a", 7)).zxid, 4);
-    assert_eq!(
-        rig.ask(
-            a,
-            9,
-            body(|w| {
-                w.string("/a");
-            })
-        )
-        .zxid,
-        4
-    );
+    assert_eq!(rig.ask(a, 9, path("/a")).zxid, 4);
     let records = rig.machine.take_records();
     let zxids: Vec<i64> = records.iter().map(|r| Txn::decode(r).unwrap().at.zxid).collect();
     assert_eq!(zxids, [1, 2, 3, 4]);
@@ -154,19 +115,14 @@ fn a_failed_multi_changes_nothing_but_the_zxid() {
     rig.ask(a, 1, create("/a", 0));
     rig.ask(a, 8, path_and("/a", true));
     let before = rig.machine.state().tree.clone();
-    let multi = body(|w| {
-        let op = |w: &mut Writer, kind: i32, body: Writer| {
-            w.int(kind).bool(false).int(-1);
-            w.append(body);
-        };
-        op(w, 1, create("/a/s-", 2));
-        op(w, 1, create("/a/e", 1));
-        op(w, 5, set("/a", 0));
-        op(w, 2, path_int("/a/e", -1));
-        op(w, 13, path_int("/a", 0));
-        w.int(-1).bool(true).int(-1);
-    });
-    let answer = rig.ask(a, 14, multi);
+    let ops = vec![
+        (1, create("/a/s-", 2)),
+        (1, create("/a/e", 1)),
+        (5, set("/a", 0)),
+        (2, path_int("/a/e", -1)),
+        (13, path_int("/a", 0)),
+    ];
+    let answer = rig.ask(a, 14, multi(ops));
     assert_eq!((answer.err, answer.events), (0, vec![]));
     assert_eq!(&before, &rig.machine.state().tree);
     let errors: Vec<i32> = {
@@ -205,14 +161,14 @@ fn a_node_with_a_time_to_live_goes_when_it_was_not_changed_for_so_long() {
     let a = rig.client();
     let ttl = |path: &str, flags: i32, ms: i64| {
         body(|w| {
-            w.append(create(path, flags)).long(ms);
+            w.append(&create(path, flags)).long(ms);
         })
     };
     assert_eq!(rig.ask(a, 21, ttl("/t", 5, 100_000)).err, 0);
     assert_eq!(rig.ask(a, 21, ttl("/s-", 6, 1 << 30)).err, 0);
     assert_eq!(rig.ask(a, 21, ttl("/x", 5, 0)).err, -8);
     assert_eq!(rig.ask(a, 1, create("/x", 5)).err, -8);
-    let mut wait = |rig: &mut Rig, secs: u64| {
+    let wait = |rig: &mut Rig, secs: u64| {
         for _ in 0..secs / 5 {
             rig.clock.advance(Duration::from_secs(5));
             rig.say(a, &[0xff, 0xff, 0xff, 0xfe, 0, 0, 0, 11]);
@@ -246,17 +202,7 @@ fn what_is_closed_with_a_digest_is_open_to_whoever_sends_it_only() {
     assert_eq!(rig.ask(b, 8, path_and("/p", false)).err, -102);
     assert_eq!(rig.ask(b, 5, set("/p", -1)).err, -102);
     assert_eq!(rig.ask(b, 1, create("/p/c", 0)).err, -102);
-    assert_eq!(
-        rig.ask(
-            b,
-            6,
-            body(|w| {
-                w.string("/p");
-            })
-        )
-        .err,
-        -102
-    );
+    assert_eq!(rig.ask(b, 6, path("/p")).err, -102);
     assert_eq!(rig.ask(b, 3, path_and("/p", true)).err, 0, "that it is there is no secret");
     let told = rig.ask(a, 5, set("/p", -1));
     assert_eq!((told.err, told.events), (0, vec![]), "who may not read is not told");
@@ -322,11 +268,6 @@ fn descendants_are_counted_and_own_ephemerals_listed() {
         assert_eq!(rig.ask(a, 1, create(path, flags)).err, 0);
     }
     rig.ask(b, 1, create("/a/mine", 1));
-    let path = |path: &str| {
-        body(|w| {
-            w.string(path);
-        })
-    };
     let count = |answer: super::Answer| i32::from_be_bytes(answer.body[..4].try_into().unwrap());
     assert_eq!(count(rig.ask(a, 104, path("/a"))), 4);
     assert_eq!(count(rig.ask(a, 104, path("/"))), 10);
