@@ -42,7 +42,6 @@ use std::time::Duration;
 
 pub use close::{CloseReason, Escaped, SHOWN};
 pub use holder::{Holder, holder_of, in_use};
-pub use limits::ConnectionCounts;
 pub use limits::{ConnectionCounts, ConnectionLimits};
 pub use listener::{BindError, ListenAddress, Listeners, Server};
 pub use log_engine::segment::FileSlice;

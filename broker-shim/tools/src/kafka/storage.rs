@@ -175,7 +175,7 @@ fn format_one(dir: &Path, cluster: Uuid, node: i32, with_metadata: bool) -> Resu
     }
     let text = format!(
         "#\n#\nversion=1\ncluster.id={cluster}\nnode.id={node}\ndirectory.id={}\ncorrente.metadata=log\n",
-        random()?
+        random().map_err(|error| error.to_string())?
     );
     let temporary = dir.join("meta.properties.tmp");
     let mut file = fs::File::create(&temporary)?;

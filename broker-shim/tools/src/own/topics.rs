@@ -14,7 +14,7 @@ use super::Common;
 use super::table::{Cell, Look, Table};
 use crate::failure::Failure;
 use crate::io::Io;
-use crate::ops::topics::{self, NewTopic, TopicDetail};
+use crate::ops::topics::{self, Growth, NewTopic, TopicDetail};
 use clap::Subcommand;
 use kafka_client::Client;
 use serde_json::{Value, json};
@@ -97,7 +97,8 @@ pub(crate) fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Failure> {
             Ok(())
         }
         Some(Action::Alter { name, partitions }) => {
-            topics::enlarge(&mut args.common.connect()?, &[(name.clone(), *partitions, None)])?;
+            let growth = Growth { name: name.clone(), count: *partitions, brokers: None };
+            topics::enlarge(&mut args.common.connect()?, &[growth])?;
             done("altered", name, json, io)
         }
         Some(Action::Delete { names }) => {
