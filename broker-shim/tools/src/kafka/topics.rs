@@ -4,8 +4,8 @@
 //! $ kafka-topics.sh --bootstrap-server localhost:9092 --create --topic test --partitions 2
 //! Created topic test.
 //! $ kafka-topics.sh --bootstrap-server localhost:9092 --describe --topic test
-//! Topic: test	TopicId: 1KCj...	PartitionCount: 2	ReplicationFactor: 1	Configs:
-//! 	Topic: test	Partition: 0	Leader: 0	Replicas: 0	Isr: 0	Elr: 	LastKnownElr:
+//! Topic: test    TopicId: 1KCj...    PartitionCount: 2    ReplicationFactor: 1    Configs:
+//!     Topic: test    Partition: 0    Leader: 0    Replicas: 0    Isr: 0    Elr:     LastKnownElr:
 //! ```
 //!
 //! The output is that of Kafka 4; the options of 2.2 are accepted beside its own.
@@ -16,7 +16,7 @@ use crate::io::Io;
 use crate::ops::filter::{Filter, is_internal};
 use crate::ops::java;
 use crate::ops::session::{Bootstrap, Target};
-use crate::ops::topics::{self, NewTopic, PartitionDetail, TopicDetail};
+use crate::ops::topics::{self, Growth, NewTopic, PartitionDetail, TopicDetail};
 use crate::options::{Opt, Options, Spec};
 use crate::zookeeper;
 use kafka_client::Client;
@@ -333,7 +333,7 @@ fn alter(client: &mut Client, request: &Request) -> Result<(), Failure> {
         let have = client.cluster().topics.get(&name).map_or(0, |topic| topic.partitions.len());
         let new = request.assignment.get(have..).unwrap_or_default();
         let brokers = (!request.assignment.is_empty()).then(|| new.to_vec());
-        larger.push((name, count, brokers));
+        larger.push(Growth { name, count, brokers });
     }
     if larger.is_empty() { Ok(()) } else { Ok(topics::enlarge(client, &larger)?) }
 }
