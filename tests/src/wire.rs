@@ -19,6 +19,7 @@ const API_VERSIONS: i16 = 18;
 
 const CORRELATION: i32 = 0x0b5e_55ed;
 const LATEST: i64 = -1;
+const EARLIEST: i64 = -2;
 
 /// A connection that sends one request at a time.
 #[derive(Debug)]
@@ -105,26 +106,39 @@ impl Connection {
     ///
     /// As [`Connection::ask`], and when a partition has an error.
     pub fn ends(&mut self, topic: &str, partitions: i32) -> io::Result<Vec<i64>> {
+        self.offsets(topic, partitions, LATEST)
+    }
+
+    /// The same for where they begin.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connection::ends`].
+    pub fn starts(&mut self, topic: &str, partitions: i32) -> io::Result<Vec<i64>> {
+        self.offsets(topic, partitions, EARLIEST)
+    }
+
+    fn offsets(&mut self, topic: &str, partitions: i32, time: i64) -> io::Result<Vec<i64>> {
         let mut body = (-1_i32).to_be_bytes().to_vec();
         body.extend(1_i32.to_be_bytes());
         put_string(&mut body, topic);
         body.extend(partitions.to_be_bytes());
         for partition in 0..partitions {
             body.extend(partition.to_be_bytes());
-            body.extend(LATEST.to_be_bytes());
+            body.extend(time.to_be_bytes());
         }
         let answer = self.ask(LIST_OFFSETS, 1, &body)?;
         let mut cursor = Cursor(&answer);
         cursor.count()?;
         cursor.string()?;
-        let mut ends = vec![-1; cursor.count()?];
-        for _ in 0..ends.len() {
+        let mut offsets = vec![-1; cursor.count()?];
+        for _ in 0..offsets.len() {
             let partition = usize::try_from(cursor.i32()?).map_err(|_| bad("negative partition"))?;
             check_code(topic, cursor.i16()?)?;
             cursor.i64()?;
-            *ends.get_mut(partition).ok_or_else(|| bad("a partition nobody asked for"))? = cursor.i64()?;
+            *offsets.get_mut(partition).ok_or_else(|| bad("a partition nobody asked for"))? = cursor.i64()?;
         }
-        Ok(ends)
+        Ok(offsets)
     }
 
     /// Produce v2, acks 1, one message set (magic 1) to partition 0 of a topic; the base offset it got.

@@ -1,4 +1,5 @@
-//! DescribeGroups: an unknown group is `Dead` with no error, and error 69 from version 6 on.
+//! DescribeGroups: an unknown group is `Dead` with no error, and error 69 from version 6 on. Of a group whose log is
+//! offline nobody knows whether it exists: it has no state, and error 16.
 
 use crate::coordinators::GroupCoordinator;
 use crate::coordinators::group::{GroupDescription, State};
@@ -21,6 +22,9 @@ pub(super) fn answer(
     let described = request.groups.into_iter().map(|group_id| {
         let group = match groups.describe(&group_id) {
             Some(group) => known(group),
+            None if groups.is_offline(&group_id) => {
+                DescribedGroup { error_code: ErrorCode::NotCoordinator.into(), ..DescribedGroup::default() }
+            }
             None => unknown(&group_id, version),
         };
         DescribedGroup { group_id, authorized_operations: operations, ..group }

@@ -28,6 +28,7 @@ mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
 mod describe_log_dirs;
+mod describe_producers;
 mod describe_topic_partitions;
 mod elect_leaders;
 pub(crate) mod errors;
@@ -100,6 +101,7 @@ pub static SERVED: &[AdvertisedApi] = &[
     AdvertisedApi::new(ApiKey::ListPartitionReassignments, 0, 0),
     AdvertisedApi::new(ApiKey::OffsetDelete, 0, 0),
     AdvertisedApi::new(ApiKey::DescribeCluster, 0, 2),
+    AdvertisedApi::new(ApiKey::DescribeProducers, 0, 0),
     AdvertisedApi::new(ApiKey::ListConfigResources, 0, 1),
     AdvertisedApi::new(ApiKey::DescribeTopicPartitions, 0, 0),
 ];
@@ -207,6 +209,7 @@ fn admin(state: &Arc<BrokerState>, cx: RequestContext, body: Bytes) -> Result<Ca
         ApiKey::ElectLeaders => at_once(state, &cx, body, |s, cx, r| elect_leaders::handle(s, cx, &r)),
         ApiKey::AlterPartitionReassignments => at_once(state, &cx, body, reassignments::alter),
         ApiKey::ListPartitionReassignments => at_once(state, &cx, body, reassignments::list),
+        ApiKey::DescribeProducers => at_once(state, &cx, body, describe_producers::handle),
         ApiKey::ListConfigResources => at_once(state, &cx, body, list_config_resources::handle),
         ApiKey::DescribeTopicPartitions => {
             at_once(state, &cx, body, |s, cx, r| describe_topic_partitions::handle(s, cx, &r))

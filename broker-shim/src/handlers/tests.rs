@@ -10,6 +10,7 @@ mod offline;
 mod old_formats;
 mod operate;
 mod produce;
+mod retention;
 mod rig;
 mod shortened;
 mod versions;

@@ -107,8 +107,10 @@ impl LiveConfig {
 
     /// Calls `callback` after each change from now on, and once at once.
     pub fn on_change(&self, callback: ConfigCallback) {
+        // A change meanwhile waits to tell, and tells this one too.
+        let mut callbacks = self.callbacks.write();
         callback(&self.get());
-        self.callbacks.write().push(callback);
+        callbacks.push(callback);
     }
 }
 

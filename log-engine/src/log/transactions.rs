@@ -16,7 +16,7 @@ use super::producers::Producer;
 use crate::error::Result;
 use crate::format::batch::ProducerStamp;
 use crate::format::build::{NewRecord, control_marker};
-use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence};
+use crate::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 /// What a log knows of a producer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,10 +25,16 @@ pub struct ProducerState {
     pub epoch: ProducerEpoch,
     /// The sequence that its next batch must begin with. A higher epoch begins at 0 again.
     pub next_sequence: Sequence,
+    /// The sequence that its last batch ended with; `None` before the first one of this epoch.
+    pub last_sequence: Option<Sequence>,
+    /// The greatest time of the records in that batch, if they have one.
+    pub last_timestamp: Option<Timestamp>,
     /// Where its last batch ended; `None` before the first one of this epoch.
     pub last_offset: Option<Offset>,
     /// Where its open transaction begins, if it has one.
     pub open_transaction: Option<Offset>,
+    /// The epoch of the coordinator that ended its last transaction.
+    pub coordinator_epoch: Option<i32>,
 }
 
 impl Log {
@@ -128,6 +134,13 @@ impl Log {
         self.writer.lock().producers.get(id).map(Producer::state)
     }
 
+    /// What the log knows of all its producers, by their ids.
+    #[must_use]
+    pub fn producers(&self) -> Vec<(ProducerId, ProducerState)> {
+        let writer = self.writer.lock();
+        writer.producers.sorted().into_iter().map(|(id, producer)| (id, producer.state())).collect()
+    }
+
     fn end_transaction(&self, id: ProducerId, epoch: ProducerEpoch, commit: bool) -> Result<Appended> {
         self.append_batch(&control_marker(id, epoch, commit, 0, self.clock.now()), Origin::Coordinator)
     }
@@ -139,8 +152,11 @@ impl Producer {
         ProducerState {
             epoch: self.epoch,
             next_sequence: last.map_or(Sequence::ZERO, |batch| batch.last_sequence.wrapping_add(1)),
+            last_sequence: last.map(|batch| batch.last_sequence),
+            last_timestamp: last.and_then(|batch| batch.timestamp),
             last_offset: last.map(|batch| batch.last_offset),
             open_transaction: self.open_txn,
+            coordinator_epoch: self.coordinator_epoch,
         }
     }
 }

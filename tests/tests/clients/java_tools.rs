@@ -89,18 +89,30 @@ impl Tools {
         process::run(&mut command, input.as_bytes(), LIMIT).success(&format!("{class} {arguments:?}"))
     }
 
+    /// Types messages with keys into a topic.
+    pub(crate) fn produce_to(&self, broker: &Broker, topic: &str, typed: &[(String, String)]) {
+        let [class, broker_option] = self.producer;
+        let input: String = typed.iter().map(|(key, value)| format!("{key}:{value}\n")).collect();
+        let bootstrap = broker.bootstrap();
+        let arguments = [broker_option, &bootstrap, "--topic", topic];
+        let property = self.properties[0];
+        let keys = [property, "parse.key=true", property, "key.separator=:"];
+        self.run(class, &[arguments, keys].concat(), &input);
+    }
+
+    /// Reads a topic as a group, until nothing more comes.
+    pub(crate) fn consume_as(&self, broker: &Broker, topic: &str, group: &str) {
+        let bootstrap = broker.bootstrap();
+        let arguments = ["--bootstrap-server", &bootstrap, "--topic", topic, "--from-beginning"];
+        self.run(self.consumer, &[&arguments[..], &["--group", group, "--timeout-ms", "8000"]].concat(), "");
+    }
+
     fn topics(&self, broker: &Broker, arguments: &[&str]) -> String {
         self.run(self.topics, &[&["--bootstrap-server", &broker.bootstrap()], arguments].concat(), "").stdout
     }
 
     fn produce(&self, broker: &Broker, typed: &[(String, String)]) {
-        let [class, broker_option] = self.producer;
-        let input: String = typed.iter().map(|(key, value)| format!("{key}:{value}\n")).collect();
-        let bootstrap = broker.bootstrap();
-        let arguments = [broker_option, &bootstrap, "--topic", TOPIC];
-        let property = self.properties[0];
-        let keys = [property, "parse.key=true", property, "key.separator=:"];
-        self.run(class, &[arguments, keys].concat(), &input);
+        self.produce_to(broker, TOPIC, typed);
     }
 
     fn consume(&self, broker: &Broker, count: usize) -> Finished {

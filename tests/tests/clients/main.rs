@@ -4,6 +4,7 @@
 //! `cargo test -p corrente-tests --test clients [NAME...]`. The first run fetches the clients (some minutes);
 //! see `corrente_tests` for the environment variables.
 
+mod admin_tools;
 mod codecs;
 mod dump;
 mod dump_shapes;
@@ -21,6 +22,8 @@ use corrente_tests::runner::{self, Scenario};
 fn main() -> ExitCode {
     // Long ones first, so that the two workers end together.
     runner::main(&[
+        Scenario::new("admin_tools_of_4", admin_tools::of_4),
+        Scenario::new("admin_tools_of_2_2_0", admin_tools::of_2_2_0),
         Scenario::new("console_tools_of_2_2_0", java_tools::of_2_2_0),
         Scenario::new("kafka_python_1_4_7_as_of_0_10_1", kafka_python::release_1_4_7),
         Scenario::new("kafka_python_2_0_2_as_of_0_10_1", kafka_python::release_2_0_2),

@@ -138,6 +138,11 @@ impl<'a> KafkaBroker<'a> {
         assert_eq!(status.code(), Some(143), "a JVM exits with 128 + SIGTERM");
     }
 
+    /// Lets it not run for that long.
+    pub(crate) fn pause(&self, time: Duration) {
+        self.daemon.as_ref().expect("a running broker").pause(time);
+    }
+
     /// What it printed since its last start.
     pub(crate) fn output(&self) -> String {
         self.daemon.as_ref().expect("a running broker").output()

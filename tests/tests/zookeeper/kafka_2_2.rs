@@ -1,7 +1,7 @@
 //! A real Kafka 2.2.0 broker with its own tools: the tutorial's steps, and every kind of end and return of the broker
 //! and of the ZooKeeper below it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corrente_tests::install::Missing;
 use corrente_tests::runner;
@@ -40,6 +40,7 @@ pub(crate) fn runs_on_our_zookeeper() -> Result<(), Missing> {
     scene.zookeeper_comes_back();
     scene.broker_comes_back_from_a_clean_stop();
     scene.broker_comes_back_from_a_kill();
+    scene.broker_comes_back_from_a_long_pause();
     scene.deletes();
     runner::ran("Apache Kafka broker", "2.2.0 on our ZooKeeper");
     runner::ran("Apache Kafka tools", "2.2.0 with --zookeeper");
@@ -166,6 +167,23 @@ impl Scene<'_> {
         self.broker.spawn();
         self.describe("words", 3, "");
         self.produce("after a kill", 10);
+        self.consume();
+    }
+
+    /// Its session ends while it stands still; it is told so, and begins a new one with all its nodes.
+    fn broker_comes_back_from_a_long_pause(&mut self) {
+        let mut session = self.zookeeper.session();
+        let before = kafka::owner(&mut session, "/brokers/ids/0");
+        self.broker.pause(SESSION + Duration::from_secs(4));
+        let begin = Instant::now();
+        for path in ["/brokers/ids/0", "/controller"] {
+            while session.get(path).expect("connected").is_none_or(|(_, stat)| stat.owner == before) {
+                assert!(begin.elapsed() < SLACK, "no new {path}{}", self.broker.output());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        self.describe("words", 3, "");
+        self.produce("after a pause", 10);
         self.consume();
     }
 

@@ -1,8 +1,8 @@
 //! What is not a request, through the whole broker: the connection is closed without a byte, and others go on.
 
 use super::rig::{Rig, batch, error};
-use kafka_wire::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest};
-use kafka_wire::{ErrorCode, Message};
+use kafka_wire::messages::{ApiVersionsRequest, ApiVersionsResponse, MetadataRequest, *};
+use kafka_wire::{ErrorCode, Message, Request};
 use tokio::io::AsyncWriteExt;
 
 async fn closes(rig: &Rig, what: &str, bytes: &[u8]) {
@@ -96,4 +96,167 @@ async fn a_hundred_thousand_times_the_same_topic_is_answered_once() {
     };
     let request = MetadataRequest { topics: Some(vec![topic; 100_000]), ..MetadataRequest::default() };
     assert_eq!(client.call(9, &request).await.topics.len(), 1);
+}
+
+/// A request of an API in a version: cut anywhere it is no request, which the connection ends with; and where its first
+/// array says that two billion follow, nothing is kept ready for them.
+async fn cut<R: Request>(rig: &Rig, version: i16, request: &R) {
+    let body = request.to_body(version).unwrap();
+    for end in 0..body.len() {
+        assert!(R::read(body.slice(..end), version).is_err(), "{} {version} cut at {end}", R::KEY);
+    }
+    let whole = frame(R::KEY.to_i16(), version, &body);
+    let mut half = frame(R::KEY.to_i16(), version, &body[..body.len() / 2]);
+    if R::VERSIONS.first_flexible <= version {
+        // The tags of the header stand before the body.
+        half = frame(R::KEY.to_i16(), version, &[&[0], &body[..body.len() / 2]].concat());
+    }
+    closes(rig, &format!("{} {version}, half of {} bytes", R::KEY, whole.len()), &half).await;
+    let count: &[u8] = if R::VERSIONS.first_flexible <= version {
+        &[0, 0xff, 0xff, 0xff, 0xff, 7]
+    } else {
+        &[0x7f, 0xff, 0xff, 0xff]
+    };
+    // Those that begin with something else than an array are longer than this.
+    let mut lie = count.to_vec();
+    lie.extend([0; 40]);
+    let mut client = rig.client().await;
+    client.stream.write_all(&frame(R::KEY.to_i16(), version, &lie)).await.unwrap();
+    let mut other = rig.client().await;
+    assert_eq!(other.call(0, &ApiVersionsRequest::default()).await.error_code, 0);
+}
+
+/// A request with one of everything.
+macro_rules! cut_all {
+    ($rig:expr, $($request:expr, $versions:expr;)*) => {
+        $(for version in $versions {
+            cut($rig, version, &$request).await;
+        })*
+    };
+}
+
+fn alter_resource() -> alter_configs_request::AlterConfigsResource {
+    let config = alter_configs_request::AlterableConfig { name: "a".into(), value: Some("1".into()) };
+    alter_configs_request::AlterConfigsResource {
+        resource_type: 2,
+        resource_name: "t".into(),
+        configs: vec![config],
+    }
+}
+
+fn change_resource() -> incremental_alter_configs_request::AlterConfigsResource {
+    let config = incremental_alter_configs_request::AlterableConfig {
+        name: "a".into(),
+        config_operation: 0,
+        value: Some("1".into()),
+    };
+    incremental_alter_configs_request::AlterConfigsResource {
+        resource_type: 2,
+        resource_name: "t".into(),
+        configs: vec![config],
+    }
+}
+
+#[tokio::test]
+async fn requests_of_tools_that_are_cut_or_lie_close_the_connection() {
+    let rig = Rig::new().await;
+    rig.topic("t", 1, &[]);
+    let grow = create_partitions_request::CreatePartitionsTopic {
+        name: "t".into(),
+        count: 9,
+        assignments: Some(vec![create_partitions_request::CreatePartitionsAssignment {
+            broker_ids: vec![0],
+        }]),
+    };
+    let delete = delete_records_request::DeleteRecordsTopic {
+        name: "t".into(),
+        partitions: vec![delete_records_request::DeleteRecordsPartition { partition_index: 0, offset: 9 }],
+    };
+    let dirs = describe_log_dirs_request::DescribableLogDirTopic { topic: "t".into(), partitions: vec![0] };
+    let moved = alter_replica_log_dirs_request::AlterReplicaLogDir {
+        path: "/x".into(),
+        topics: vec![alter_replica_log_dirs_request::AlterReplicaLogDirTopic {
+            name: "t".into(),
+            partitions: vec![0],
+        }],
+    };
+    let offsets = offset_delete_request::OffsetDeleteRequestTopic {
+        name: "t".into(),
+        partitions: vec![offset_delete_request::OffsetDeleteRequestPartition { partition_index: 0 }],
+    };
+    let elect = elect_leaders_request::TopicPartitions { topic: "t".into(), partitions: vec![0] };
+    let assign = alter_partition_reassignments_request::ReassignableTopic {
+        name: "t".into(),
+        partitions: vec![alter_partition_reassignments_request::ReassignablePartition {
+            partition_index: 0,
+            replicas: Some(vec![0]),
+        }],
+    };
+    let listed = list_partition_reassignments_request::ListPartitionReassignmentsTopics {
+        name: "t".into(),
+        partition_indexes: vec![0],
+    };
+    let page = describe_topic_partitions_request::TopicRequest { name: "t".into() };
+    let cursor = describe_topic_partitions_request::Cursor { topic_name: "t".into(), partition_index: 0 };
+    cut_all!(&rig,
+        CreatePartitionsRequest { topics: vec![grow.clone()], ..Default::default() }, 0..=3;
+        AlterConfigsRequest { resources: vec![alter_resource()], ..Default::default() }, 0..=2;
+        IncrementalAlterConfigsRequest { resources: vec![change_resource()], ..Default::default() }, 0..=1;
+        DeleteRecordsRequest { topics: vec![delete.clone()], timeout_ms: 1 }, 0..=2;
+        DescribeLogDirsRequest { topics: Some(vec![dirs.clone()]) }, 0..=5;
+        AlterReplicaLogDirsRequest { dirs: vec![moved.clone()] }, 0..=2;
+        DeleteGroupsRequest { groups_names: vec!["g".into()] }, 0..=3;
+        OffsetDeleteRequest { group_id: "g".into(), topics: vec![offsets.clone()] }, 0..=0;
+        ElectLeadersRequest { topic_partitions: Some(vec![elect.clone()]), ..Default::default() }, 0..=2;
+        AlterPartitionReassignmentsRequest { topics: vec![assign.clone()], ..Default::default() }, 0..=1;
+        ListPartitionReassignmentsRequest { topics: Some(vec![listed.clone()]), ..Default::default() }, 0..=0;
+        ListConfigResourcesRequest { resource_types: vec![2] }, 1..=1;
+        DescribeTopicPartitionsRequest { topics: vec![page.clone()], cursor: Some(cursor.clone()), ..Default::default() }, 0..=0;
+    );
+    assert_eq!(rig.state.catalog.topic("t").unwrap().partition_count(), 1);
+}
+
+/// What is asked a hundred thousand times is answered once: an answer is never much longer than its question.
+#[tokio::test]
+async fn a_hundred_thousand_times_the_same_is_answered_once_by_the_tools_apis_too() {
+    let rig = Rig::new().await;
+    let name = "a-name-of-ordinary-length";
+    rig.topic(name, 100, &[]);
+    let mut client = rig.client().await;
+    let page = describe_topic_partitions_request::TopicRequest { name: name.into() };
+    let request = DescribeTopicPartitionsRequest {
+        topics: vec![page; 100_000],
+        response_partition_limit: i32::MAX,
+        cursor: None,
+    };
+    assert_eq!(client.call(0, &request).await.topics.len(), 1);
+    let dir = describe_log_dirs_request::DescribableLogDirTopic {
+        topic: name.into(),
+        partitions: (0..100).collect(),
+    };
+    let request = DescribeLogDirsRequest { topics: Some(vec![dir; 10_000]) };
+    let answer = client.call(4, &request).await;
+    assert_eq!((answer.results[0].topics.len(), answer.results[0].topics[0].partitions.len()), (1, 100));
+    let delete = delete_records_request::DeleteRecordsTopic {
+        name: name.into(),
+        partitions: vec![
+            delete_records_request::DeleteRecordsPartition { partition_index: 0, offset: 0 };
+            1000
+        ],
+    };
+    let request = DeleteRecordsRequest { topics: vec![delete; 100], timeout_ms: 1 };
+    assert_eq!(client.call(2, &request).await.topics[0].partitions.len(), 1);
+    let request = DeleteGroupsRequest { groups_names: vec![name.into(); 100_000] };
+    assert_eq!(client.call(2, &request).await.results.len(), 1);
+    let request = ListConfigResourcesRequest { resource_types: vec![4; 100_000] };
+    assert_eq!(client.call(1, &request).await.config_resources.len(), 1);
+    let grow = create_partitions_request::CreatePartitionsTopic {
+        name: name.into(),
+        count: i32::MAX,
+        assignments: None,
+    };
+    let request = CreatePartitionsRequest { topics: vec![grow.clone(); 100_000], ..Default::default() };
+    assert_eq!(client.call(3, &request).await.results.len(), 1);
+    let request = CreatePartitionsRequest { topics: vec![grow], ..Default::default() };
+    assert_eq!(client.call(3, &request).await.results[0].error_code, 44);
 }

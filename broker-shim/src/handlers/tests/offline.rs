@@ -10,8 +10,8 @@ use kafka_wire::messages::metadata_request::MetadataRequestTopic;
 use kafka_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use kafka_wire::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use kafka_wire::messages::{
-    DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest, ListOffsetsRequest, MetadataRequest,
-    OffsetCommitRequest, OffsetFetchRequest,
+    DeleteGroupsRequest, DeleteTopicsRequest, DescribeGroupsRequest, FetchRequest, FindCoordinatorRequest,
+    ListOffsetsRequest, MetadataRequest, OffsetCommitRequest, OffsetFetchRequest,
 };
 use kafka_wire::{ErrorCode, Payload};
 use std::fs;
@@ -209,6 +209,14 @@ async fn groups_of_an_offline_offsets_partition_are_not_available() {
     assert_eq!(commit(&mut client, "a").await, ErrorCode::CoordinatorNotAvailable);
     let not_here = ErrorCode::NotCoordinator;
     assert_eq!(committed(&mut client, "a").await, (not_here, not_here, -1));
+    for version in 0..=6 {
+        let request = DescribeGroupsRequest { groups: vec!["a".to_owned()], ..Default::default() };
+        let group = client.call(version, &request).await.groups.remove(0);
+        assert_eq!((error(group.error_code), group.group_state.as_str()), (not_here, ""));
+    }
+    let request = DeleteGroupsRequest { groups_names: vec!["a".to_owned()] };
+    let deleted = client.call(2, &request).await.results.remove(0);
+    assert_eq!(error(deleted.error_code), ErrorCode::CoordinatorNotAvailable);
     assert_eq!(coordinator(&mut client, "b").await, ErrorCode::None);
     assert_eq!(committed(&mut client, "b").await, (ErrorCode::None, ErrorCode::None, 1));
     drop(client);

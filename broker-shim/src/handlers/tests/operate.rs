@@ -11,10 +11,13 @@ use kafka_wire::messages::offset_commit_request::{OffsetCommitRequestPartition, 
 use kafka_wire::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use kafka_wire::messages::{
     AlterPartitionReassignmentsRequest, AlterReplicaLogDirsRequest, DeleteGroupsRequest,
-    DeleteRecordsRequest, DescribeLogDirsRequest, DescribeTopicPartitionsRequest, ElectLeadersRequest,
-    ListConfigResourcesRequest, ListPartitionReassignmentsRequest, OffsetCommitRequest, OffsetDeleteRequest,
+    DeleteRecordsRequest, DescribeLogDirsRequest, DescribeProducersRequest, DescribeTopicPartitionsRequest,
+    ElectLeadersRequest, ListConfigResourcesRequest, ListPartitionReassignmentsRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, describe_producers_request, describe_producers_response,
 };
-use log_engine::types::Offset;
+use log_engine::format::batch::ProducerStamp;
+use log_engine::format::build::NewRecord;
+use log_engine::types::{Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 fn delete(topic: &str, partitions: &[(i32, i64)]) -> DeleteRecordsRequest {
     let one = |(partition_index, offset): &(i32, i64)| DeleteRecordsPartition {
@@ -248,6 +251,41 @@ async fn resources_with_settings_are_listed() {
     assert_eq!(listed(&[4, 4]).await, (0, vec![broker]));
     assert_eq!(listed(&[16, 32]).await, (0, Vec::new()));
     assert_eq!(listed(&[2, 99]).await, (35, Vec::new()));
+}
+
+#[tokio::test]
+async fn producers_are_described() {
+    let rig = Rig::new().await;
+    let topic = rig.topic("t", 2, &[]);
+    let stamp = ProducerStamp {
+        id: ProducerId::new(77).unwrap(),
+        epoch: ProducerEpoch::new(3).unwrap(),
+        base_sequence: Some(Sequence::ZERO),
+    };
+    let time = Timestamp::from_millis(1_700_000_000_000).unwrap();
+    let record = || NewRecord { value: Some(b"a"), timestamp: Some(time), ..NewRecord::default() };
+    topic.partition(0).unwrap().append_as(stamp, &[record(), record()]).unwrap();
+    let name = |name: &str, numbers: &[i32]| describe_producers_request::TopicRequest {
+        name: name.to_owned(),
+        partition_indexes: numbers.to_vec(),
+    };
+    let request = DescribeProducersRequest { topics: vec![name("t", &[0, 1, 9, 0]), name("nope", &[0])] };
+    let answer = rig.client().await.call(0, &request).await;
+    let [unknown, known] = &answer.topics[..] else { panic!("{answer:?}") };
+    let codes = |t: &describe_producers_response::TopicResponse| {
+        t.partitions.iter().map(|p| (p.partition_index, p.error_code)).collect::<Vec<_>>()
+    };
+    assert_eq!((codes(unknown), codes(known)), (vec![(0, 3)], vec![(0, 0), (1, 0), (9, 3)]));
+    let expected = describe_producers_response::ProducerState {
+        producer_id: 77,
+        producer_epoch: 3,
+        last_sequence: Some(1),
+        last_timestamp: Some(1_700_000_000_000),
+        coordinator_epoch: -1,
+        current_txn_start_offset: None,
+    };
+    assert_eq!(known.partitions[0].active_producers, [expected]);
+    assert!(known.partitions[1].active_producers.is_empty());
 }
 
 async fn commit(client: &mut Client, group: &str) {

@@ -13,7 +13,7 @@ use kafka_wire::messages::produce_request::{PartitionProduceData, TopicProduceDa
 use kafka_wire::messages::produce_response::PartitionProduceResponse;
 use kafka_wire::{ErrorCode, Message, Request, Uuid, concat, request_frame};
 use log_engine::format::build::{BatchBuilder, NewRecord};
-use log_engine::io::{Clock, RealStorage, Storage, SystemClock};
+use log_engine::io::{Clock, ManualClock, RealStorage, Storage, SystemClock};
 use log_engine::store::LogStore;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -39,11 +39,20 @@ impl Rig {
     }
 
     pub(super) async fn on(storage: Arc<dyn Storage>, settings: &[(&str, &str)]) -> Self {
+        Self::build(storage, settings, Arc::new(SystemClock::default())).await
+    }
+
+    /// One whose time is the test's.
+    pub(super) async fn at(clock: &ManualClock, settings: &[(&str, &str)]) -> Self {
+        Self::build(Arc::new(RealStorage::default()), settings, Arc::new(clock.clone())).await
+    }
+
+    async fn build(storage: Arc<dyn Storage>, settings: &[(&str, &str)], clock: Arc<dyn Clock>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let builder = BrokerConfig::builder().set("log.dirs", dir.path().display().to_string());
         let builder = settings.iter().fold(builder, |builder, (key, value)| builder.set(*key, *value));
         let config = Arc::new(builder.build().unwrap());
-        let state = Arc::new(state(config, &storage));
+        let state = Arc::new(state(config, &storage, clock));
         let limits = Limits {
             request_max_bytes: state.config.network.socket_request_max_bytes,
             stalled: Duration::from_millis(300),
@@ -69,12 +78,12 @@ impl Rig {
     }
 }
 
-fn state(config: Arc<BrokerConfig>, storage: &Arc<dyn Storage>) -> BrokerState {
+fn state(config: Arc<BrokerConfig>, storage: &Arc<dyn Storage>, clock: Arc<dyn Clock>) -> BrokerState {
     let known = inspect_directories(&**storage, &config).unwrap();
     let dirs = config.storage.log_dirs.iter().cloned();
-    let store = LogStore::builder(dirs).storage(Arc::clone(storage)).open().unwrap();
+    let builder = LogStore::builder(dirs).storage(Arc::clone(storage)).clock(Arc::clone(&clock));
+    let store = builder.open().unwrap();
     let catalog = LogCatalog::open(Arc::clone(&store), &**storage, Arc::clone(&config), known).unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let journal = Arc::new(MemoryJournal::default());
     let groups = GroupCoordinator::new(CoordinatorSettings::default(), journal, Arc::clone(&clock));
     BrokerState::new(config, store, Arc::new(catalog), Arc::new(groups), clock)

@@ -77,6 +77,7 @@ async fn every_advertised_version_is_answered() {
         answers(c, &ElectLeadersRequest::default()).await,
         answers(c, &AlterPartitionReassignmentsRequest::default()).await,
         answers(c, &ListPartitionReassignmentsRequest::default()).await,
+        answers(c, &DescribeProducersRequest::default()).await,
         list_config_resources(c).await,
         answers(c, &DescribeTopicPartitionsRequest::default()).await,
     ];

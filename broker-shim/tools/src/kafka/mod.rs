@@ -16,7 +16,7 @@ mod get_offsets;
 mod log_dirs;
 mod producer_perf_test;
 mod storage;
-mod topics;
+pub(crate) mod topics;
 
 use crate::failure::Failure;
 use crate::io::Io;

@@ -4,6 +4,7 @@
 
 mod bar;
 pub mod bench;
+pub mod configs;
 pub mod consume;
 pub mod groups;
 pub mod produce;
@@ -28,6 +29,8 @@ pub enum Command {
     Groups(groups::Args),
     /// Measure how fast messages are taken and given
     Bench(bench::Args),
+    /// Show and change settings of topics and brokers
+    Configs(configs::Args),
 }
 
 /// Where the broker is: what all commands take.
@@ -70,6 +73,7 @@ pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
         Command::Consume(args) => consume::run(args, io),
         Command::Groups(args) => groups::run(args, io),
         Command::Bench(args) => bench::run(args, io),
+        Command::Configs(args) => configs::run(args, io),
     };
     let result = result.and_then(|()| Ok(io.out.flush()?));
     let (text, code) = match result {
@@ -81,3 +85,14 @@ pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
     io.err_line(&format!("corrente: {text}"));
     code
 }
+
+/// A setting on a command line.
+fn setting(text: &str) -> Result<(String, String), Failure> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) =
+        pair.ok_or_else(|| Failure::usage(format!("{text:?} is no setting: write key=value")))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -149,13 +149,18 @@ fn a_producer_goes_on_where_the_log_says() {
     let stamp = |n| ProducerStamp { id, epoch: ProducerEpoch::ZERO, base_sequence: Sequence::new(n) };
     log.append_as(stamp(0), &[NewRecord::value(b"a"), NewRecord::value(b"b")]).unwrap();
     log.append_in_transaction(stamp(2), &[NewRecord::value(b"c")]).unwrap();
+    let last_timestamp = log.producer(id).unwrap().last_timestamp;
     let expected = ProducerState {
         epoch: ProducerEpoch::ZERO,
         next_sequence: Sequence::new(3).unwrap(),
+        last_sequence: Sequence::new(2),
+        last_timestamp,
         last_offset: Some(offset(2)),
         open_transaction: Some(offset(2)),
+        coordinator_epoch: None,
     };
     assert_eq!(log.producer(id), Some(expected));
+    assert_eq!(log.producers(), [(id, expected)]);
     drop(log);
     let log = bench.open();
     assert_eq!(log.producer(id), Some(expected), "also after a restart");

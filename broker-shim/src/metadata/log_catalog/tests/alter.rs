@@ -83,6 +83,20 @@ fn a_topic_gets_no_fewer_partitions_and_none_on_other_brokers() {
     assert_eq!(rig.catalog.topic("t").unwrap().partition_count(), 2);
 }
 
+/// The process ends between the fact and the directories: the next start makes them.
+#[test]
+fn partitions_that_were_written_down_only_are_made_at_the_start() {
+    let rig = Rig::new();
+    let topic = rig.create("t", 1);
+    let fact =
+        Fact::Topic { id: topic.id, name: topic.name.clone(), partitions: 3, overrides: BTreeMap::new() };
+    engine::append(&rig.catalog.journal.lock(), &fact.key(), fact.encode().as_deref()).unwrap();
+    drop(topic);
+    let rig = rig.restart(&[]);
+    assert_eq!(rig.catalog.topic("t").unwrap().partition_count(), 3);
+    assert_eq!(rig.dirs(), [METADATA_LOG, "t-0", "t-1", "t-2"]);
+}
+
 /// Something is in the way of the second directory: the fact is taken back, and neither partition is there after a start.
 #[test]
 fn partitions_whose_logs_cannot_be_made_are_taken_back() {
