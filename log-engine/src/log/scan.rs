@@ -40,6 +40,8 @@ pub(crate) struct Expected<'a> {
     pub(crate) gaps: bool,
     /// The epoch file, if there is a good one.
     pub(crate) epochs: Option<&'a Epochs>,
+    /// It was held against the batches when the log was opened: now it condemns those that contradict it.
+    pub(crate) settled: bool,
     /// Set where damage lies before the batch.
     pub(crate) behind: Option<Behind>,
 }
@@ -84,7 +86,10 @@ impl Expected<'_> {
         if found < 0 || found < self.epoch {
             return Err(CorruptReason::EpochOrder { before: self.epoch, found });
         }
-        Ok(())
+        match self.named(batch).filter(|named| self.settled && *named != found) {
+            Some(before) => Err(CorruptReason::EpochOrder { before, found }),
+            None => Ok(()),
+        }
     }
 
     /// The epoch that the file names for a batch.

@@ -93,6 +93,7 @@ impl Log {
             limit: following,
             gaps: self.has_gaps(),
             epochs: Some(&**epochs).filter(|known| !known.is_empty()),
+            settled: true,
             behind: None,
         };
         // By no byte further: what cannot be read there is no matter of this range.

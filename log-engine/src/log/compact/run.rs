@@ -102,6 +102,7 @@ impl Cursor {
             limit: Some(plan.end_of(self.index)),
             gaps: true,
             epochs: Some(epochs).filter(|known| !known.is_empty()),
+            settled: true,
             behind: None,
         };
         let (at, len) = (self.at, scanner.len());

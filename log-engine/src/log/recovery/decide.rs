@@ -125,6 +125,7 @@ pub(crate) fn decide(
         limit: None,
         gaps,
         epochs: epochs.filter(|known| !known.is_empty()),
+        settled: trust.end.is_some(),
         behind: None,
     };
     let out = Decision { settled: trust.offset, ..Decision::default() };

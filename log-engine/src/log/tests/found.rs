@@ -184,14 +184,7 @@ fn damage_before_an_epoch_begins_leaves_its_entry_alone() {
     // The second batch of the second segment, and all behind it, are of another epoch; the first one is damaged.
     for base in &bases[1..] {
         let mut bytes = bench.file(&log_name(*base));
-        let mut at = 0;
-        while at < bytes.len() {
-            let len = crate::format::batch::batch_len(&bytes[at..]).unwrap();
-            if at > 0 || *base > bases[1] {
-                bytes[at + 12..at + 16].copy_from_slice(&3_i32.to_be_bytes());
-            }
-            at += len;
-        }
+        claim_epoch(&mut bytes, usize::from(*base == bases[1]), 3);
         if *base == bases[1] {
             bytes[8] ^= 0x80;
         }
@@ -217,12 +210,7 @@ fn a_first_batch_of_a_segment_with_a_lower_epoch_is_named_with_its_range() {
     let mut files = Vec::new();
     for base in &bases[1..] {
         let mut bytes = bench.file(&log_name(*base));
-        let mut at = 0;
-        while at < bytes.len() {
-            let len = crate::format::batch::batch_len(&bytes[at..]).unwrap();
-            bytes[at + 12..at + 16].copy_from_slice(&3_i32.to_be_bytes());
-            at += len;
-        }
+        claim_epoch(&mut bytes, 0, 3);
         bench.overwrite(&log_name(*base), &bytes);
         files.push((*base, bytes));
     }
@@ -247,5 +235,51 @@ fn a_first_batch_of_a_segment_with_a_lower_epoch_is_named_with_its_range() {
             drop(log);
         }
         bench.overwrite(&log_name(*base), good);
+    }
+}
+
+/// Gives the batches of a segment another epoch, from number `from` on.
+fn claim_epoch(bytes: &mut [u8], from: usize, epoch: i32) {
+    let (mut at, mut number) = (0, 0);
+    while at < bytes.len() {
+        if number >= from {
+            bytes[at + 12..at + 16].copy_from_slice(&epoch.to_be_bytes());
+        }
+        at += crate::format::batch::batch_len(&bytes[at..]).unwrap();
+        number += 1;
+    }
+}
+
+/// The last batch of an epoch, with a flipped bit that makes the next epoch of it: it lies well between its neighbours, so that
+/// nothing but the list of epochs speaks against it. Readers refused it without a range.
+#[test]
+fn a_last_batch_of_an_epoch_that_claims_the_next_one_is_named_with_its_range() {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    fill(&log, 0..20);
+    log.close().unwrap();
+    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
+    drop(log);
+    // Epoch 3 begins with the fourth batch.
+    for base in &bases {
+        let mut bytes = bench.file(&log_name(*base));
+        claim_epoch(&mut bytes, if *base == 0 { 3 } else { 0 }, 3);
+        bench.overwrite(&log_name(*base), &bytes);
+    }
+    bench.overwrite("leader-epoch-checkpoint", b"0\n2\n0 0\n3 3\n");
+    let good = bench.file(&log_name(0));
+    let at = (0..2).fold(0, |at, _| at + crate::format::batch::batch_len(&good[at..]).unwrap());
+    for claimed in 1..=3 {
+        let mut bad = good.clone();
+        bad[at + 15] = claimed;
+        bench.overwrite(&log_name(0), &good);
+        let log = bench.open();
+        // While it is open: the list of epochs was found to be right.
+        bench.overwrite(&log_name(0), &bad);
+        let (before, error) = dump_from(&log, offset(0));
+        assert_eq!(before, numbered(0..2));
+        let ranges: Vec<_> = log.damage().iter().map(|damage| damage.offsets.clone()).collect();
+        assert_eq!(ranges, [offset(2)..offset(3)], "{claimed}: {error:?}");
+        assert_eq!(dump_from(&log, offset(3)).0, numbered(3..20));
     }
 }
