@@ -38,6 +38,7 @@
 mod acl;
 mod config;
 mod journal;
+mod keys;
 mod machine;
 mod path;
 mod server;
@@ -51,5 +52,6 @@ mod words;
 
 pub use config::{Config, ConfigError};
 pub use journal::JournalError;
+pub use keys::{KEYS, Key};
 pub use server::{BindError, Server, StartError};
 pub use words::Words;
