@@ -630,7 +630,11 @@ pub(crate) const OF_4: &[Case] = &[
     case("get-offsets: earliest", GO, "--bootstrap-server {b} --topic codecs --time -2"),
     case("get-offsets: latest", GO, "--bootstrap-server {b} --topic codecs --time latest"),
     case("get-offsets: a time", GO, "--bootstrap-server {b} --topic codecs --time 1000"),
-    case("get-offsets: the greatest time", GO, "--bootstrap-server {b} --topic codecs --time max-timestamp"),
+    numbers(
+        "get-offsets: the greatest time",
+        GO,
+        "--bootstrap-server {b} --topic codecs --time max-timestamp",
+    ),
     case("get-offsets: some partitions", GO, "--bootstrap-server {b} --topic plain --partitions 0,2"),
     case(
         "get-offsets: topic and partitions",

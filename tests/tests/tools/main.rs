@@ -81,8 +81,13 @@ impl Place {
         line.split_whitespace().map(word).collect()
     }
 
-    fn side(&self) -> Side {
-        Side { bootstrap: self.broker.bootstrap(), files: self.files.path().display().to_string() }
+    /// `data` is the directory that a case names, if it is not this side's own.
+    fn side(&self, data: &str) -> Side {
+        Side {
+            bootstrap: self.broker.bootstrap(),
+            files: self.files.path().display().to_string(),
+            data: if data.is_empty() { self.broker.log_dir().display().to_string() } else { data.to_owned() },
+        }
     }
 }
 
@@ -129,8 +134,8 @@ fn one(
         assert_eq!((here.code, there.code), (0, 0), "{}: {here:?} {there:?}", case.name);
         return;
     }
-    let there = normal::output(&there, &theirs.side(), case.like);
-    let here = normal::output(&here, &ours.side(), case.like);
+    let there = normal::output(&there, &theirs.side(data), case.like);
+    let here = normal::output(&here, &ours.side(data), case.like);
     report.case(case.name, &there, &here);
 }
 
@@ -179,7 +184,7 @@ impl<'a> Report<'a> {
     }
 
     fn finish(self) {
-        let idle = self.allowed.iter().filter(|d| !self.used.contains(&(d.case, d.stream)));
+        let idle = self.allowed.iter().filter(|d| !d.sometimes && !self.used.contains(&(d.case, d.stream)));
         let idle: Vec<String> = idle.map(|d| format!("{}: {}", d.case, d.stream)).collect();
         // Kept beside the output of the test, which is long.
         let file = place::clients_dir().join("tools-differ.txt");

@@ -2,13 +2,14 @@
 //!
 //! | in the text | becomes |
 //! |---|---|
-//! | the side's own address and directory | `BROKER`, `FILES` |
+//! | the side's own address and directories | `BROKER`, `FILES`, `DATA` |
 //! | thirteen digits that are a time | `TIME` |
 //! | a UUID, the id of a topic, a member's id | `UUID`, `ID` |
 //! | a line of a log (`[date] WARN ...`), of a stack trace, of Kafka's advice about its newer protocol | gone |
 //! | the class of an exception at the beginning of a line of standard error | gone |
 //! | the table of all options behind a mistake, and our hint at `--help` | gone |
 //! | the original's note that an option is deprecated | gone |
+//! | the silence that ends a consumer, in the words of either | `TIMEOUT` |
 //!
 //! Lines without an order are sorted; of measurements only the words count.
 
@@ -24,6 +25,7 @@ pub(crate) struct Output {
 pub(crate) struct Side {
     pub(crate) bootstrap: String,
     pub(crate) files: String,
+    pub(crate) data: String,
 }
 
 /// How lines are to be compared.
@@ -46,12 +48,15 @@ pub(crate) fn output(raw: &Output, side: &Side, like: Like) -> Output {
 
 fn stream(text: &str, side: &Side, like: Like) -> String {
     let text = text.replace(&side.bootstrap, "BROKER").replace(&side.files, "FILES");
+    let text = text.replace(&side.data, "DATA");
     let mut lines: Vec<String> = Vec::new();
     for line in text.lines() {
         if is_table_of_options(line) {
             break;
         }
-        if !is_left_out(line) {
+        if is_silence(line) {
+            lines.push("TIMEOUT".to_owned());
+        } else if !is_left_out(line) {
             let line = words(line);
             lines.push(if like == Like::Numbers { numbers(&line) } else { line });
         }
@@ -65,6 +70,11 @@ fn stream(text: &str, side: &Side, like: Like) -> String {
     lines.join("\n")
 }
 
+fn is_silence(line: &str) -> bool {
+    const EXCEPTION: &str = "org.apache.kafka.common.errors.TimeoutException";
+    line == EXCEPTION || (line.starts_with("No message came for ") && line.ends_with(EXCEPTION))
+}
+
 fn is_table_of_options(line: &str) -> bool {
     line.starts_with("Option ") && line.trim_end().ends_with("Description")
 }
@@ -75,8 +85,10 @@ fn is_left_out(line: &str) -> bool {
     });
     let trace = line.starts_with("\tat ") || line.starts_with("Caused by: ") || line.starts_with("\t... ");
     let deprecated = ["is deprecated", "has been deprecated"].iter().any(|words| line.contains(words));
+    // A line of a log that goes on behind a stack trace, and ours, which has no date.
+    let logged = line.starts_with(" (org.apache.kafka.") || line.starts_with("WARN New offset ");
     let advice = line.starts_with("The consumer rebalance protocol (KIP-848)");
-    dated || trace || deprecated || advice || line.ends_with(".sh --help shows all options.")
+    dated || logged || trace || deprecated || advice || line.ends_with(".sh --help shows all options.")
 }
 
 /// `org.apache.kafka.common.KafkaException: text` as `text`.
@@ -100,7 +112,7 @@ fn words(line: &str) -> String {
         let (word, after) = from.split_at(end);
         out.push_str(before);
         // Only behind its name: a topic may be called anything.
-        let id = before.ends_with("TopicId: ") || before.ends_with("\"topicId\":\"");
+        let id = out.ends_with("TopicId: ") || out.ends_with("\"topicId\":\"");
         if id && word.len() == 22 {
             out.push_str("ID");
         } else {

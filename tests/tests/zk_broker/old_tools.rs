@@ -7,7 +7,7 @@ use corrente_tests::zookeeper::Zookeeper;
 use corrente_tests::{process, runner};
 
 use crate::kafka::{self, Release, Tools};
-use crate::tools::{broker_on, until};
+use crate::tools::{broker_on, ours, until};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -47,7 +47,28 @@ pub(crate) fn of_the_tutorial(real: bool) -> Result<(), Missing> {
     let more = kafka::lines("more", 3);
     let input: String = more.iter().map(|line| format!("{line}\n")).collect();
     jvm.done("kafka.tools.ConsoleProducer", &["--broker-list", &bootstrap, "--topic", "words"], &input);
-    assert_eq!(consume("3", &[]), more, "it goes on where it was");
+    until("records", || broker.ends("words", 1) == [23]);
+    let read_by_ours = |arguments: &[&str]| {
+        let (code, out, err) = ours(
+            "kafka-console-consumer",
+            &[&["--zookeeper", &connect, "--topic", "words"], arguments].concat(),
+        );
+        assert_eq!(code, Some(0), "{out} {err}");
+        out.lines().map(str::to_owned).collect::<Vec<String>>()
+    };
+    assert_eq!(
+        read_by_ours(&["--group", "g", "--max-messages", "2"]),
+        more[..2],
+        "ours goes on where the original was"
+    );
+    let offset =
+        session.get("/kafka/one/consumers/g/offsets/words/0").expect("connected").expect("an offset");
+    assert_eq!(offset.0, b"22");
+    assert_eq!(consume("1", &[]), more[2..], "and the original where ours was");
+    let all = read_by_ours(&["--from-beginning", "--max-messages", "23"]);
+    assert_eq!((all.len(), all.last()), (23, more.last()));
+    let groups = session.children("/kafka/one/consumers").expect("connected");
+    assert_eq!(groups, ["g"], "a group that was made for one run is gone");
     runner::ran("Apache Kafka tools", "0.10.2.1 with --zookeeper on our broker");
     Ok(())
 }

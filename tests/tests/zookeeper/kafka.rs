@@ -228,6 +228,18 @@ pub(crate) fn alone(release: &Release, class: &str, arguments: &[&str]) -> Comma
     command
 }
 
+/// A program of a release on the Java that is here, with the ZooKeeper client 3.5.9 in the place of 3.4.13, which can
+/// resolve no address there.
+pub(crate) fn on_newer_java(release: &Release, class: &str, arguments: &[&str]) -> Result<Command, Missing> {
+    let client = install::maven("zookeeper-3.5.9", 17, &["org.apache.zookeeper:zookeeper:3.5.9"])?;
+    let mut command = Command::new("java");
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &logging(), "-cp"]);
+    // The first of two classes of one name counts.
+    command.arg(format!("{}:{}", client.join("*").display(), release.jars.join("*").display()));
+    command.arg(class).args(arguments);
+    Ok(command)
+}
+
 /// The jars of a release, for whoever makes sure which one runs.
 pub(crate) fn has_jar(release: &Release, name: &str) -> bool {
     Path::exists(&release.jars.join(name))

@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use corrente_tests::install::Missing;
-use corrente_tests::runner;
 use corrente_tests::zookeeper::Zookeeper;
+use corrente_tests::{process, runner};
 
 use crate::kafka::{self, KafkaBroker, Release, SESSION, Tools};
 
@@ -13,6 +13,7 @@ const TOPICS: &str = "kafka.admin.TopicCommand";
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const PRODUCER: &str = "kafka.tools.ConsoleProducer";
 const CONSUMER: &str = "kafka.tools.ConsoleConsumer";
+const LIMIT: Duration = Duration::from_secs(60);
 /// A session ends at most two ticks after its time; a busy machine adds its own.
 const SLACK: Duration = Duration::from_secs(8);
 
@@ -34,6 +35,11 @@ pub(crate) fn runs_on_our_zookeeper() -> Result<(), Missing> {
     let broker = KafkaBroker::start(&release, &zookeeper);
     let mut scene = Scene { zookeeper, broker, tools, sent: Vec::new(), counted: 0 };
     scene.topics();
+    let list = ["--zookeeper", &scene.zookeeper.connect_string(), "--list"];
+    let mut newer = kafka::on_newer_java(&release, TOPICS, &list)?;
+    let told = process::run(&mut newer, &[], LIMIT).success("kafka-topics on Java 17 with the client 3.5.9");
+    assert_eq!(told.stdout, "words\n");
+    runner::ran("ZooKeeper Java client", "3.5.9 under the tools of Kafka 2.2.0");
     scene.configs();
     scene.produce("first", 40);
     scene.consume();

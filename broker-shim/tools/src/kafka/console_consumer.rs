@@ -14,6 +14,8 @@
 //!
 //! Membership and positions (`ops::consume`), the forms of a line (`ops::show`).
 
+mod old;
+
 use super::Tool;
 use crate::failure::Failure;
 use crate::io::Io;
@@ -23,6 +25,7 @@ use crate::ops::session::Bootstrap;
 use crate::ops::show::{Formatter, Shown, TimeType};
 use crate::ops::{interrupt, random};
 use crate::options::{Opt, Options, Spec};
+use crate::zookeeper::consumer::OldGroup;
 use kafka_client::properties::Properties;
 use kafka_client::{Client, Fetched, FetchedRecord, GroupConfig, OffsetSpec, TopicPartition};
 use regex::Regex;
@@ -113,17 +116,29 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     if options.is_empty() {
         return Err(Failure::Plain(TOOL.spec.help()));
     }
-    if let Some(connect) = options.value("zookeeper")? {
-        return old_consumer(connect);
-    }
     check(options)?;
-    let (bootstrap, asked) = read_options(options)?;
+    if let Some(hosts) = options.value("zookeeper")? {
+        return old::run(hosts, options, io);
+    }
+    let list = options.value("bootstrap-server")?.unwrap_or_default();
+    let (bootstrap, asked) = read_options(options, list)?;
     interrupt::watch();
     let mut client = bootstrap.connect()?;
     let consumer =
         Consumer::start(&mut client, asked.wanted.clone(), asked.rules.clone(), asked.group.clone())?;
+    to_the_end(&mut client, consumer, &asked, None, io)
+}
+
+/// Shows messages until the end, and says how many there were.
+fn to_the_end(
+    client: &mut Client,
+    consumer: Consumer,
+    asked: &Asked,
+    kept: Option<&OldGroup>,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
     let mut count = 0;
-    let result = consume(&mut client, consumer, &asked, &mut count, io);
+    let result = consume(client, consumer, asked, &mut count, kept, io);
     let ended = io.out.flush();
     match &result {
         Ok(End::Silence(time)) => io.err_line(&format!(
@@ -143,23 +158,23 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     }
 }
 
-/// The consumer of the time when ZooKeeper knew the brokers and kept the offsets.
-fn old_consumer(connect: &str) -> Result<(), Failure> {
-    Err(Failure::Plain(format!(
-        "--zookeeper {connect}: this consumer asks the brokers, not ZooKeeper; say --bootstrap-server with a broker's address, \
-         e.g. localhost:9092"
-    )))
-}
-
 fn consume(
     client: &mut Client,
     mut consumer: Consumer,
     asked: &Asked,
     count: &mut u64,
+    kept: Option<&OldGroup>,
     io: &mut Io<'_>,
 ) -> Result<End, Failure> {
     let mut last = Instant::now();
+    let mut committed = Instant::now();
     let result = loop {
+        if let Some(old) = kept.filter(|_| committed.elapsed() >= old::COMMIT_INTERVAL) {
+            committed = Instant::now();
+            if let Err(failure) = old::commit(old, &consumer) {
+                break Err(failure);
+            }
+        }
         if asked.max.is_some_and(|max| *count >= max) {
             break Ok(End::Enough);
         }
@@ -186,7 +201,8 @@ fn consume(
             break Err(bad);
         }
     };
-    let finished = consumer.finish(client);
+    let noted = kept.map_or(Ok(()), |old| old::commit(old, &consumer));
+    let finished = noted.and(consumer.finish(client));
     let end = result?;
     // Who is told to stop at once need not hear that the goodbye was not heard.
     if !matches!(end, End::Signal(_)) {
@@ -260,10 +276,17 @@ fn check(options: &Options) -> Result<(), Failure> {
     } else if options.has("offset") {
         return Err(Failure::usage("The partition is required when offset is specified."));
     }
-    options.require(&["bootstrap-server"])
+    match (options.has("bootstrap-server"), options.has("zookeeper")) {
+        (true, true) => {
+            Err(Failure::usage("Only one of --bootstrap-server or --zookeeper must be specified"))
+        }
+        (false, true) => Ok(()),
+        _ => options.require(&["bootstrap-server"]),
+    }
 }
 
-fn read_options(options: &Options) -> Result<(Bootstrap, Asked), Failure> {
+/// What the options ask for; the brokers to begin with are `list`.
+fn read_options(options: &Options, list: &str) -> Result<(Bootstrap, Asked), Failure> {
     let mut properties =
         given(options, &["command-property", "consumer-property"], &["command-config", "consumer.config"])?;
     if let Some(level) = options.value("isolation-level")? {
@@ -284,7 +307,6 @@ fn read_options(options: &Options) -> Result<(Bootstrap, Asked), Failure> {
     let formatter = formatter(options)?;
     let timeout = options.parsed::<i64>("timeout-ms")?.and_then(|ms| u64::try_from(ms).ok());
     let max = options.parsed::<i64>("max-messages")?.and_then(|max| u64::try_from(max).ok());
-    let list = options.value("bootstrap-server")?.unwrap_or_default();
     let mut bootstrap = Bootstrap::with_properties(list, properties)?;
     if !bootstrap.properties.contains_key("client.id") {
         "console-consumer".clone_into(&mut bootstrap.config.client_id);

@@ -312,8 +312,10 @@ fn delete_offsets(options: &Options, client: &mut Client, io: &mut Io<'_>) -> Re
             } else {
                 format!("Request succeeded for deleting offsets from group {group}.")
             })?;
-            let text =
-                |code: ErrorCode| (code != ErrorCode::None).then(|| format!("{}: {code}", class(code)));
+            let text = |code: ErrorCode| {
+                let error = ClientError::Refused { what: String::new(), code, message: None };
+                (code != ErrorCode::None).then(|| exception(&error))
+            };
             results.extend(codes.into_iter().map(|(at, code)| (at, text(code))));
         }
         Err(error) if error.code().is_some() => {

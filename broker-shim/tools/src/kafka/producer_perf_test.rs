@@ -272,7 +272,7 @@ fn payload_options(options: &Options, io: &mut Io<'_>) -> Result<Payload, Failur
     if parts.is_empty() {
         return Err(Failure::Plain(format!("{file} is empty: there is nothing to send")));
     }
-    io.line(&format!("Number of messages read: {}", parts.len()))?;
+    io.line(&format!("Number of records read: {}", parts.len()))?;
     Ok(Payload::Chosen(parts))
 }
 

@@ -39,6 +39,8 @@ pub enum Wanted {
     Partition(TopicPartition, OffsetSpec),
     /// One partition from an offset on.
     At(TopicPartition, i64),
+    /// These partitions, from the offsets that somebody else keeps; without one by the reset rule. No group.
+    Kept(Vec<(TopicPartition, Option<i64>)>),
 }
 
 /// How it is read.
@@ -105,6 +107,15 @@ impl Consumer {
                 known_topic(client, &at.topic, this.rules.create)?;
                 this.begin(at, offset);
             }
+            Wanted::Kept(partitions) => {
+                for (at, kept) in partitions {
+                    let offset = match kept {
+                        Some(offset) => offset,
+                        None => this.reset(client, &at, None)?,
+                    };
+                    this.begin(at, offset);
+                }
+            }
             Wanted::Topics(topics) => {
                 for topic in &topics {
                     known_topic(client, topic, this.rules.create)?;
@@ -160,6 +171,12 @@ impl Consumer {
             }
         }
         Ok(fetched)
+    }
+
+    /// The next offset of each partition that was not shown.
+    #[must_use]
+    pub const fn next_to_show(&self) -> &BTreeMap<TopicPartition, i64> {
+        &self.shown
     }
 
     /// Notes that a message was shown.

@@ -59,8 +59,8 @@ const KEY: i16 = 0;
 const CONSUMER: &str = "consumer";
 
 impl Coordinator {
-    /// Takes a record apart.
-    pub(crate) fn decode(self, key: &[u8], value: Option<&[u8]>) -> Result<Decoded, Undecoded> {
+    /// Takes a record apart; `open`: what members subscribed to and were assigned too.
+    pub(crate) fn decode(self, key: &[u8], value: Option<&[u8]>, open: bool) -> Result<Decoded, Undecoded> {
         let (kind, rest) = number(key)?;
         let key = match (self, kind) {
             (Self::Groups, 0 | 1) => {
@@ -84,7 +84,7 @@ impl Coordinator {
             let (version, rest) = number(value)?;
             let fields = match (self, kind) {
                 (Self::Transactions, _) => transaction(&parse(rest, version)?, version),
-                (Self::Groups, 2) => group(parse(rest, version)?, version),
+                (Self::Groups, 2) => group(parse(rest, version)?, version, open),
                 (Self::Groups, _) => commit(parse(rest, version)?, version),
             };
             Ok::<_, Undecoded>((version, fields))
@@ -122,8 +122,8 @@ fn commit(value: OffsetCommitValue, version: i16) -> Json {
     Json::Object(fields)
 }
 
-fn group(value: GroupMetadataValue, version: i16) -> Json {
-    let consumers = value.protocol_type == CONSUMER;
+fn group(value: GroupMetadataValue, version: i16, open: bool) -> Json {
+    let consumers = open && value.protocol_type == CONSUMER;
     let members: Vec<Json> =
         value.members.into_iter().map(|member| self::member(member, version, consumers)).collect();
     let mut fields = vec![
@@ -249,14 +249,14 @@ mod tests {
         let key = bytes("0001000000047465737400000000");
         let old = bytes("00030000000000000005ffffffff00026d64000001a206f647d1");
         let new = bytes("00040000000000000005ffffffff036d64000001a206f6768100");
-        let old = Coordinator::Groups.decode(&key, Some(&old)).unwrap();
+        let old = Coordinator::Groups.decode(&key, Some(&old), true).unwrap();
         assert_eq!(old.kind, 1);
         assert_eq!(old.key.to_string(), r#"{"group":"","topic":"test","partition":0}"#);
         let (version, fields) = old.value.unwrap();
         assert_eq!(version, 3);
         let expected = r#"{"offset":5,"leaderEpoch":-1,"metadata":"md","commitTimestamp":1795413133265}"#;
         assert_eq!(fields.to_string(), expected);
-        let (version, fields) = Coordinator::Groups.decode(&key, Some(&new)).unwrap().value.unwrap();
+        let (version, fields) = Coordinator::Groups.decode(&key, Some(&new), true).unwrap().value.unwrap();
         assert_eq!(version, 4);
         assert!(
             fields
@@ -273,9 +273,9 @@ mod tests {
              35616235623937666238000001a206f6539e0000000000",
         );
         // A length of the member list is cut off: it is no such value, and said so.
-        assert!(matches!(Coordinator::Groups.decode(&key, Some(&value)), Err(Undecoded::Invalid(_))));
+        assert!(matches!(Coordinator::Groups.decode(&key, Some(&value), true), Err(Undecoded::Invalid(_))));
         let empty = bytes("00020008636f6e73756d657200000003ffffffff000001a206f6703300000000");
-        let (version, fields) = Coordinator::Groups.decode(&key, Some(&empty)).unwrap().value.unwrap();
+        let (version, fields) = Coordinator::Groups.decode(&key, Some(&empty), true).unwrap().value.unwrap();
         assert_eq!(version, 2);
         assert_eq!(
             fields.to_string(),
@@ -285,9 +285,9 @@ mod tests {
 
     #[test]
     fn a_deleted_key_has_no_value_and_an_unknown_one_is_said_to_be() {
-        let gone = Coordinator::Groups.decode(&bytes("0002000b6731373935343133313333"), None).unwrap();
+        let gone = Coordinator::Groups.decode(&bytes("0002000b6731373935343133313333"), None, true).unwrap();
         assert_eq!((gone.kind, gone.value), (2, None));
-        assert_eq!(Coordinator::Groups.decode(&bytes("0063"), None), Err(Undecoded::Unknown(99)));
+        assert_eq!(Coordinator::Groups.decode(&bytes("0063"), None, true), Err(Undecoded::Unknown(99)));
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
         let value = bytes(
             "0000000000000000000200010000ea6001000000010004746573740000000100000000000001a206f6706a000001a206f6706a",
         );
-        let decoded = Coordinator::Transactions.decode(&key, Some(&value)).unwrap();
+        let decoded = Coordinator::Transactions.decode(&key, Some(&value), true).unwrap();
         assert_eq!(decoded.key.to_string(), r#"{"transactionalId":"tx1"}"#);
         assert_eq!(
             decoded.value.unwrap().1.to_string(),

@@ -108,8 +108,8 @@ impl SendStats {
         format!(
             "{} records sent, {:.1} records/sec ({:.2} MB/sec), {:.1} ms avg latency, {:.1} ms max latency.",
             window.count,
-            rate(float(window.count), elapsed),
-            rate(float(window.bytes), elapsed) / MIB,
+            java(rate(float(window.count), elapsed)),
+            java(rate(float(window.bytes), elapsed) / MIB),
             float(window.latency) / float(window.count),
             f64::from(window.max),
         )
@@ -124,8 +124,8 @@ impl SendStats {
              {p95} ms 95th, {p99} ms 99th, {p999} ms 99.9th.",
             total.count,
             if self.steady { " steady state" } else { "" },
-            rate(float(total.count), elapsed),
-            rate(float(total.bytes), elapsed) / MIB,
+            java(rate(float(total.count), elapsed)),
+            java(rate(float(total.bytes), elapsed) / MIB),
             float(total.latency) / float(total.count),
             f64::from(total.max),
         )

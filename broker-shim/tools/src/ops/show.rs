@@ -206,7 +206,8 @@ impl Columns {
             columns.push(format!("Offset:{}", message.offset).into_bytes());
         }
         if self.epoch {
-            columns.push(b"LeaderEpoch:0".to_vec());
+            // As Kafka's tool, which loses it on the way.
+            columns.push(b"Epoch:NOT_PRESENT".to_vec());
         }
         if self.delivery {
             columns.push(b"Delivery:NONE".to_vec());
@@ -317,7 +318,7 @@ impl Formatter {
 
 fn record(from: Coordinator, kinds: &[i16], message: &Shown<'_>, out: &mut Vec<u8>) -> Result<(), String> {
     let Some(key) = message.key else { return Ok(()) };
-    let decoded = match from.decode(key, message.value) {
+    let decoded = match from.decode(key, message.value, false) {
         Ok(decoded) if kinds.contains(&decoded.kind) => decoded,
         Ok(_) | Err(Undecoded::Unknown(_)) => return Ok(()),
         Err(Undecoded::Invalid(problem)) => {

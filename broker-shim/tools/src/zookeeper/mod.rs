@@ -16,7 +16,7 @@ use std::time::Duration;
 /// What the tools of 2.2 ask for.
 const SESSION: Duration = Duration::from_secs(30);
 /// How long a server may take to start, when a script starts it just before.
-const WAIT: Duration = Duration::from_secs(5);
+const WAIT: Duration = Duration::from_secs(3);
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {

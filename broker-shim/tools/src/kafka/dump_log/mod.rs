@@ -275,7 +275,7 @@ fn coordinator_record(
     key: &[u8],
     value: Option<&[u8]>,
 ) -> (Option<String>, Option<String>) {
-    match coordinator.decode(key, value) {
+    match coordinator.decode(key, value, true) {
         Ok(decoded) => {
             let key = format!("{{\"type\":\"{}\",\"data\":{}}}", decoded.kind, decoded.key);
             let value = decoded.value.map_or_else(
