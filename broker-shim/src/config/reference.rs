@@ -4,11 +4,12 @@
 //!
 //! # Not here
 //!
-//! The tables (`keys`, `topic`).
+//! The tables (`keys`, `topic`; ZooKeeper's in its crate).
 
 use super::keys::{BROKER_KEYS, BrokerKey, FAMILIES, Standing};
 use super::topic::{TOPIC_KEYS, TopicKey};
 use super::value::Kind;
+use corrente_zookeeper::KEYS as ZOOKEEPER_KEYS;
 use std::fmt::Write;
 
 /// The release in which a key got its effect, where it is not the first.
@@ -61,7 +62,20 @@ pub fn reference() -> String {
     for row in TOPIC_KEYS {
         topic_row(&mut page, row);
     }
+    zookeeper(&mut page);
     page
+}
+
+fn zookeeper(page: &mut String) {
+    page.push_str(
+        "\n## ZooKeeper\n\nThe keys of a `zookeeper.properties` for `corrente zookeeper`, all `read-only`. What only an ensemble has is \
+         taken and has no effect; other keys are a warning.\n\n| key | type | default | since | meaning |\n|---|---|---|---|---|\n",
+    );
+    for row in ZOOKEEPER_KEYS {
+        let default = row.default.map_or_else(|| "not set".to_owned(), shown);
+        let (name, kind, since) = (row.name, row.kind, since(row.name));
+        let _ = writeln!(page, "| `{name}` | {kind} | {default} | {since} | {} |", cell(row.doc));
+    }
 }
 
 fn broker_row(page: &mut String, row: &BrokerKey) {

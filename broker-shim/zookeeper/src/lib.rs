@@ -40,6 +40,7 @@ mod config;
 #[doc(hidden)]
 pub mod fuzzing;
 mod journal;
+mod keys;
 mod machine;
 mod path;
 mod server;
@@ -53,5 +54,6 @@ mod words;
 
 pub use config::{Config, ConfigError};
 pub use journal::JournalError;
+pub use keys::{KEYS, Key};
 pub use server::{BindError, Server, StartError};
 pub use words::Words;
