@@ -72,8 +72,8 @@ fn lines(ranges: &ApiRanges) -> Vec<String> {
     all.into_iter().map(|(_, line)| line).collect()
 }
 
-/// What brokers and controllers say to each other only, by number.
-const AMONG_BROKERS: &[i16] = &[4, 5, 6, 7, 52, 53, 54, 56, 58, 59, 62, 63, 64, 67, 70, 73, 82, 91, 94];
+/// What brokers and controllers say to each other only, and (93) what clients of 4.3 do not use yet, by number.
+const AMONG_BROKERS: &[i16] = &[4, 5, 6, 7, 52, 53, 54, 56, 58, 59, 62, 63, 67, 70, 73, 82, 93, 94];
 
 fn is_for_clients(key: ApiKey) -> bool {
     !AMONG_BROKERS.contains(&key.to_i16())
@@ -93,6 +93,8 @@ mod tests {
         assert_eq!(lines[1], "\tProduce(0): 0 to 13 [usable: 13],");
         assert_eq!(lines.last(), Some(&")"));
         assert!(out.contains("\tApiVersions(18): 0 to 4 [usable: 4],\n"), "{out}");
-        assert!(out.contains("\tDescribeClientQuotas(48): UNSUPPORTED,\n"), "{out}");
+        for line in ["\tDescribeClientQuotas(48): UNSUPPORTED,\n", "\tUnregisterBroker(64): UNSUPPORTED,\n"] {
+            assert!(out.contains(line), "{out}");
+        }
     }
 }

@@ -303,18 +303,14 @@ fn alter(
     io: &mut Io<'_>,
 ) -> Result<(), Failure> {
     let name = entity.name.as_deref().unwrap_or_default();
-    let known = configs::own(client, kind, name).map_err(|error| told(&error))?;
-    let unknown = |key: &&String| !known.iter().any(|setting| setting.name == **key);
     if kind == Kind::BrokerLogger {
+        let known = configs::own(client, kind, name).map_err(|error| told(&error))?;
+        let unknown = |key: &&String| !known.iter().any(|setting| setting.name == **key);
         let keys = change.delete.iter().chain(change.set.iter().map(|(key, _)| key));
         let bad: Vec<&str> = keys.filter(unknown).map(String::as_str).collect();
         if !bad.is_empty() {
             return Err(plain(format!("Invalid broker logger(s): {}", bad.join(","))));
         }
-    }
-    let bad: Vec<&str> = change.delete.iter().filter(unknown).map(String::as_str).collect();
-    if !bad.is_empty() {
-        return Err(plain(format!("Invalid config(s): {}", bad.join(","))));
     }
     configs::alter(client, kind, name, &change.set, &change.delete).map_err(|error| told(&error))?;
     let text = if name.is_empty() {
@@ -381,9 +377,9 @@ fn describe(
     Ok(())
 }
 
-/// In the order of the original's map.
+/// By name, as in the original.
 fn ordered(mut settings: Vec<Setting>) -> Vec<Setting> {
-    java::hash_order(&mut settings, |setting| java::string_hash(&setting.name));
+    settings.sort_by(|a, b| a.name.cmp(&b.name));
     settings
 }
 
@@ -477,6 +473,11 @@ mod tests {
             "{described}"
         );
         assert_eq!(lines.len(), 2);
+        let changed = "Completed updating config for topic x.\n";
+        assert_eq!(rig.out(&TOOL, "--alter --topic x --add-config retention.ms=7"), changed);
+        // What is not set may be removed, as in the original.
+        assert_eq!(rig.out(&TOOL, "--alter --topic x --delete-config segment.bytes"), changed);
+        assert!(rig.out(&TOOL, "--describe --topic x").contains("  retention.ms=7 "));
         let all = rig.out(&TOOL, "--describe --topic x --all");
         assert!(all.starts_with("All configs for topic x are:\n") && all.lines().count() > 10, "{all}");
         let brokers = rig.out(&TOOL, "--describe --entity-type brokers");
