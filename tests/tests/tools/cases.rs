@@ -65,7 +65,6 @@ const GO: &str = "kafka-get-offsets";
 const DR: &str = "kafka-delete-records";
 const LD: &str = "kafka-log-dirs";
 const AV: &str = "kafka-broker-api-versions";
-const ST: &str = "kafka-storage";
 const B: &str = "";
 
 /// Against 4.3.1.

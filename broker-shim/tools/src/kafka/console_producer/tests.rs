@@ -41,7 +41,9 @@ fn every_codec_and_every_kind_of_acknowledgement_is_taken() {
             expected.push_str(&format!("{codec} {acks}\n"));
         }
     }
-    assert_eq!(read(&rig, "--max-messages 20"), expected);
+    // Without acknowledgement a message may be overtaken by the next run's.
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(sorted(&read(&rig, "--max-messages 20")), sorted(&expected));
 }
 
 #[test]
