@@ -169,6 +169,31 @@ impl Broker {
         begin.elapsed()
     }
 
+    /// Runs a start that has to fail, on the directory as it is, with these settings over those of before: its exit code and
+    /// what it printed to standard error.
+    ///
+    /// # Panics
+    ///
+    /// If the process does not end.
+    pub fn refused(&self, overrides: &[(&str, &str)]) -> (Option<i32>, String) {
+        assert!(self.child.is_none(), "the broker runs already");
+        let mut command = Command::new(binary());
+        command.arg("server");
+        command.args(["--override", &format!("listeners=PLAINTEXT://{}", self.address())]);
+        command.args(["--override", &format!("log.dirs={}", self.log_dir().display())]);
+        let before = self.overrides.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        for (key, value) in before.chain(overrides.iter().copied()) {
+            command.args(["--override", &format!("{key}={value}")]);
+        }
+        let finished = crate::process::run(&mut command, &[], START_LIMIT);
+        (finished.status.code(), finished.stderr)
+    }
+
+    /// Takes a setting for the next start.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.overrides.push((key.to_owned(), value.to_owned()));
+    }
+
     fn await_answer(&mut self, begin: Instant) {
         loop {
             let answer =

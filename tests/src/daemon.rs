@@ -71,6 +71,13 @@ impl Daemon {
         }
     }
 
+    /// Lets it not run for that long.
+    pub fn pause(&self, time: Duration) {
+        kill_process(self.pid(), Signal::STOP).expect("our own child can be signalled");
+        thread::sleep(time);
+        kill_process(self.pid(), Signal::CONT).expect("our own child can be signalled");
+    }
+
     /// What it printed so far.
     pub fn output(&self) -> String {
         fs::read(&self.output).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()

@@ -55,6 +55,7 @@ pub struct Zookeeper {
     dir: TempDir,
     port: u16,
     command: Vec<String>,
+    real: bool,
     daemon: Option<Daemon>,
     starts: u32,
 }
@@ -71,6 +72,19 @@ impl Zookeeper {
     ///
     /// If it does not answer: with the end of what it printed.
     pub fn start(settings: &[(&str, &str)]) -> Result<Self, Missing> {
+        Self::start_one(is_real(), settings)
+    }
+
+    /// The same with the one of Apache, or with ours, whatever the environment says.
+    ///
+    /// # Errors
+    ///
+    /// As [`Zookeeper::start`].
+    ///
+    /// # Panics
+    ///
+    /// As [`Zookeeper::start`].
+    pub fn start_one(real: bool, settings: &[(&str, &str)]) -> Result<Self, Missing> {
         let dir = tempfile::Builder::new().prefix("zookeeper-").tempdir().expect("a temporary directory");
         let port = broker::free_port();
         let file = dir.path().join("zookeeper.properties");
@@ -82,7 +96,7 @@ impl Zookeeper {
         settings.iter().for_each(|(key, value)| text.push_str(&format!("{key}={value}\n")));
         fs::write(&file, text).expect("the temporary directory is writable");
         let file = file.to_str().expect("the temporary directory has a UTF-8 name");
-        let mut server = Self { command: command(file)?, dir, port, daemon: None, starts: 0 };
+        let mut server = Self { command: command(file, real)?, dir, port, real, daemon: None, starts: 0 };
         server.spawn();
         Ok(server)
     }
@@ -159,7 +173,7 @@ impl Zookeeper {
     pub fn stop(&mut self) {
         let status = self.daemon.take().expect("a running server").stop(STOP_LIMIT);
         // A JVM exits with 128 + SIGTERM.
-        let clean = status.success() || (is_real() && status.code() == Some(143));
+        let clean = status.success() || (self.real && status.code() == Some(143));
         assert!(clean, "SIGTERM is a clean stop, but: {status}");
     }
 
@@ -184,8 +198,8 @@ impl Zookeeper {
     }
 }
 
-fn command(file: &str) -> Result<Vec<String>, Missing> {
-    if !is_real() {
+fn command(file: &str, real: bool) -> Result<Vec<String>, Missing> {
+    if !real {
         let binary = broker::binary().to_str().expect("the target directory has a UTF-8 name");
         return Ok(["corrente", "zookeeper", file].map(|word| word.replace("corrente", binary)).to_vec());
     }

@@ -190,6 +190,7 @@ impl Client {
     /// # Errors
     ///
     /// If there is none within `timeout`.
+    #[expect(clippy::needless_pass_by_value, reason = "an answer is received once")]
     pub fn receive<R: Request>(
         &mut self,
         sent: Sent<R>,
@@ -269,7 +270,7 @@ impl Client {
         names.sort();
         names.dedup();
         let missing =
-            names.iter().any(|name| !self.cluster.topics.get(name).is_some_and(|t| t.error.is_none()));
+            names.iter().any(|name| self.cluster.topics.get(name).is_none_or(|t| t.error.is_some()));
         let mut fresh = !missing;
         self.patiently(|client| {
             if !std::mem::take(&mut fresh) {
@@ -394,11 +395,11 @@ impl Client {
         match node {
             Node::Any => self.any(),
             Node::Controller => match self.controller()? {
-                Some(id) => self.to_broker(id),
+                Some(id) => self.broker_connection(id),
                 // Before Metadata v1 nobody tells, and there was no request that needs it.
                 None => self.any(),
             },
-            Node::Broker(id) => self.to_broker(id),
+            Node::Broker(id) => self.broker_connection(id),
         }
     }
 
@@ -418,7 +419,7 @@ impl Client {
         Ok(self.cluster.controller)
     }
 
-    fn to_broker(&mut self, id: i32) -> Result<usize, ClientError> {
+    fn broker_connection(&mut self, id: i32) -> Result<usize, ClientError> {
         if !self.cluster.brokers.contains_key(&id) {
             self.metadata(Some(&[]), false)?;
         }

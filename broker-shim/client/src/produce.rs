@@ -445,7 +445,7 @@ impl Producer {
                 let text = "the broker takes only records of before 0.11, which this tool does not write";
                 return Err(ClientError::Config(text.into()));
             }
-            Err(error) => return self.lost(client, batches, error),
+            Err(error) => return self.lost(client, batches, &error),
         };
         if self.config.acks == 0 {
             return match client.send_unanswered(node, version, &request) {
@@ -453,7 +453,7 @@ impl Producer {
                     batches.into_iter().for_each(|batch| self.delivered(batch, None));
                     Ok(())
                 }
-                Err(error) => self.lost(client, batches, error),
+                Err(error) => self.lost(client, batches, &error),
             };
         }
         match client.send(node, version, &request) {
@@ -461,7 +461,7 @@ impl Producer {
                 self.in_flight.push_back(Flight { sent, batches });
                 Ok(())
             }
-            Err(error) => self.lost(client, batches, error),
+            Err(error) => self.lost(client, batches, &error),
         }
     }
 
@@ -499,7 +499,7 @@ impl Producer {
                 self.in_flight = rest;
                 let mut batches = flight.batches;
                 batches.extend(lost.into_iter().flat_map(|flight| flight.batches));
-                return self.lost(client, batches, error);
+                return self.lost(client, batches, &error);
             }
         };
         let mut answers: BTreeMap<TopicPartition, PartitionProduceResponse> = BTreeMap::new();
@@ -562,11 +562,11 @@ impl Producer {
         &mut self,
         client: &mut Client,
         batches: Vec<Batch>,
-        error: ClientError,
+        error: &ClientError,
     ) -> Result<(), ClientError> {
         let (again, done): (Vec<_>, Vec<_>) =
             batches.into_iter().partition(|batch| error.is_retriable() && self.may_try_again(batch));
-        self.failed(done, &error);
+        self.failed(done, error);
         let pause = !again.is_empty();
         again.into_iter().for_each(|batch| self.back(batch));
         if pause {

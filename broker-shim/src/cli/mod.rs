@@ -7,7 +7,8 @@
 //! corrente stop server | zookeeper                           as `stop` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
 //! corrente metadata convert --to zookeeper|log FILE.properties [--apply]
-//! corrente topics ...                                        as `corrente_tools::own` says
+//! corrente topics | configs | produce | consume | groups | bench ...   as `corrente_tools::own` says
+//! corrente completion SHELL | man DIRECTORY                  as `papers` says
 //! corrente kafka-topics ...                                  Kafka's tools, also by the program's own name: `names`
 //! corrente --version | --help
 //! ```
@@ -26,12 +27,13 @@ mod log;
 mod logtool;
 mod metadata;
 mod names;
+mod papers;
 mod server;
 mod stop;
 mod zookeeper;
 
 use crate::trouble::Chain;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::env;
 use std::error::Error;
 use std::ffi::OsString;
@@ -60,6 +62,10 @@ enum Command {
     Metadata(metadata::Args),
     #[command(flatten)]
     Own(corrente_tools::own::Command),
+    /// Print a script that completes command lines.
+    Completion(papers::CompletionArgs),
+    /// Write manual pages.
+    Man(papers::ManArgs),
 }
 
 /// Runs the command line of this process.
@@ -99,6 +105,12 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
         }
         Some(Command::Metadata(args)) => (metadata::run(&args).map(done), None),
         Some(Command::Own(command)) => (Ok(corrente_tools::own::run(&command)), None),
+        Some(Command::Completion(args)) => {
+            let result = papers::completion(&args, Cli::command(), &mut std::io::stdout().lock());
+            let code = result.as_ref().err().map(|error| logtool::code_of(&**error));
+            (result.map(done), code)
+        }
+        Some(Command::Man(args)) => (papers::man(&args, Cli::command()).map(done), None),
         None => (server::run(&server::Args::default()).map(done), None),
     };
     match (result, code) {
@@ -116,7 +128,6 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_definition_is_sound() {

@@ -12,6 +12,7 @@
 //! | [`own`] | ours: tables, colours, JSON |
 //! | [`ops`] | what both do: connect, ask, put in order |
 //! | [`options`] | a command line as Kafka's tools read it |
+//! | [`zookeeper`] | the `--zookeeper` forms of the old tools: Kafka's znodes, and no broker |
 //! | [`io`] | where a tool reads and writes: the terminal, or a test's buffers |
 //! | [`failure`] | how a tool ends when it does not end well |
 //!
@@ -41,6 +42,7 @@ pub mod own;
 
 #[cfg(test)]
 mod testing;
+pub mod zookeeper;
 
 pub use failure::Failure;
 

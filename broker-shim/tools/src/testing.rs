@@ -53,6 +53,11 @@ pub(crate) fn run(tool: &Tool, line: &str) -> Ran {
 /// The same with an input.
 pub(crate) fn run_with(tool: &Tool, line: &str, input: &str) -> Ran {
     let args: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+    ran_by(input, |io| tool.execute(&args, io))
+}
+
+/// What something wrote, and its exit code.
+pub(crate) fn ran_by(input: &str, work: impl FnOnce(&mut Io<'_>) -> u8) -> Ran {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut io = Io {
         input: &mut input.as_bytes(),
@@ -62,7 +67,32 @@ pub(crate) fn run_with(tool: &Tool, line: &str, input: &str) -> Ran {
         out_is_terminal: false,
         err_is_terminal: false,
     };
-    let code = tool.execute(&args, &mut io);
+    let code = work(&mut io);
+    let text = |bytes| String::from_utf8(bytes).expect("tools write text here");
+    Ran { out: text(out), err: text(err), code }
+}
+
+/// Our own commands as a command line of their own.
+#[derive(Debug, clap::Parser)]
+struct Own {
+    #[command(subcommand)]
+    command: crate::own::Command,
+}
+
+/// Runs a command of ours with these words (split at blanks) and an input.
+pub(crate) fn own_with(line: &str, input: &str) -> Ran {
+    use clap::Parser as _;
+    let own = Own::parse_from(std::iter::once("corrente").chain(line.split_whitespace()));
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let mut io = Io {
+        input: &mut input.as_bytes(),
+        out: &mut out,
+        err: &mut err,
+        input_is_terminal: false,
+        out_is_terminal: false,
+        err_is_terminal: false,
+    };
+    let code = crate::own::execute(&own.command, &mut io);
     let text = |bytes| String::from_utf8(bytes).expect("tools write text here");
     Ran { out: text(out), err: text(err), code }
 }

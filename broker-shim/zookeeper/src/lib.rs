@@ -37,6 +37,8 @@
 
 mod acl;
 mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 mod journal;
 mod machine;
 mod path;

@@ -154,15 +154,10 @@ impl Table {
     /// Who is told of an event; whoever had asked to be told once is forgotten.
     fn fire(&mut self, path: &str, event: Event, told: &mut Vec<ConnId>) {
         let mut once = Vec::new();
-        let tell = |conn: ConnId, told: &mut Vec<ConnId>| {
-            if !told.contains(&conn) {
-                told.push(conn);
-            }
-        };
         for (conn, set) in self.by_path.get(path).into_iter().flatten() {
             let recursive = set.recursive && event != Event::ChildrenChanged;
             if set.once || set.persistent || recursive {
-                tell(*conn, told);
+                told.push(*conn);
             }
             if set.once {
                 once.push(*conn);
@@ -175,7 +170,7 @@ impl Table {
             for above in path::upwards(path).skip(1) {
                 for (conn, set) in self.by_path.get(above).into_iter().flatten() {
                     if set.recursive {
-                        tell(*conn, told);
+                        told.push(*conn);
                     }
                 }
             }
@@ -266,7 +261,7 @@ impl Watches {
         self.child.forget(conn);
     }
 
-    /// Who is told of an event of a node, in the order of their coming.
+    /// Who is told of an event of a node: each once, the oldest connection first.
     pub(crate) fn fire(&mut self, path: &str, event: Event) -> Vec<ConnId> {
         let mut told = Vec::new();
         if event != Event::ChildrenChanged {
@@ -275,6 +270,8 @@ impl Watches {
         if matches!(event, Event::Deleted | Event::ChildrenChanged) {
             self.child.fire(path, event, &mut told);
         }
+        told.sort_unstable();
+        told.dedup();
         told
     }
 

@@ -272,6 +272,7 @@ public final class JavaClient {
         Checks.refused(Code.NOAUTH, () -> zk.create("/a/x", null, OPEN_ACL_UNSAFE, PERSISTENT));
         Checks.refused(Code.NOAUTH, () -> zk.setACL("/a", OPEN_ACL_UNSAFE, -1));
         Checks.refused(Code.NOAUTH, () -> zk.exists("/a", false));
+        Checks.refused(Code.NOAUTH, () -> zk.getACL("/a", new Stat()));
         owner.create("/a/child", null, OPEN_ACL_UNSAFE, PERSISTENT);
         Checks.refused(Code.NOAUTH, () -> zk.delete("/a/child", -1));
 
@@ -286,6 +287,7 @@ public final class JavaClient {
         owner.setACL("/a", Arrays.asList(read, kept.get(0)), 0);
         Checks.equal(1, zk.getData("/a", false, null).length);
         Checks.refused(Code.NOAUTH, () -> zk.setData("/a", null, -1));
+        Checks.equal("ada:x", zk.getACL("/a", new Stat()).get(1).getId().getId());
         owner.create("/a/ip", null, Arrays.asList(new ACL(Perms.ALL, new Id("ip", "127.0.0.1"))), PERSISTENT);
         zk.setData("/a/ip", bytes("from here"), -1);
         owner.create("/a/far", null, Arrays.asList(new ACL(Perms.ALL, new Id("ip", "10.1.2.3"))), PERSISTENT);

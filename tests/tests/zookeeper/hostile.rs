@@ -151,40 +151,21 @@ fn connections(answer: &str) -> u32 {
     count.and_then(|count| count.parse().ok()).expect("a number of connections")
 }
 
-/// A client that sends no read-only flag gets an answer without one.
-pub(crate) fn a_connect_of_44_bytes_is_answered_with_36() -> Result<(), Missing> {
-    let server = Zookeeper::start(&[("tickTime", "2000")])?;
-    let mut old = Session::open(server.address(), 10_000, Age::Old).expect("accepted");
-    assert_eq!((old.answered, old.timeout), (36, 10_000));
-    assert_eq!(old.create("/old", b"1", 1).expect("connected"), Ok("/old".to_owned()));
-    old.close().expect("connected");
-    let mut new = Session::open(server.address(), 1, Age::New).expect("accepted");
-    assert_eq!((new.answered, new.timeout), (37, 4000), "twice the tick at least");
-    assert_eq!(new.get("/old").expect("connected"), None);
-    let longest = Session::open(server.address(), i32::MAX, Age::New).expect("accepted");
-    assert_eq!(longest.timeout, 40_000, "twenty ticks at most");
-    let zero = Session::resume(server.address(), new.id, &[0; 16], 0).expect("answered");
-    assert_eq!((zero.id, zero.timeout), (0, 0), "a wrong password is answered as an expired session");
-    let ahead = Session::resume(server.address(), 0, &[0; 16], i64::MAX);
-    assert!(ahead.is_err(), "who has seen more than there is gets no answer");
-    Ok(())
-}
-
-/// A session whose client is silent lives as long as it was promised, and its nodes not much longer.
-pub(crate) fn a_silent_session_ends_in_time() -> Result<(), Missing> {
-    let server = Zookeeper::start(&[("tickTime", "500")])?;
-    let mut silent = Session::open(server.address(), 2000, Age::New).expect("accepted");
-    silent.create("/silent", b"", 1).expect("connected").expect("created");
-    let begin = Instant::now();
-    let mut watcher = server.session();
-    assert_eq!(silent.timeout, 2000);
-    while watcher.get("/silent").expect("connected").is_some() {
-        assert!(begin.elapsed() < Duration::from_secs(5), "it never ends");
-        thread::sleep(Duration::from_millis(20));
+/// Connections of one address are counted; who was there before goes on.
+pub(crate) fn one_address_has_its_limit() -> Result<(), Missing> {
+    let server = Zookeeper::start(&[("maxClientCnxns", "5")])?;
+    let mut held: Vec<Session> = (0..5).map(|_| server.session()).collect();
+    for _ in 0..20 {
+        assert!(Session::open(server.address(), 30_000, Age::New).is_err(), "a sixth is taken");
     }
-    let lived = begin.elapsed();
-    assert!(lived >= Duration::from_millis(1950), "it ended early: {lived:?}");
-    assert!(lived <= Duration::from_millis(3600), "it ended late: {lived:?}");
+    for session in &mut held {
+        session.ping().expect("the first five go on");
+    }
+    held.pop().expect("five").close().expect("connected");
+    let end = Instant::now() + Duration::from_secs(10);
+    while Session::open(server.address(), 30_000, Age::New).is_err() {
+        assert!(Instant::now() < end, "a place that is free is not given again");
+    }
     Ok(())
 }
 

@@ -138,6 +138,11 @@ impl<'a> KafkaBroker<'a> {
         assert_eq!(status.code(), Some(143), "a JVM exits with 128 + SIGTERM");
     }
 
+    /// Lets it not run for that long.
+    pub(crate) fn pause(&self, time: Duration) {
+        self.daemon.as_ref().expect("a running broker").pause(time);
+    }
+
     /// What it printed since its last start.
     pub(crate) fn output(&self) -> String {
         self.daemon.as_ref().expect("a running broker").output()
@@ -221,6 +226,18 @@ pub(crate) fn alone(release: &Release, class: &str, arguments: &[&str]) -> Comma
     let mut command = release.jvm();
     command.arg(logging()).arg(class).args(arguments);
     command
+}
+
+/// A program of a release on the Java that is here, with the ZooKeeper client 3.5.9 in the place of 3.4.13, which can
+/// resolve no address there.
+pub(crate) fn on_newer_java(release: &Release, class: &str, arguments: &[&str]) -> Result<Command, Missing> {
+    let client = install::maven("zookeeper-3.5.9", 17, &["org.apache.zookeeper:zookeeper:3.5.9"])?;
+    let mut command = Command::new("java");
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &logging(), "-cp"]);
+    // The first of two classes of one name counts.
+    command.arg(format!("{}:{}", client.join("*").display(), release.jars.join("*").display()));
+    command.arg(class).args(arguments);
+    Ok(command)
 }
 
 /// The jars of a release, for whoever makes sure which one runs.

@@ -1,11 +1,11 @@
 //! A real Kafka 2.2.0 broker with its own tools: the tutorial's steps, and every kind of end and return of the broker
 //! and of the ZooKeeper below it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use corrente_tests::install::Missing;
-use corrente_tests::runner;
 use corrente_tests::zookeeper::Zookeeper;
+use corrente_tests::{process, runner};
 
 use crate::kafka::{self, KafkaBroker, Release, SESSION, Tools};
 
@@ -13,6 +13,7 @@ const TOPICS: &str = "kafka.admin.TopicCommand";
 const CONFIGS: &str = "kafka.admin.ConfigCommand";
 const PRODUCER: &str = "kafka.tools.ConsoleProducer";
 const CONSUMER: &str = "kafka.tools.ConsoleConsumer";
+const LIMIT: Duration = Duration::from_secs(60);
 /// A session ends at most two ticks after its time; a busy machine adds its own.
 const SLACK: Duration = Duration::from_secs(8);
 
@@ -34,12 +35,18 @@ pub(crate) fn runs_on_our_zookeeper() -> Result<(), Missing> {
     let broker = KafkaBroker::start(&release, &zookeeper);
     let mut scene = Scene { zookeeper, broker, tools, sent: Vec::new(), counted: 0 };
     scene.topics();
+    let list = ["--zookeeper", &scene.zookeeper.connect_string(), "--list"];
+    let mut newer = kafka::on_newer_java(&release, TOPICS, &list)?;
+    let told = process::run(&mut newer, &[], LIMIT).success("kafka-topics on Java 17 with the client 3.5.9");
+    assert_eq!(told.stdout, "words\n");
+    runner::ran("ZooKeeper Java client", "3.5.9 under the tools of Kafka 2.2.0");
     scene.configs();
     scene.produce("first", 40);
     scene.consume();
     scene.zookeeper_comes_back();
     scene.broker_comes_back_from_a_clean_stop();
     scene.broker_comes_back_from_a_kill();
+    scene.broker_comes_back_from_a_long_pause();
     scene.deletes();
     runner::ran("Apache Kafka broker", "2.2.0 on our ZooKeeper");
     runner::ran("Apache Kafka tools", "2.2.0 with --zookeeper");
@@ -166,6 +173,23 @@ impl Scene<'_> {
         self.broker.spawn();
         self.describe("words", 3, "");
         self.produce("after a kill", 10);
+        self.consume();
+    }
+
+    /// Its session ends while it stands still; it is told so, and begins a new one with all its nodes.
+    fn broker_comes_back_from_a_long_pause(&mut self) {
+        let mut session = self.zookeeper.session();
+        let before = kafka::owner(&mut session, "/brokers/ids/0");
+        self.broker.pause(SESSION + Duration::from_secs(4));
+        let begin = Instant::now();
+        for path in ["/brokers/ids/0", "/controller"] {
+            while session.get(path).expect("connected").is_none_or(|(_, stat)| stat.owner == before) {
+                assert!(begin.elapsed() < SLACK, "no new {path}{}", self.broker.output());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        self.describe("words", 3, "");
+        self.produce("after a pause", 10);
         self.consume();
     }
 

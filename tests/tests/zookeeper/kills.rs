@@ -16,7 +16,8 @@ const CYCLES: u64 = 40;
 
 /// See the module.
 pub(crate) fn lose_nothing() -> Result<(), Missing> {
-    let mut server = Zookeeper::start(&[])?;
+    // Kills are to meet snapshots as well.
+    let mut server = Zookeeper::start(&[("snapCount", "200")])?;
     let mut setup = server.session();
     for path in ["/seq", "/data"] {
         setup.create(path, b"0", 0).expect("connected").expect("created");
@@ -29,7 +30,8 @@ pub(crate) fn lose_nothing() -> Result<(), Missing> {
     let cycles = if is_real() { 3 } else { place::number("CORRENTE_CRASH_CYCLES", CYCLES) };
     for cycle in 1..=cycles {
         let writers: Vec<Writer> = (0..2).map(|n| Writer::start(server.address(), n)).collect();
-        thread::sleep(Duration::from_millis(20 + cycle * 37 % 90));
+        writers.iter().for_each(|writer| writer.await_progress(cycle));
+        thread::sleep(Duration::from_millis(cycle * 37 % 90));
         server.kill9();
         let told: Vec<Told> = writers.into_iter().map(Writer::finish).collect();
         server.spawn();
@@ -123,6 +125,15 @@ impl Writer {
                 if number == 0 { make(session, &stopped, &tell) } else { count(session, &stopped, &tell) };
         });
         Self { thread, stop, told }
+    }
+
+    /// Waits until it was told of a write.
+    fn await_progress(&self, cycle: u64) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while self.told.lock().expect("nobody panics with this lock").zxid == 0 {
+            assert!(Instant::now() < end, "cycle {cycle}: no write is acknowledged");
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn finish(self) -> Told {

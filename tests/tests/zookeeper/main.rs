@@ -13,6 +13,7 @@ mod kafka_0_10;
 mod kafka_2_2;
 mod kazoo;
 mod kills;
+mod sessions;
 mod words;
 mod zkcli;
 
@@ -37,8 +38,10 @@ fn main() -> ExitCode {
         Scenario::new("hostile_requests", hostile::requests_are_refused),
         Scenario::new("hostile_half_frames", hostile::half_frames_hold_nobody_up),
         Scenario::new("hostile_floods", hostile::floods_are_survived),
-        Scenario::new("silent_session_ends_in_time", hostile::a_silent_session_ends_in_time),
-        Scenario::new("connect_of_44_bytes", hostile::a_connect_of_44_bytes_is_answered_with_36),
+        Scenario::new("silent_session_ends_in_time", sessions::a_silent_session_ends_in_time),
+        Scenario::new("connect_of_44_bytes", sessions::a_connect_of_44_bytes_is_answered_with_36),
+        Scenario::new("missed_changes_are_told_on_return", sessions::missed_changes_are_told_on_return),
+        Scenario::new("connections_of_one_address", hostile::one_address_has_its_limit),
         Scenario::new("four_letter_words", words::are_answered),
         Scenario::new("four_letter_words_have_a_list", words::have_a_list),
     ])

@@ -157,12 +157,23 @@ fn a_cluster_s_file_works_with_a_warning() {
     assert_eq!(
         warnings,
         [
-            "3: zookeeper.connect: ignored for now",
             "1: min.insync.replicas = 2: this broker is one node, so the effect is 1",
             "2: default.replication.factor = 3: this broker is one node, so the effect is 1",
         ]
     );
     assert_eq!(config.settings().text("min.insync.replicas"), Some("1"));
+}
+
+#[test]
+fn zookeeper_has_servers_a_path_and_times() {
+    assert_eq!(from_file("zookeeper.connect=\n").zookeeper, None);
+    let config =
+        from_file("zookeeper.connect=a:1,b/kafka\nzookeeper.session.timeout.ms=9000\n").zookeeper.unwrap();
+    assert_eq!((config.connect.servers().as_str(), config.connect.chroot()), ("a:1,b:2181", "/kafka"));
+    let nine = Duration::from_secs(9);
+    assert_eq!((config.session_timeout, config.connection_timeout), (nine, nine));
+    let error = BrokerConfig::builder().set("zookeeper.connect", "http://a").build().unwrap_err().to_string();
+    assert!(error.ends_with("expected host:port,host:port/path, where the path may be missing"), "{error}");
 }
 
 #[test]
@@ -211,7 +222,10 @@ fn kafka_s_own_sample_files_work() {
          log.segment.bytes=1073741824\nlog.retention.check.interval.ms=300000\nzookeeper.connect=localhost:2181\n\
          zookeeper.connection.timeout.ms=6000\ngroup.initial.rebalance.delay.ms=0\n",
     );
-    assert_eq!(old.warnings.len(), 1, "{:?}", old.warnings);
+    assert!(old.warnings.is_empty(), "{:?}", old.warnings);
+    let zookeeper = old.zookeeper.unwrap();
+    assert_eq!((zookeeper.connect.to_string().as_str(), zookeeper.connect.chroot()), ("localhost:2181", ""));
+    assert_eq!(zookeeper.connection_timeout, Duration::from_secs(6));
     assert_eq!(old.network.socket_send_buffer_bytes, Some(102_400));
     let new = from_file(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.bootstrap.servers=localhost:9093\n\

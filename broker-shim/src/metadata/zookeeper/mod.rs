@@ -264,7 +264,8 @@ impl Catalog for ZkCatalog {
                     why,
                 ))
             };
-            *ids = self.ask(|reply| Command::ProducerIds { reply }).flatten().map_err(refused)?;
+            let taken = self.ask(|reply| Command::ProducerIds { reply });
+            *ids = taken.and_then(|taken| taken).map_err(refused)?;
         }
         let id = ids.next;
         ids.next += 1;

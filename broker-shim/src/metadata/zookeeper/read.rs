@@ -70,11 +70,10 @@ fn own_partitions(
 mod tests {
     use super::*;
 
-    fn read(
-        name: &str,
-        node: &str,
-        settings: Option<&str>,
-    ) -> Result<(Vec<bool>, Vec<String>, Vec<String>), String> {
+    /// Which partitions are ours, the settings, and what was wrong.
+    type Read = (Vec<bool>, Vec<String>, Vec<String>);
+
+    fn read(name: &str, node: &str, settings: Option<&str>) -> Result<Read, String> {
         let (described, wrong) = describe(name, node.as_bytes(), settings.map(str::as_bytes), 0, None)?;
         let overrides = described.overrides.iter().map(|(key, value)| format!("{key}={value}")).collect();
         Ok((described.own, overrides, wrong))

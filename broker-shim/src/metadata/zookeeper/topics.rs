@@ -266,7 +266,7 @@ impl Keeper {
                     }
                 }
                 Err(ZkError::Malformed { reason, .. }) => {
-                    tracing::warn!(node = path, "the node {reason}, and is removed")
+                    tracing::warn!(node = path, "the node {reason}, and is removed");
                 }
                 Err(error) => return Err(error.into()),
             }

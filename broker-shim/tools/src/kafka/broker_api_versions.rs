@@ -3,9 +3,9 @@
 //! ```text
 //! $ kafka-broker-api-versions.sh --bootstrap-server localhost:9092
 //! localhost:9092 (id: 0 rack: null isFenced: false) -> (
-//! 	Produce(0): 0 to 13 [usable: 13],
-//! 	...
-//! 	ListConfigResources(74): UNSUPPORTED
+//!     Produce(0): 0 to 13 [usable: 13],
+//!     ...
+//!     ListConfigResources(74): UNSUPPORTED
 //! )
 //! ```
 //!

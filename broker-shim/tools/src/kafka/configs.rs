@@ -19,6 +19,7 @@ use crate::ops::configs::{self, Kind, Setting, source_name};
 use crate::ops::java;
 use crate::ops::session::{Bootstrap, Target};
 use crate::options::{Opt, Options, Spec};
+use crate::zookeeper;
 use kafka_client::{Client, ClientError, properties};
 use std::path::Path;
 
@@ -111,10 +112,9 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     let (target, entity) = check(options)?;
     let bootstrap = match target {
         Target::Bootstrap(bootstrap) => bootstrap,
-        Target::ZooKeeper(_) => {
-            return Err(plain(
-                "--zookeeper is not served by this tool: name a broker with --bootstrap-server",
-            ));
+        Target::ZooKeeper(hosts) => {
+            let done = through_zookeeper(&hosts, &entity, options, io);
+            return done.map_err(|failure| with_command_line(failure, options));
         }
     };
     let change = if options.has("alter") { Some(Change::read(options)?) } else { None };
@@ -126,13 +126,34 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
         Some(change) => alter(&mut client, kind, &entity, &change, io),
         None => describe(&mut client, kind, &entity, options.has("all"), io),
     };
-    // What the original tells with a stack trace.
-    result.map_err(|failure| match failure {
+    result.map_err(|failure| with_command_line(failure, options))
+}
+
+/// What the original tells with a stack trace.
+fn with_command_line(failure: Failure, options: &Options) -> Failure {
+    match failure {
         Failure::Told(text) => {
             plain(format!("Error while executing config command with args '{}'\n{text}", options.line()))
         }
         other => other,
-    })
+    }
+}
+
+/// The form of 2.2, through the znodes.
+fn through_zookeeper(
+    hosts: &str,
+    entity: &Entity,
+    options: &Options,
+    io: &mut Io<'_>,
+) -> Result<(), Failure> {
+    let none = || plain(format!("ZooKeeper keeps no {}: name a broker with --bootstrap-server", entity.kind));
+    let kind = zookeeper::configs::Kind::of(&entity.kind).ok_or_else(none)?;
+    let name = entity.name.as_deref().map(|name| if name.is_empty() { "<default>" } else { name });
+    if !options.has("alter") {
+        return zookeeper::configs::describe(hosts, kind, name, io);
+    }
+    let change = Change::read(options)?;
+    zookeeper::configs::alter(hosts, kind, name.unwrap_or_default(), &change.set, &change.delete, io)
 }
 
 fn not_served(kind: &str) -> String {

@@ -6,7 +6,7 @@
 //! $ kafka-delete-records.sh --bootstrap-server localhost:9092 --offset-json-file offsets.json
 //! Executing records delete operation
 //! Records delete operation completed:
-//! partition: test-0	low_watermark: 1
+//! partition: test-0    low_watermark: 1
 //! ```
 
 use super::Tool;

@@ -6,11 +6,17 @@
 mod broker_api_versions;
 mod cluster;
 mod configs;
+mod console_consumer;
+pub(crate) mod console_producer;
+mod consumer_groups;
+mod consumer_perf_test;
 mod delete_records;
+mod dump_log;
 mod get_offsets;
 mod log_dirs;
+mod producer_perf_test;
 mod storage;
-mod topics;
+pub(crate) mod topics;
 
 use crate::failure::Failure;
 use crate::io::Io;
@@ -33,9 +39,15 @@ pub const TOOLS: &[Tool] = &[
     broker_api_versions::TOOL,
     cluster::TOOL,
     configs::TOOL,
+    console_consumer::TOOL,
+    console_producer::TOOL,
+    consumer_groups::TOOL,
+    consumer_perf_test::TOOL,
     delete_records::TOOL,
+    dump_log::TOOL,
     get_offsets::TOOL,
     log_dirs::TOOL,
+    producer_perf_test::TOOL,
     storage::TOOL,
     topics::TOOL,
 ];

@@ -24,7 +24,9 @@ use crate::io::Io;
 use crate::options::{Opt, Options, Spec};
 use kafka_client::properties::{self, Properties};
 use kafka_wire::Uuid;
+use log_engine::{Log, LogConfig, LogError, NewRecord};
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -113,18 +115,22 @@ fn node(settings: &Properties) -> Result<i32, Failure> {
 
 fn random_uuid() -> Result<Uuid, Failure> {
     loop {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)
+        let id = random()
             .map_err(|error| Failure::told(format!("the system gives no random numbers: {error}")))?;
-        // A random id by its standard, as Java's are.
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let id = Uuid(bytes);
         // One that looks like an option is no good on a command line.
         if !id.to_string().starts_with('-') {
             return Ok(id);
         }
     }
+}
+
+/// A random id by its standard, as Java's are.
+fn random() -> Result<Uuid, getrandom::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Ok(Uuid(bytes))
 }
 
 fn format_all(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
@@ -136,11 +142,11 @@ fn format_all(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     let config = Config::read(options)?;
     let id =
         options.value("cluster-id")?.ok_or_else(|| Failure::usage("argument --cluster-id/-t is required"))?;
-    if !is_uuid(id) {
-        return Err(Failure::told(format!(
-            "Cluster ID string {id} does not appear to be a valid UUID: it has 22 letters, digits, - or _; kafka-storage.sh random-uuid makes one"
-        )));
-    }
+    let cluster: Uuid = id.parse().map_err(|problem| {
+        Failure::told(format!(
+            "Cluster ID string {id} does not appear to be a valid UUID: {problem}; kafka-storage.sh random-uuid makes one"
+        ))
+    })?;
     let (done, new): (Vec<&PathBuf>, Vec<&PathBuf>) =
         config.dirs.iter().partition(|dir| dir.join(META).exists());
     if let Some(dir) = done.first().filter(|_| !options.has("ignore-formatted")) {
@@ -154,7 +160,7 @@ fn format_all(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     }
     for (index, dir) in new.into_iter().enumerate() {
         let first = index == 0 && done.is_empty();
-        format_one(dir, id, config.node, first)
+        format_one(dir, cluster, config.node, first)
             .map_err(|error| Failure::told(format!("cannot format {}: {error}", dir.display())))?;
         let kind = if first { "metadata" } else { "data" };
         io.line(&format!("Formatting {kind} directory {} with metadata.version {VERSION}.", dir.display()))?;
@@ -162,25 +168,30 @@ fn format_all(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-fn is_uuid(text: &str) -> bool {
-    text.len() == 22 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-}
-
-fn format_one(dir: &Path, cluster: &str, node: i32, with_metadata: bool) -> std::io::Result<()> {
+fn format_one(dir: &Path, cluster: Uuid, node: i32, with_metadata: bool) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(dir)?;
     if with_metadata {
-        fs::create_dir_all(dir.join(METADATA_LOG))?;
+        begin_metadata(dir, cluster, node)?;
     }
-    let directory = random_uuid().map_err(|_| std::io::Error::other("no random numbers"))?;
     let text = format!(
-        "#\n#\nversion=1\ncluster.id={cluster}\nnode.id={node}\ndirectory.id={directory}\ncorrente.metadata=log\n"
+        "#\n#\nversion=1\ncluster.id={cluster}\nnode.id={node}\ndirectory.id={}\ncorrente.metadata=log\n",
+        random().map_err(|error| error.to_string())?
     );
     let temporary = dir.join("meta.properties.tmp");
     let mut file = fs::File::create(&temporary)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&temporary, dir.join(META))?;
-    fs::File::open(dir)?.sync_all()
+    Ok(fs::File::open(dir)?.sync_all()?)
+}
+
+/// The first record of the broker's metadata log, which says whose it is: as the broker's first start would write it
+/// (a test holds the two together).
+fn begin_metadata(dir: &Path, cluster: Uuid, node: i32) -> Result<(), LogError> {
+    const VERSION_1_CLUSTER: [u8; 2] = [1, 1];
+    let fact = [&VERSION_1_CLUSTER[..], &cluster.0, &node.to_be_bytes()].concat();
+    let log = Log::open(dir.join(METADATA_LOG), LogConfig::default())?;
+    log.append_synced(&[NewRecord::keyed(b"c", &fact)]).map(drop)
 }
 
 fn info(config: &Config, io: &mut Io<'_>) -> Result<(), Failure> {
@@ -253,7 +264,7 @@ mod tests {
     #[test]
     fn an_id_is_22_characters_and_no_option() {
         let out = run(&TOOL, "random-uuid").out;
-        assert!(is_uuid(out.trim_end()) && !out.starts_with('-'), "{out}");
+        assert!(out.trim_end().parse::<Uuid>().is_ok() && !out.starts_with('-'), "{out}");
     }
 
     #[test]
@@ -295,7 +306,7 @@ mod tests {
     fn a_broker_takes_what_was_formatted() {
         let dir = tempfile::tempdir().unwrap();
         let data = dir.path().join("data");
-        format_one(&data, "46j5Mn07Qv-bGI1z80v2ww", 0, true).unwrap();
+        format_one(&data, "46j5Mn07Qv-bGI1z80v2ww".parse().unwrap(), 0, true).unwrap();
         let rig = Rig::with(&[("log.dirs", &data.display().to_string())]);
         assert_eq!(
             rig.out(&super::super::cluster::TOOL, "cluster-id"),
@@ -309,6 +320,7 @@ mod tests {
             ("", "name one command: info, format or random-uuid"),
             ("explode", "\"explode\" is no command: name info, format or random-uuid"),
             ("info", "argument --config/-c is required"),
+            ("format -c Cargo.toml -t short", "Cluster ID string short does not appear to be a valid UUID: "),
             ("info -c /nowhere/x", "cannot read /nowhere/x: "),
         ] {
             let ran = run(&TOOL, line);

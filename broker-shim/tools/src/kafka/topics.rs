@@ -4,8 +4,8 @@
 //! $ kafka-topics.sh --bootstrap-server localhost:9092 --create --topic test --partitions 2
 //! Created topic test.
 //! $ kafka-topics.sh --bootstrap-server localhost:9092 --describe --topic test
-//! Topic: test	TopicId: 1KCj...	PartitionCount: 2	ReplicationFactor: 1	Configs:
-//! 	Topic: test	Partition: 0	Leader: 0	Replicas: 0	Isr: 0	Elr: 	LastKnownElr:
+//! Topic: test    TopicId: 1KCj...    PartitionCount: 2    ReplicationFactor: 1    Configs:
+//!     Topic: test    Partition: 0    Leader: 0    Replicas: 0    Isr: 0    Elr:     LastKnownElr:
 //! ```
 //!
 //! The output is that of Kafka 4; the options of 2.2 are accepted beside its own.
@@ -16,8 +16,9 @@ use crate::io::Io;
 use crate::ops::filter::{Filter, is_internal};
 use crate::ops::java;
 use crate::ops::session::{Bootstrap, Target};
-use crate::ops::topics::{self, NewTopic, PartitionDetail, TopicDetail};
+use crate::ops::topics::{self, Growth, NewTopic, PartitionDetail, TopicDetail};
 use crate::options::{Opt, Options, Spec};
+use crate::zookeeper;
 use kafka_client::Client;
 use kafka_wire::ErrorCode;
 use std::collections::BTreeSet;
@@ -100,22 +101,18 @@ const REPORTS: [&str; 4] = [
     "unavailable-partitions",
 ];
 const SEE_CONFIGS: &str = " (To alter topic configurations, the kafka-configs tool can be used.)";
-const COLLISION: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.";
+pub(crate) const COLLISION: &str = "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. To avoid issues it is best to use either, but not both.";
 
 fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
     if options.is_empty() {
         return Err(Failure::usage("Create, delete, describe, or change a topic."));
     }
     let target = check(options, io)?;
+    let request = Request::read(options)?;
     let bootstrap = match target {
         Target::Bootstrap(bootstrap) => bootstrap,
-        Target::ZooKeeper(_) => {
-            return Err(Failure::told(
-                "--zookeeper is not served by this tool: name a broker with --bootstrap-server",
-            ));
-        }
+        Target::ZooKeeper(hosts) => return zookeeper::topics::run(&hosts, options, &request, io),
     };
-    let request = Request::read(options)?;
     let mut client = bootstrap.connect()?;
     if options.has("create") {
         create(&mut client, &request, io)
@@ -239,7 +236,7 @@ impl Request {
     }
 
     /// Whether a topic is meant by `--topic` and `--exclude-internal`.
-    fn wants(&self) -> Result<impl Fn(&str) -> bool + use<>, Failure> {
+    pub(crate) fn wants(&self) -> Result<impl Fn(&str) -> bool + use<>, Failure> {
         let filter = self.topic.as_deref().map(Filter::new).transpose()?;
         let exclude = self.exclude_internal;
         Ok(move |name: &str| match &filter {
@@ -336,7 +333,7 @@ fn alter(client: &mut Client, request: &Request) -> Result<(), Failure> {
         let have = client.cluster().topics.get(&name).map_or(0, |topic| topic.partitions.len());
         let new = request.assignment.get(have..).unwrap_or_default();
         let brokers = (!request.assignment.is_empty()).then(|| new.to_vec());
-        larger.push((name, count, brokers));
+        larger.push(Growth { name, count, brokers });
     }
     if larger.is_empty() { Ok(()) } else { Ok(topics::enlarge(client, &larger)?) }
 }

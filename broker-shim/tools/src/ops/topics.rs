@@ -260,11 +260,11 @@ fn settings(client: &mut Client, names: &[String]) -> Result<BTreeMap<String, Ve
     Ok(found)
 }
 
+/// Replicas that are being added, and those that are being removed.
+type Moves = BTreeMap<TopicPartition, (Vec<i32>, Vec<i32>)>;
+
 /// Replicas that are being added and removed, where the broker tells of such.
-fn moving(
-    client: &mut Client,
-    names: &[String],
-) -> Result<BTreeMap<TopicPartition, (Vec<i32>, Vec<i32>)>, Failure> {
+fn moving(client: &mut Client, names: &[String]) -> Result<Moves, Failure> {
     if !client.offers(Node::Controller, ApiKey::ListPartitionReassignments) {
         return Ok(BTreeMap::new());
     }
@@ -332,23 +332,31 @@ pub fn create(client: &mut Client, topic: &NewTopic) -> Result<(), ClientError> 
     Ok(())
 }
 
-/// Gives topics more partitions: to how many, and the brokers of the new ones.
+/// A topic that is to have more partitions.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Growth {
+    /// Its name.
+    pub name: String,
+    /// How many it is to have.
+    pub count: i32,
+    /// The brokers of each new one; `None`: as the broker thinks.
+    pub brokers: Option<Vec<Vec<i32>>>,
+}
+
+/// Gives topics more partitions.
 ///
 /// # Errors
 ///
 /// If the broker cannot be asked or refuses.
-pub fn enlarge(
-    client: &mut Client,
-    topics: &[(String, i32, Option<Vec<Vec<i32>>>)],
-) -> Result<(), ClientError> {
+pub fn enlarge(client: &mut Client, topics: &[Growth]) -> Result<(), ClientError> {
     let assigned = |brokers: &Vec<Vec<i32>>| {
         let one = |ids: &Vec<i32>| CreatePartitionsAssignment { broker_ids: ids.clone() };
         brokers.iter().map(one).collect()
     };
-    let topic = |(name, count, brokers): &(String, i32, Option<Vec<Vec<i32>>>)| CreatePartitionsTopic {
-        name: name.clone(),
-        count: *count,
-        assignments: brokers.as_ref().map(assigned),
+    let topic = |growth: &Growth| CreatePartitionsTopic {
+        name: growth.name.clone(),
+        count: growth.count,
+        assignments: growth.brokers.as_ref().map(assigned),
     };
     let request = CreatePartitionsRequest {
         topics: topics.iter().map(topic).collect(),

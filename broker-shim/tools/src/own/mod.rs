@@ -2,6 +2,12 @@
 //!
 //! Each is a variant of [`Command`], which the binary takes over into its own; [`run`] does it.
 
+mod bar;
+pub mod bench;
+pub mod configs;
+pub mod consume;
+pub mod groups;
+pub mod produce;
 pub mod table;
 pub mod topics;
 
@@ -15,6 +21,16 @@ use std::process::ExitCode;
 pub enum Command {
     /// List, describe, create, change and delete topics
     Topics(topics::Args),
+    /// Send lines as messages
+    Produce(produce::Args),
+    /// Read messages
+    Consume(consume::Args),
+    /// List, describe and delete consumer groups
+    Groups(groups::Args),
+    /// Measure how fast messages are taken and given
+    Bench(bench::Args),
+    /// Show and change settings of topics and brokers
+    Configs(configs::Args),
 }
 
 /// Where the broker is: what all commands take.
@@ -53,6 +69,11 @@ pub fn run(command: &Command) -> ExitCode {
 pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
     let result = match command {
         Command::Topics(args) => topics::run(args, io),
+        Command::Produce(args) => produce::run(args, io),
+        Command::Consume(args) => consume::run(args, io),
+        Command::Groups(args) => groups::run(args, io),
+        Command::Bench(args) => bench::run(args, io),
+        Command::Configs(args) => configs::run(args, io),
     };
     let result = result.and_then(|()| Ok(io.out.flush()?));
     let (text, code) = match result {
@@ -64,3 +85,14 @@ pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
     io.err_line(&format!("corrente: {text}"));
     code
 }
+
+/// A setting on a command line.
+fn setting(text: &str) -> Result<(String, String), Failure> {
+    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
+    let (key, value) =
+        pair.ok_or_else(|| Failure::usage(format!("{text:?} is no setting: write key=value")))?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,7 @@ impl Cell {
     }
 
     /// A number: at the right edge of its column.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers are passed by value")]
     pub fn number(number: impl ToString) -> Self {
         Self { text: number.to_string(), right: true, ..Self::default() }
     }

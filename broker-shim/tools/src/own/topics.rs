@@ -14,7 +14,7 @@ use super::Common;
 use super::table::{Cell, Look, Table};
 use crate::failure::Failure;
 use crate::io::Io;
-use crate::ops::topics::{self, NewTopic, TopicDetail};
+use crate::ops::topics::{self, Growth, NewTopic, TopicDetail};
 use clap::Subcommand;
 use kafka_client::Client;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Failure> {
         Some(Action::List { all }) => list(&mut args.common.connect()?, *all, json, io),
         Some(Action::Describe { names }) => describe(&mut args.common.connect()?, names, json, io),
         Some(Action::Create { names, partitions, replicas, settings }) => {
-            let configs = settings.iter().map(|text| setting(text)).collect::<Result<Vec<_>, _>>()?;
+            let configs = settings.iter().map(|text| super::setting(text)).collect::<Result<Vec<_>, _>>()?;
             let mut client = args.common.connect()?;
             for name in names {
                 let topic = NewTopic {
@@ -97,7 +97,8 @@ pub(crate) fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Failure> {
             Ok(())
         }
         Some(Action::Alter { name, partitions }) => {
-            topics::enlarge(&mut args.common.connect()?, &[(name.clone(), *partitions, None)])?;
+            let growth = Growth { name: name.clone(), count: *partitions, brokers: None };
+            topics::enlarge(&mut args.common.connect()?, &[growth])?;
             done("altered", name, json, io)
         }
         Some(Action::Delete { names }) => {
@@ -115,13 +116,6 @@ pub(crate) fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Failure> {
 /// The codes' own words do not say which topic.
 fn named(topic: &str, error: &kafka_client::ClientError) -> Failure {
     Failure::told(format!("topic {topic}: {}", error.words()))
-}
-
-fn setting(text: &str) -> Result<(String, String), Failure> {
-    let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
-    let (key, value) =
-        pair.ok_or_else(|| Failure::usage(format!("{text:?} is no setting: write key=value")))?;
-    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn done(what: &str, name: &str, json: bool, io: &mut Io<'_>) -> Result<(), Failure> {

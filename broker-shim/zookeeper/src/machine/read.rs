@@ -61,10 +61,12 @@ impl Machine {
     fn read_into(&mut self, w: &mut Writer, id: ConnId, session: i64, op: ReadOp<'_>) -> Result<(), Refusal> {
         match op {
             ReadOp::Exists { path, watch } => {
-                if watch {
+                let found = self.readable(id, path).map(Node::stat);
+                // Who may not read a node learns nothing of it, as of ZooKeeper 3.9.4.
+                if watch && found != Err(Code::NoAuth) {
                     self.watches.add_data(id, path)?;
                 }
-                self.state.tree.get(path).ok_or(Code::NoNode)?.stat().write(w);
+                found?.write(w);
             }
             ReadOp::GetData { path, watch } => {
                 let node = self.readable(id, path)?;

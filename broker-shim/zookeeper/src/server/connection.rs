@@ -231,13 +231,22 @@ impl Reader<'_> {
                 }
                 _ => None,
             };
-            let mut bytes = Vec::with_capacity(len.min(FREE));
-            (&mut self.stream).take(len as u64).read_to_end(&mut bytes).await?;
-            if bytes.len() < len {
-                return Err(Ended::Peer);
-            }
+            let bytes = match share {
+                None => self.body(len).await?,
+                // Others may wait for what it holds.
+                Some(_) => timeout(self.shared.connect_time, self.body(len)).await.map_err(|_| {
+                    Ended::Bad(format!("it has begun a request of {len} bytes and not gone on"))
+                })??,
+            };
             self.pass_on(bytes, (Some(place), share));
         }
+    }
+
+    /// So many bytes; room is made as they come.
+    async fn body(&mut self, len: usize) -> Result<Vec<u8>, Ended> {
+        let mut bytes = Vec::with_capacity(len.min(FREE));
+        (&mut self.stream).take(len as u64).read_to_end(&mut bytes).await?;
+        if bytes.len() < len { Err(Ended::Peer) } else { Ok(bytes) }
     }
 
     fn pass_on(&self, bytes: Vec<u8>, room: Room) {

@@ -75,6 +75,7 @@ impl Driver {
 
     /// Answers until it is told to stop, or the log cannot be written.
     pub(super) fn run(mut self, failed: &watch::Sender<Option<String>>) -> Result<(), LogError> {
+        let _alarm = Alarm(failed);
         let ended = self.answer_all();
         // Answers on their way get out, nothing else.
         for conn in self.conns.values() {
@@ -213,6 +214,19 @@ impl Driver {
             self.shared.quiet.say(conn.peer, "closed, it does not read what it is sent");
             self.conns.remove(&id);
             self.machine.closed(id);
+        }
+    }
+}
+
+/// Tells of the driver's end if that was a bug: without it nobody would be answered, and nobody would know.
+struct Alarm<'a>(&'a watch::Sender<Option<String>>);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send_replace(Some(
+                "the server ended by a bug of its own: please report the panic above".into(),
+            ));
         }
     }
 }

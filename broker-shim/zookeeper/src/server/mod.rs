@@ -80,7 +80,7 @@ impl From<JournalError> for StartError {
 /// acknowledged is lost.
 #[derive(Debug)]
 pub struct Server {
-    runtime: Option<tokio::runtime::Runtime>,
+    runtime: Runtime,
     driver: Option<JoinHandle<Result<(), LogError>>>,
     inbox: Arc<Inbox>,
     addresses: Vec<SocketAddr>,
@@ -108,14 +108,9 @@ impl Server {
         storage: Option<Arc<dyn Storage>>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, StartError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("zookeeper")
-            .enable_all()
-            .build()
-            .map_err(StartError::System)?;
+        let runtime = Runtime::new().map_err(StartError::System)?;
         let listeners = {
-            let _inside = runtime.enter();
+            let _inside = runtime.get().enter();
             listener::bind(&config.client_addresses)?
         };
         let addresses: Vec<SocketAddr> = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
@@ -143,9 +138,9 @@ impl Server {
             .spawn(move || driver.run(&failed))
             .map_err(StartError::System)?;
         for listener in listeners {
-            runtime.spawn(listener::accept(listener, Arc::clone(&shared)));
+            runtime.get().spawn(listener::accept(listener, Arc::clone(&shared)));
         }
-        Ok(Self { runtime: Some(runtime), driver: Some(driver), inbox, addresses, failure })
+        Ok(Self { runtime, driver: Some(driver), inbox, addresses, failure })
     }
 
     /// The addresses that it listens on, with the ports that it really has.
@@ -169,10 +164,6 @@ impl Server {
     pub fn stop(mut self) -> Result<(), LogError> {
         self.inbox.push(Message::Stop);
         let ended = self.driver.take().map_or(Ok(Ok(())), JoinHandle::join);
-        if let Some(runtime) = self.runtime.take() {
-            // What is still written to sockets is not waited for.
-            runtime.shutdown_background();
-        }
         ended.unwrap_or_else(|_| {
             tracing::error!("the server ended by a bug of its own: please report the panic above");
             Ok(())
@@ -182,14 +173,43 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
+        self.runtime.end();
         if let Some(driver) = self.driver.take() {
             self.inbox.push(Message::Kill);
             // The directory is free when this returns.
             let _ = driver.join();
         }
+    }
+}
+
+/// The threads of the connections. Dropping it does not wait for them, so that it may be dropped within another runtime.
+#[derive(Debug)]
+struct Runtime(Option<tokio::runtime::Runtime>);
+
+impl Runtime {
+    fn new() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("zookeeper")
+            .enable_all()
+            .build()?;
+        Ok(Self(Some(runtime)))
+    }
+
+    fn get(&self) -> &tokio::runtime::Runtime {
+        self.0.as_ref().expect("it is there until its end")
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 

@@ -384,6 +384,38 @@ fn a_log_that_cannot_be_written_ends_the_server_before_it_answers() {
     assert!(server.stop().is_err());
 }
 
+/// Callers that have a runtime of their own may start, fail to start, stop and drop a server within it.
+#[test]
+fn a_server_lives_and_ends_within_another_runtime() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let server = start(&dir);
+        let taken = Config { client_addresses: server.addresses().to_vec(), ..config(&other) };
+        assert!(Server::start(taken).is_err());
+        server.stop().unwrap();
+        drop(start(&dir));
+    });
+}
+
+/// A large request that was begun holds a share of what all may hold: not for longer than it takes to send it.
+#[test]
+fn a_large_request_that_does_not_go_on_ends_its_connection() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(Config { connect_time: Duration::from_millis(200), ..config(&dir) }).unwrap();
+    let mut client = Client::new(&server);
+    client.stream.write_all(&[0, 0x0f, 0, 0, 1, 2, 3]).unwrap();
+    let since = Instant::now();
+    assert!(is_closed(&mut client.stream));
+    assert!(since.elapsed() < Duration::from_secs(5));
+    let mut client = Client::new(&server);
+    client.stream.write_all(&[0, 0, 0x0f, 0, 1, 2, 3]).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    client.stream.set_read_timeout(Some(Duration::from_millis(10))).unwrap();
+    let kind = client.stream.read(&mut [0]).unwrap_err().kind();
+    assert_eq!(kind, std::io::ErrorKind::WouldBlock, "a small one holds nothing");
+}
+
 #[test]
 fn data_is_what_was_set() {
     let dir = tempfile::tempdir().unwrap();
