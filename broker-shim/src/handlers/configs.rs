@@ -13,6 +13,7 @@ use crate::config::{BrokerScope, ConfigChange, Escaped};
 use crate::metadata::{AlterConfigsError, TopicName};
 use crate::trouble::Chain;
 use kafka_wire::ErrorCode;
+use log_engine::error::LogError;
 use std::collections::HashSet;
 
 pub(super) const TOPIC: i8 = 2;
@@ -102,6 +103,9 @@ pub(super) fn alter(
 }
 
 fn refused(what: &str, error: &AlterConfigsError, code: ErrorCode) -> Refusal {
+    if let AlterConfigsError::Storage(LogError::Rejected(_)) = error {
+        return (code, "These settings are too large to be stored.".to_owned());
+    }
     if let AlterConfigsError::Storage(cause) = error {
         tracing::warn!(of = what, error = %Chain(cause), "settings could not be stored");
     }

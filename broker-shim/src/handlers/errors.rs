@@ -89,6 +89,8 @@ pub(crate) fn of_alter(error: &AlterConfigsError) -> ErrorCode {
         AlterConfigsError::Unknown(_) => ErrorCode::UnknownTopicOrPartition,
         AlterConfigsError::Refused(ConfigRefusal::Invalid(_)) => ErrorCode::InvalidConfig,
         AlterConfigsError::Refused(ConfigRefusal::Static(_)) => ErrorCode::InvalidRequest,
+        // More than one record of the metadata log can hold: no use to try again.
+        AlterConfigsError::Storage(LogError::Rejected(_)) => ErrorCode::InvalidRequest,
         AlterConfigsError::Storage(_) => ErrorCode::KafkaStorageError,
         AlterConfigsError::Elsewhere(_) => ErrorCode::NotController,
     }

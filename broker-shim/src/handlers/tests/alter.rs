@@ -360,6 +360,19 @@ async fn settings_of_the_broker_are_in_force_and_say_where_they_come_from() {
     assert_eq!(retention(&rig, "t"), Some(7));
 }
 
+/// More than a record of the metadata log can hold: refused for good, and nothing is changed.
+#[tokio::test]
+async fn settings_that_cannot_be_stored_are_refused_for_good() {
+    let rig = Rig::new().await;
+    let mut client = rig.client().await;
+    let value = "x".repeat(30_000);
+    let names: Vec<String> = (0..40).map(|n| format!("plugin.{n}")).collect();
+    let keys: Vec<_> = names.iter().map(|name| (name.as_str(), 0, Some(value.as_str()))).collect();
+    let answer = changed(&mut client, 1, &some_of(BROKER, "", &keys)).await;
+    assert_eq!(answer, (42, "These settings are too large to be stored.".to_owned()));
+    assert!(described(&mut client, BROKER, "").await.is_empty());
+}
+
 #[tokio::test]
 async fn a_larger_message_is_taken_once_the_broker_is_told_so() {
     let rig = Rig::with(&[("message.max.bytes", "100")]).await;

@@ -355,7 +355,16 @@ async fn deleted_records_stay_deleted() {
     let start = async || {
         let builder = crate::config::BrokerConfig::builder().set("listeners", "PLAINTEXT://127.0.0.1:0");
         let config = builder.set("log.dirs", dir.path().display().to_string()).build().unwrap();
-        crate::server::Broker::start(config).await.unwrap()
+        // The tasks of a broker that was dropped let go of its directory one after the other.
+        for _ in 0..500 {
+            match crate::server::Broker::start(config.clone()).await {
+                Err(crate::server::StartError::InUse { .. }) => {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+                started => return started.unwrap(),
+            }
+        }
+        panic!("the directory is still in use");
     };
     let broker = start().await;
     let topic = broker.catalog().create(&crate::metadata::CreateTopic::named("t")).unwrap();
