@@ -55,7 +55,7 @@ fn producer((id, known): (ProducerId, log_engine::log::ProducerState)) -> Produc
     ProducerState {
         producer_id: id.get(),
         producer_epoch: known.epoch.get().into(),
-        last_sequence: known.last_sequence.and_then(|sequence: Sequence| i32::try_from(sequence.get()).ok()),
+        last_sequence: known.last_sequence.map(Sequence::get),
         last_timestamp: known.last_timestamp.map(Timestamp::as_millis),
         coordinator_epoch: known.coordinator_epoch.unwrap_or(-1),
         current_txn_start_offset: known.open_transaction.map(Offset::get),
