@@ -30,7 +30,6 @@ const USAGE: &str =
 const FIRST: &str = "Of several mistakes another one is told first";
 const SUB: &str = "The subscription of a member is what its consumer sent: ours sends the oldest form, which every broker reads";
 const CLASS: &str = "The Java class of an exception is not named";
-const UNSET: &str = "Deleting a setting that is not set is refused";
 const NEWER: &str = "Versions of the protocol that are newer than 4.3.1 are told of";
 const PROMPT: &str = "The prompt is printed only where somebody types, as since 2.5";
 const FORM: &str = "The output has the form of 4.3.1, with the name of the group in front";
@@ -69,9 +68,6 @@ pub(crate) const FROM_4: &[Difference] = &[
     differs("groups: two actions", "err", FIRST),
     differs("delete-records: a missing file", "err", WORDS),
     differs("get-offsets: no such time", "err", WORDS),
-    differs("configs: delete what is not set", "out", UNSET),
-    differs("configs: delete what is not set", "err", UNSET),
-    differs("configs: delete what is not set", "code", UNSET),
     differs("configs: alter a missing topic", "err", CLASS),
     differs("configs: a bad value", "err", CLASS),
     differs("configs: an unknown key", "err", CLASS),
