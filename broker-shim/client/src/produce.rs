@@ -535,8 +535,10 @@ impl Producer {
             self.delivered(batch, offset);
             return false;
         }
-        let again =
-            code.is_retriable() || (code == ErrorCode::OutOfOrderSequenceNumber && self.follows(&batch));
+        // Behind one that was refused for good all that was under way under the same name is out of order.
+        let led =
+            code == ErrorCode::OutOfOrderSequenceNumber && (self.identity_spent || self.follows(&batch));
+        let again = code.is_retriable() || led;
         if again && self.may_try_again(&batch) {
             self.back(batch);
             return true;
