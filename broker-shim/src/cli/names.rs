@@ -114,6 +114,7 @@ const CLASSES: &[(&str, &str)] = &[
     ("kafka.admin.LogDirsCommand", "kafka-log-dirs"),
     ("org.apache.kafka.tools.LogDirsCommand", "kafka-log-dirs"),
     ("kafka.tools.StorageTool", "kafka-storage"),
+    ("org.apache.kafka.tools.ClusterTool", "kafka-cluster"),
     ("kafka.admin.BrokerApiVersionsCommand", "kafka-broker-api-versions"),
     ("org.apache.kafka.tools.BrokerApiVersionsCommand", "kafka-broker-api-versions"),
     ("org.apache.kafka.tools.ProducerPerformance", "kafka-producer-perf-test"),

@@ -134,7 +134,8 @@ fn check(options: &Options, io: &mut Io<'_>) -> Result<Target, Failure> {
             "Command must include exactly one action: --list, --describe, --create, --alter or --delete",
         ));
     }
-    if options.has("delete-config") {
+    // With --zookeeper it is as in 2.2.
+    if options.has("delete-config") && !options.has("zookeeper") {
         io.err_line("delete-config option is no longer supported and deprecated since version 4.0. The config will be fully removed in future releases.");
     }
     let target = target(options)?;

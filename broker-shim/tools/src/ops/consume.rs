@@ -316,20 +316,27 @@ impl Consumer {
 /// Makes sure that a topic is there.
 fn known_topic(client: &mut Client, topic: &str, create: bool) -> Result<(), Failure> {
     let names = [topic.to_owned()];
-    client.patiently(|client| {
-        let cluster = client.metadata(Some(&names), create)?;
-        let code = cluster.topics.get(topic).map_or(Some(ErrorCode::UnknownTopicOrPartition), |found| found.error);
-        match code {
-            None => Ok(()),
-            Some(code) => Err(ClientError::Refused { what: format!("topic {topic}"), code, message: None }),
-        }
-    })
-    .map_err(|error| match error.code() {
-        Some(ErrorCode::UnknownTopicOrPartition) => Failure::told(format!(
-            "topic {topic} does not exist, and the broker does not make it by itself; make it with kafka-topics.sh --create"
-        )),
-        _ => Failure::from(error),
-    })
+    client
+        .patiently(|client| {
+            let cluster = client.metadata(Some(&names), create)?;
+            let code = cluster
+                .topics
+                .get(topic)
+                .map_or(Some(ErrorCode::UnknownTopicOrPartition), |found| found.error);
+            match code {
+                None => Ok(()),
+                Some(code) => {
+                    Err(ClientError::Refused { what: format!("topic {topic}"), code, message: None })
+                }
+            }
+        })
+        .map_err(|error| match error.code() {
+            Some(ErrorCode::UnknownTopicOrPartition) => Failure::told(format!(
+                "topic {topic} does not exist{}; make it with kafka-topics.sh --create",
+                if create { ", and the broker does not make it by itself" } else { "" }
+            )),
+            _ => Failure::from(error),
+        })
 }
 
 fn matching(client: &mut Client, pattern: &Regex) -> Result<Vec<String>, Failure> {

@@ -36,7 +36,7 @@ pub enum Command {
 /// Where the broker is: what all commands take.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Common {
-    /// The brokers to ask, as host:port[,host:port]
+    /// The brokers to ask, as host:port; several with commas
     #[arg(short, long, value_name = "HOST:PORT", default_value = "localhost:9092", global = true)]
     pub bootstrap: String,
     /// A property file for the client

@@ -1,0 +1,3 @@
+#!/bin/sh
+# Kafka's name for: corrente kafka-cluster OPTION...
+exec "$(dirname -- "$(readlink -f -- "$0")")/corrente" kafka-cluster "$@"
