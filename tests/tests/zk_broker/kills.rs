@@ -128,3 +128,30 @@ pub(crate) fn somebody_else_is_there() -> Result<(), Missing> {
     assert!((1..10).contains(&begin.elapsed().as_secs()), "{:?}", begin.elapsed());
     Ok(())
 }
+
+/// ZooKeeper comes back empty, and the broker with it: it once served no topic and said nothing. Now the topics are written there again, with
+/// their ids and records.
+pub(crate) fn zookeeper_comes_back_empty() -> Result<(), Missing> {
+    let mut zookeeper = Zookeeper::start_one(false, &[])?;
+    let (mut broker, connect) = broker_on(&zookeeper);
+    let bootstrap = broker.bootstrap();
+    let line =
+        ["--bootstrap-server", &bootstrap, "--create", "--topic", "t", "--config", "retention.ms=77000"];
+    assert_eq!(ours("kafka-topics", &line).1, "Created topic t.\n");
+    let describe = ["--bootstrap-server", &bootstrap, "--describe", "--topic", "t"];
+    let before = ours("kafka-topics", &describe).1;
+    assert!(before.contains("TopicId: ") && before.contains("retention.ms=77000"), "{before}");
+    broker.kill9();
+    zookeeper.kill9();
+    std::fs::remove_dir_all(zookeeper.data_dir()).expect("our own directory");
+    zookeeper.spawn();
+    broker.spawn();
+    assert!(broker.output().contains("the topics are written there again"), "{}", broker.output());
+    assert_eq!(ours("kafka-topics", &describe).1, before);
+    assert_eq!(ours("kafka-topics", &["--zookeeper", &connect, "--list"]).1, "t\n");
+    // Once is enough.
+    broker.stop();
+    broker.spawn();
+    assert!(!broker.output().contains("the topics are written there again"), "{}", broker.output());
+    Ok(())
+}

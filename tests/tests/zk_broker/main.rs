@@ -30,6 +30,7 @@ fn main() -> ExitCode {
         Scenario::new("kill_and_restart_at_once_on_a_real_zookeeper", || {
             kills::broker_restarts_at_once(true)
         }),
+        Scenario::new("an_empty_zookeeper_gets_the_topics_back", kills::zookeeper_comes_back_empty),
         Scenario::new("another_owner_of_the_place_is_refused", kills::somebody_else_is_there),
         Scenario::new("strange_nodes_are_survived", nodes::strange_ones_are_survived),
         Scenario::new("wishes_and_changes_are_followed", nodes::wishes_and_changes_are_followed),

@@ -53,6 +53,9 @@ pub(in crate::metadata) struct Described {
 /// Id, number of partitions and settings of a topic, as the metadata log has them.
 type Remembered = (Uuid, i32, BTreeMap<String, String>);
 
+/// Name, number of partitions and settings of a topic: what ZooKeeper keeps of it.
+pub(in crate::metadata) type Kept = (TopicName, i32, BTreeMap<String, String>);
+
 /// The catalog, and what is written down of topics that are not visible.
 pub(in crate::metadata) struct Mirror {
     pub(in crate::metadata) catalog: LogCatalog,
@@ -319,6 +322,19 @@ impl Mirror {
             topic.is_some_and(|topic| topic.has_partition(dir.partition())) || *dir == engine::journal_name()
         };
         self.catalog.store.names().into_iter().filter(|dir| !known(dir)).collect()
+    }
+
+    /// All topics as they were last seen.
+    pub(in crate::metadata) fn remembered(&self) -> Vec<Kept> {
+        let remembered = self.remembered.lock();
+        let kept = |(name, known): (&TopicName, &Remembered)| (name.clone(), known.1, known.2.clone());
+        remembered.iter().map(kept).collect()
+    }
+
+    /// The topics that are visible.
+    pub(in crate::metadata) fn visible(&self) -> Vec<Kept> {
+        let kept = |topic: Arc<Topic>| (topic.name.clone(), topic.partition_count(), topic.overrides.clone());
+        self.catalog.topics().into_iter().map(kept).collect()
     }
 
     /// Topics that the metadata log remembers and nobody sees.

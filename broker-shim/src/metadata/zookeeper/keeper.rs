@@ -18,10 +18,11 @@ use crate::metadata::catalog::{
 };
 use crate::metadata::identity::DirectoryError;
 use crate::metadata::log_catalog::CatalogError;
-use crate::metadata::log_catalog::mirror::{self, Mirror};
+use crate::metadata::log_catalog::mirror::{self, Kept, Mirror};
 use crate::metadata::name::TopicName;
 use crate::trouble::Chain;
 use kafka_znodes::config::{Config, Entity};
+use kafka_znodes::topic::Assignment;
 use kafka_znodes::{Zk, ZkError, controller, path};
 use log_engine::error::LogError;
 use log_engine::io::Clock;
@@ -207,7 +208,7 @@ async fn open(parts: ZkParts) -> Result<(Keeper, Block), CatalogError> {
         zk.make_chroot().await?;
         register::cluster(&zk, mirror::cluster_of(&store, known)?, &at).await
     };
-    let cluster = cluster.await.map_err(|trouble| trouble.into_start(&at))?;
+    let (cluster, lost) = cluster.await.map_err(|trouble| trouble.into_start(&at))?;
     let mirror = Mirror::open(store, &*storage, Arc::clone(&config), known, cluster, &at)?;
     let dir = config.storage.log_dirs.first().cloned().unwrap_or_else(PathBuf::new);
     let mut keeper = Keeper {
@@ -225,7 +226,7 @@ async fn open(parts: ZkParts) -> Result<(Keeper, Block), CatalogError> {
         settings,
         clock,
     };
-    match keeper.start().await {
+    match keeper.start(lost).await {
         Ok(block) => Ok((keeper, block)),
         Err(trouble) => {
             let error = trouble.into_start(&keeper.at);
@@ -241,7 +242,11 @@ impl Keeper {
         self.clock.now().as_millis()
     }
 
-    async fn start(&mut self) -> Result<Block, Trouble> {
+    /// `lost`: ZooKeeper knows no cluster, and we belong to one.
+    async fn start(&mut self, lost: bool) -> Result<Block, Trouble> {
+        if lost {
+            self.give_back(self.mirror.remembered()).await?;
+        }
         self.begin().await?;
         for dir in self.mirror.strays() {
             tracing::warn!(%dir, "ZooKeeper knows no such topic: this directory is left alone");
@@ -369,13 +374,27 @@ impl Keeper {
                 expected: theirs,
             }
             .into()),
-            None => {
-                tracing::warn!(zookeeper = %self.at, "ZooKeeper has lost its data: the topics are written there again");
-                self.write_all_topics().await?;
-                self.zk.create(path::CLUSTER_ID, &controller::encode_cluster(&ours)).await?;
-                Ok(())
-            }
+            None => self.give_back(self.mirror.visible()).await,
         }
+    }
+
+    /// Writes topics, and then the cluster's id, to a ZooKeeper that has lost everything, or is an empty one.
+    async fn give_back(&self, topics: Vec<Kept>) -> Result<(), Trouble> {
+        if !topics.is_empty() {
+            tracing::warn!(
+                zookeeper = %self.at,
+                topics = topics.len(),
+                "ZooKeeper has none of this cluster's data: the topics are written there again"
+            );
+        }
+        for (name, partitions, settings) in topics {
+            let assignment = Assignment::on_one(partitions, self.broker);
+            self.zk.create_topic(name.as_str(), &assignment, &settings).await?;
+        }
+        // Last: until it is there, the next start does this again.
+        let id = controller::encode_cluster(self.mirror.catalog.cluster_id());
+        self.zk.create(path::CLUSTER_ID, &id).await?;
+        Ok(())
     }
 
     async fn notice(&mut self, watch: Watch) -> Result<(), Trouble> {

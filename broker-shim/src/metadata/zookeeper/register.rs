@@ -11,16 +11,19 @@ use std::time::{Duration, Instant};
 /// How often somebody else's node is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// The cluster's id there, made if there is none: `ours`, or a new one.
-pub(super) async fn cluster(zk: &Zk, ours: Option<Uuid>, at: &str) -> Result<Uuid, Trouble> {
+/// The cluster's id there, made if there is none and we have none; and whether it is not there although we have one.
+pub(super) async fn cluster(zk: &Zk, ours: Option<Uuid>, at: &str) -> Result<(Uuid, bool), Trouble> {
     loop {
         let found = zk.read(path::CLUSTER_ID, controller::decode_cluster).await?;
         if let Some(found) = found {
             let strange =
                 |expected| ZooKeeperError::Cluster { at: at.to_owned(), found: found.clone(), expected };
-            return Ok(found.parse().map_err(strange)?);
+            return Ok((found.parse().map_err(strange)?, false));
         }
-        let id = ours.unwrap_or_else(Uuid::random).to_string();
+        if let Some(ours) = ours {
+            return Ok((ours, true));
+        }
+        let id = Uuid::random().to_string();
         zk.create(path::CLUSTER_ID, &controller::encode_cluster(&id)).await?;
     }
 }

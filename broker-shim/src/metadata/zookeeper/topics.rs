@@ -295,13 +295,4 @@ impl Keeper {
         self.zk.set(&path::topic(topic), &assignment.encode()).await?;
         Ok(())
     }
-
-    /// Writes all visible topics, for a ZooKeeper that lost them.
-    pub(super) async fn write_all_topics(&self) -> Result<(), Trouble> {
-        for topic in self.mirror.catalog.topics() {
-            let assignment = Assignment::on_one(topic.partition_count(), self.broker);
-            self.zk.create_topic(topic.name.as_str(), &assignment, &topic.overrides).await?;
-        }
-        Ok(())
-    }
 }
