@@ -105,7 +105,7 @@ pub enum DirectoryError {
         expected: &'static str,
     },
     /// Two directories, or file and metadata log, disagree.
-    #[error("{file}: {key} is {found}, but {other} says {expected}; these do not belong together", file = .file.display())]
+    #[error("{file}: {key} is {found}, but {other} says {expected}; these do not belong together: point log.dirs at the directory that does, or use an empty one", file = .file.display())]
     Mismatch {
         /// The file.
         file: PathBuf,

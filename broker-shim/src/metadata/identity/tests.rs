@@ -115,14 +115,14 @@ fn numbers_and_clusters_that_differ_are_refused() {
     let storage = claimed();
     assert_eq!(
         inspect(&storage, &dirs(&["/d"]), Some(5), LOG).unwrap_err().to_string(),
-        "/d/meta.properties: node.id is 4, but the configuration says 5; these do not belong together"
+        "/d/meta.properties: node.id is 4, but the configuration says 5; these do not belong together: point log.dirs at the directory that does, or use an empty one"
     );
     storage.create_dir_all(Path::new("/e")).unwrap();
     claim(&storage, &dirs(&["/e"]), Identity { cluster: Uuid([2; 16]), node: 4 }, Owner::Log).unwrap();
     assert_eq!(
         inspect(&storage, &dirs(&["/d", "/e"]), None, LOG).unwrap_err().to_string(),
         "/e/meta.properties: cluster.id is AgICAgICAgICAgICAgICAg, but /d/meta.properties says AQEBAQEBAQEBAQEBAQEBAQ; \
-         these do not belong together"
+         these do not belong together: point log.dirs at the directory that does, or use an empty one"
     );
 }
 

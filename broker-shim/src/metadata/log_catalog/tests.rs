@@ -236,7 +236,7 @@ fn the_broker_s_number_stays() {
     let error = try_open(&rig.storage, &rig.store, &[("broker.id", "8")]).err().unwrap().to_string();
     assert_eq!(
         error,
-        "/data/meta.properties: node.id is 7, but the configuration says 8; these do not belong together"
+        "/data/meta.properties: node.id is 7, but the configuration says 8; these do not belong together: point log.dirs at the directory that does, or use an empty one"
     );
     assert_eq!(Rig::new().catalog.broker_id(), 0);
 }

@@ -128,7 +128,8 @@ async fn brokers(zk: &Zk, hosts: &str) -> Result<Vec<Address>, Failure> {
     }
     if found.is_empty() {
         return Err(Failure::told(format!(
-            "no broker is registered in ZooKeeper at {hosts}: start one, or add the path that it uses (host:port/path)"
+            "no broker is registered in ZooKeeper at {hosts}: start one, add the path that it uses (host:port/path), or, \
+             if it keeps its topics itself, use --bootstrap-server host:9092"
         )));
     }
     Ok(found)

@@ -133,7 +133,7 @@ fn another_cluster_is_refused_with_both_ids() {
     assert_eq!(
         mirror.err().unwrap().to_string(),
         "/data/meta.properties: cluster.id is AQEBAQEBAQEBAQEBAQEBAQ, but ZooKeeper at zk:2181 says \
-         AgICAgICAgICAgICAgICAg; these do not belong together"
+         AgICAgICAgICAgICAgICAg; these do not belong together: point log.dirs at the directory that does, or use an empty one"
     );
 }
 
