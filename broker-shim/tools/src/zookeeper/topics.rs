@@ -13,12 +13,17 @@ use kafka_znodes::config::{Config, Entity};
 use kafka_znodes::topic::{Assignment, PartitionState};
 use kafka_znodes::{Zk, path};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 const GROWTH: &str = "WARNING: If partitions are increased for a topic that has a key, the partition logic or ordering of the messages will be affected";
 const MOVED: [&str; 2] = [
     "WARNING: Altering topic configuration from this script has been deprecated and may be removed in future releases.",
     "         Going forward, please use kafka-configs.sh for this functionality",
 ];
+
+/// How long a new topic is waited for, and how often it is looked at.
+const TAKEN_WITHIN: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Does what the options say.
 pub(crate) fn run(hosts: &str, options: &Options, request: &Request, io: &mut Io<'_>) -> Result<(), Failure> {
@@ -65,9 +70,21 @@ async fn create(zk: &Zk, request: &Request, io: &mut Io<'_>) -> Result<(), Failu
     let config: Config = request.configs.iter().cloned().collect();
     let assignment = Assignment { partitions: assignment, topic_id: None };
     if zk.create_topic(&name, &assignment, &config).await? {
+        settle(zk, &name).await?;
         io.line(&format!("Created topic {name}."))?;
     } else if !request.if_not_exists {
         return Err(Failure::told(format!("Topic '{name}' already exists.")));
+    }
+    Ok(())
+}
+
+/// Waits for the controller to take the new topic, so that the next command finds it through a broker too; not for long, and
+/// not at all if there is no controller. The original does not wait: with it, that is a matter of luck.
+async fn settle(zk: &Zk, name: &str) -> Result<(), Failure> {
+    let state = path::state(name, 0);
+    let until = Instant::now() + TAKEN_WITHIN;
+    while zk.exists(path::CONTROLLER).await? && !zk.exists(&state).await? && Instant::now() < until {
+        tokio::time::sleep(LOOK).await;
     }
     Ok(())
 }
