@@ -46,7 +46,11 @@ impl Parts {
     ) -> Result<Self, StartError> {
         let store = open_store(config, storage, clock)?;
         report_store(&store);
-        let catalog = open_catalog(config, storage, clock, known, &store, bound)?;
+        let catalog = open_catalog(config, storage, clock, known, &store, bound).inspect_err(|_| {
+            // Nothing was done to the logs: the next start is not to look for what a crash left. What cannot be closed is
+            // looked through then.
+            let _ = store.close();
+        })?;
         // The catalog holds the store: not the other way round as well.
         let weak = Arc::downgrade(&store);
         catalog.on_config(Box::new(move |config| {

@@ -141,6 +141,14 @@ pub(crate) fn zookeeper_comes_back_empty() -> Result<(), Missing> {
     let describe = ["--bootstrap-server", &bootstrap, "--describe", "--topic", "t"];
     let before = ours("kafka-topics", &describe).1;
     assert!(before.contains("TopicId: ") && before.contains("retention.ms=77000"), "{before}");
+    // A start that finds no ZooKeeper leaves a stop that was clean a clean one.
+    broker.stop();
+    zookeeper.kill9();
+    let (code, text) = broker.refused(&[("zookeeper.connection.timeout.ms", "500")]);
+    assert!(code == Some(1) && text.contains("no ZooKeeper answers at"), "{code:?} {text}");
+    zookeeper.spawn();
+    broker.spawn();
+    assert!(!broker.output().contains("the last stop was not a clean one"), "{}", broker.output());
     broker.kill9();
     zookeeper.kill9();
     std::fs::remove_dir_all(zookeeper.data_dir()).expect("our own directory");
