@@ -4,10 +4,11 @@ use super::recovery::find_damage;
 use super::{Log, View};
 use crate::error::{LogError, Result};
 use crate::format::CorruptReason;
+use crate::format::names::{FileKind, segment_file};
 use crate::segment::Segment;
 use crate::types::{Offset, Position};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A range of a log that is not what was written. The rest of the log is served.
@@ -24,6 +25,17 @@ pub struct Damage {
 }
 
 impl Damage {
+    /// Of segments that are not there: the one behind them begins at the end of these offsets.
+    pub(super) fn missing_segment(dir: &Path, offsets: Range<Offset>) -> Self {
+        let file = dir.join(segment_file(offsets.end, FileKind::Log));
+        Self { file, bytes: 0..0, offsets, reason: CorruptReason::MissingSegment }
+    }
+
+    /// Whether offsets of it lie between the end of a segment and the base of the next.
+    pub(super) fn is_between(&self, end: Offset, base: Offset) -> bool {
+        self.offsets.start < base && self.offsets.end > end
+    }
+
     /// Whether it is of this segment itself. What is missing in front of one is told with its file too.
     pub(super) fn is_in(&self, segment: &Segment) -> bool {
         let in_front = self.bytes.is_empty() && self.offsets.start < segment.base_offset();

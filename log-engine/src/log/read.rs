@@ -359,7 +359,7 @@ impl View {
 
     /// What is known to be missing between the end of a segment and the next one's base.
     fn missing(&self, from: Offset, base: Offset) -> Option<&Damage> {
-        self.damage.iter().find(|damage| damage.offsets.start < base && damage.offsets.end > from)
+        self.damage.iter().find(|damage| damage.is_between(from, base))
     }
 
     fn is_damaged(&self, segment: &Segment) -> bool {

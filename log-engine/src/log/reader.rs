@@ -23,6 +23,7 @@
 //! `records(offset)` and the first batch. Waking: without a word from the writer the directory is looked at again and again (every 5 ms while one waits).
 
 use super::compact::point;
+use super::damage::Damage;
 use super::mark::{Mark, MarkFile};
 use super::records::RecordBatch;
 use super::scan::Scanner;
@@ -38,7 +39,6 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::io::ErrorKind;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,8 +91,8 @@ pub struct LogReader {
 struct Seen {
     /// In order of their bases; never empty; the last one is written.
     parts: Vec<Part>,
-    /// Offsets of segments that a compacted log should have and has not.
-    missing: Vec<Range<Offset>>,
+    /// Segments that a compacted log should have and has not.
+    missing: Vec<Damage>,
     start: Offset,
     truncations: u64,
 }
@@ -121,8 +121,8 @@ impl Seen {
     }
 
     /// What is missing between the end of a segment and the base of the next.
-    fn missing(&self, from: Offset, base: Offset) -> Option<&Range<Offset>> {
-        self.missing.iter().find(|missing| missing.start < base && missing.end > from)
+    fn missing(&self, from: Offset, base: Offset) -> Option<&Damage> {
+        self.missing.iter().find(|missing| missing.is_between(from, base))
     }
 }
 
@@ -311,6 +311,8 @@ impl LogReader {
         let start = now.map_or(*first, |mark| mark.log_start);
         let bases: Vec<_> = found.iter().map(|(base, _)| *base).collect();
         let missing = point.map(|point| point.missing(&bases)).unwrap_or_default();
+        let missing =
+            missing.into_iter().map(|offsets| Damage::missing_segment(&self.dir, offsets)).collect();
         let seen = Seen { parts, missing, start, truncations };
         let cut = now.map_or(0, |mark| mark.truncations) != truncations;
         // All that was seen is gone already.
@@ -518,7 +520,7 @@ impl ReaderBatches<'_> {
                 return Err(self.hole(part, successor));
             };
             if let Some(missing) = seen.missing(self.next, base) {
-                return Err(self.missing(missing));
+                return Err(missing.to_error());
             }
             (self.next, self.at, self.chunk) = (base.max(self.next), None, Bytes::new());
         }
@@ -552,14 +554,6 @@ impl ReaderBatches<'_> {
         self.next = view.next_offset();
         self.at = at.checked_add(len).map(|at| (part.id, at));
         Ok(RecordBatch::new(bytes, Origin::default(), self.reader.cap, part.base(), at))
-    }
-
-    /// The error for a segment that is listed and not there.
-    fn missing(&self, offsets: &Range<Offset>) -> LogError {
-        let cause = Box::new(CorruptReason::MissingSegment);
-        let reason = CorruptReason::Hole { from: offsets.start, to: offsets.end, bytes: 0, cause };
-        let path = self.reader.dir.join(segment_file(offsets.end, FileKind::Log));
-        LogError::Corrupt { path, position: Position::ZERO, reason }
     }
 
     /// The error for offsets that should lie in a complete segment and do not.

@@ -67,6 +67,11 @@ impl Behind {
 }
 
 impl Expected<'_> {
+    /// Any batch at an offset or above, where nothing else is known.
+    pub(crate) const fn from(offset: Offset) -> Self {
+        Self { offset, epoch: -1, limit: None, gaps: true, epochs: None, settled: false, behind: None }
+    }
+
     /// The same for the batch after `batch`.
     pub(crate) fn after(self, batch: &BatchView<'_>) -> Self {
         Self { offset: batch.next_offset(), epoch: epoch_of(batch), behind: None, ..self }

@@ -193,8 +193,8 @@ impl Log {
     pub(crate) fn compact_step(&self, now: Timestamp, budget: &mut u64) -> Result<Step> {
         self.check_usable()?;
         let mut slot = self.compaction.cleaning.lock();
-        if_room(self.note_segments())?;
         if slot.is_none() {
+            if_room(self.note_segments())?;
             let Some((plan, _)) = self.plan_compaction(now)? else { return Ok(Step::Idle) };
             let Some(cleaning) = self.begin_cleaning(plan, now)? else { return Ok(Step::Idle) };
             *slot = Some(Box::new(cleaning));

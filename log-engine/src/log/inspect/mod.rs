@@ -219,16 +219,7 @@ impl SegmentReader {
             return Ok(at + len);
         }
         let offset = self.next.unwrap_or(self.base);
-        let expected = Expected {
-            offset,
-            epoch: -1,
-            limit: None,
-            gaps: true,
-            epochs: None,
-            settled: false,
-            behind: None,
-        };
-        let found = self.scanner.resync(at + 1, &expected)?.map(|(found, _)| found);
+        let found = self.scanner.resync(at + 1, &Expected::from(offset))?.map(|(found, _)| found);
         Ok(found.unwrap_or(self.len()))
     }
 }

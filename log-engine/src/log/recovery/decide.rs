@@ -217,9 +217,7 @@ impl Walk<'_> {
             return true;
         }
         if missing.start < self.trust.floor || self.trust.unknown {
-            let reason = CorruptReason::MissingSegment;
-            let file = self.final_path(segment);
-            self.out.damage.push(Damage { file, bytes: 0..0, offsets: missing, reason });
+            self.out.damage.push(Damage::missing_segment(self.dir, missing));
             self.expected.offset = segment.base;
             return true;
         }

@@ -206,15 +206,7 @@ fn swap_in(
 fn whole_end(storage: &dyn Storage, path: &Path, base: Offset) -> Result<Option<Offset>> {
     let mut scanner = Scanner::open(storage, path)?;
     let len = scanner.len();
-    let mut expected = Expected {
-        offset: base,
-        epoch: -1,
-        limit: None,
-        gaps: true,
-        epochs: None,
-        settled: false,
-        behind: None,
-    };
+    let mut expected = Expected::from(base);
     let mut at = 0;
     loop {
         match scanner.read(at, &expected)? {

@@ -291,10 +291,8 @@ fn marked_epoch(request: &Request, segment: &FoundSegment, mark: &Mark) -> Resul
 /// Segments of a compacted log that are listed and not there: the gap that they leave would be one as compaction leaves them.
 fn note_missing(request: &Request, listing: &Listing, point: Option<&Point>, decision: &mut Decision) {
     let bases: Vec<_> = listing.segments.iter().map(|segment| segment.base).collect();
-    for offsets in point.map(|point| point.missing(&bases)).unwrap_or_default() {
-        let file = request.dir.join(segment_file(offsets.end, FileKind::Log));
-        decision.damage.push(Damage { file, bytes: 0..0, offsets, reason: CorruptReason::MissingSegment });
-    }
+    let missing = point.map(|point| point.missing(&bases)).unwrap_or_default();
+    decision.damage.extend(missing.into_iter().map(|offsets| Damage::missing_segment(&request.dir, offsets)));
     decision.damage.sort_by_key(|damage| (damage.offsets.start, damage.bytes.start));
 }
 

@@ -175,12 +175,7 @@ fn a_reader_behind_damage_that_claims_its_offset_reads_on() {
 /// and the entry was taken for one that begins too late; the list that was made instead began behind the damaged segment.
 #[test]
 fn damage_before_an_epoch_begins_leaves_its_entry_alone() {
-    let bench = Bench::small(700);
-    let log = bench.open();
-    fill(&log, 0..20);
-    log.close().unwrap();
-    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
-    drop(log);
+    let (bench, bases) = closed_with_twenty();
     // The second batch of the second segment, and all behind it, are of another epoch; the first one is damaged.
     for base in &bases[1..] {
         let mut bytes = bench.file(&log_name(*base));
@@ -200,12 +195,7 @@ fn damage_before_an_epoch_begins_leaves_its_entry_alone() {
 /// compare with: an error without a range, and all of the log behind it out of reach.
 #[test]
 fn a_first_batch_of_a_segment_with_a_lower_epoch_is_named_with_its_range() {
-    let bench = Bench::small(700);
-    let log = bench.open();
-    fill(&log, 0..20);
-    log.close().unwrap();
-    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
-    drop(log);
+    let (bench, bases) = closed_with_twenty();
     // All segments from the second one on are of epoch 3.
     let mut files = Vec::new();
     for base in &bases[1..] {
@@ -238,6 +228,17 @@ fn a_first_batch_of_a_segment_with_a_lower_epoch_is_named_with_its_range() {
     }
 }
 
+/// A log of twenty batches in several segments, closed; and where the segments begin.
+fn closed_with_twenty() -> (Bench, Vec<i64>) {
+    let bench = Bench::small(700);
+    let log = bench.open();
+    fill(&log, 0..20);
+    log.close().unwrap();
+    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
+    drop(log);
+    (bench, bases)
+}
+
 /// Gives the batches of a segment another epoch, from number `from` on.
 fn claim_epoch(bytes: &mut [u8], from: usize, epoch: i32) {
     let (mut at, mut number) = (0, 0);
@@ -254,12 +255,7 @@ fn claim_epoch(bytes: &mut [u8], from: usize, epoch: i32) {
 /// nothing but the list of epochs speaks against it. Readers refused it without a range.
 #[test]
 fn a_last_batch_of_an_epoch_that_claims_the_next_one_is_named_with_its_range() {
-    let bench = Bench::small(700);
-    let log = bench.open();
-    fill(&log, 0..20);
-    log.close().unwrap();
-    let bases: Vec<_> = log.segment_offsets().into_iter().map(|(base, _)| base.get()).collect();
-    drop(log);
+    let (bench, bases) = closed_with_twenty();
     // Epoch 3 begins with the fourth batch.
     for base in &bases {
         let mut bytes = bench.file(&log_name(*base));
