@@ -27,7 +27,7 @@ pub(super) const GROUP: i8 = 32;
 pub(super) type Refusal = (ErrorCode, String);
 
 /// Which resources of a request are named once; the others are refused, each.
-pub(super) fn named_once<'a>(all: impl Iterator<Item = (i8, &'a str)>) -> HashSet<(i8, &'a str)> {
+fn named_once<'a>(all: impl Iterator<Item = (i8, &'a str)>) -> HashSet<(i8, &'a str)> {
     let (mut once, mut twice) = (HashSet::new(), HashSet::new());
     for resource in all {
         if !once.insert(resource) {
@@ -39,7 +39,7 @@ pub(super) fn named_once<'a>(all: impl Iterator<Item = (i8, &'a str)>) -> HashSe
 }
 
 /// Refuses a request that names a resource twice.
-pub(super) fn named_twice() -> Refusal {
+fn named_twice() -> Refusal {
     (ErrorCode::InvalidRequest, "Each resource must appear at most once.".to_owned())
 }
 
@@ -58,8 +58,32 @@ pub(super) fn no_value(key: &str) -> Refusal {
     (ErrorCode::InvalidRequest, format!("Null value not supported for : {}", Escaped(key)))
 }
 
+/// Makes the change of each resource, or only checks it; what is answered to each, in their order.
+pub(super) fn alter_each<R>(
+    state: &BrokerState,
+    resources: &[R],
+    validate_only: bool,
+    named: for<'r> fn(&'r R) -> (i8, &'r str),
+    change: fn(&R) -> Result<ConfigChange, Refusal>,
+) -> Vec<(ErrorCode, Option<String>)> {
+    let once = named_once(resources.iter().map(named));
+    let answer = |resource: &R| {
+        let (kind, name) = named(resource);
+        let done = if once.contains(&(kind, name)) {
+            change(resource).and_then(|change| alter(state, kind, name, &change, validate_only))
+        } else {
+            Err(named_twice())
+        };
+        match done {
+            Ok(()) => (ErrorCode::None, None),
+            Err((code, text)) => (code, Some(text)),
+        }
+    };
+    resources.iter().map(answer).collect()
+}
+
 /// Makes a change, or only checks it.
-pub(super) fn alter(
+fn alter(
     state: &BrokerState,
     resource_type: i8,
     name: &str,

@@ -19,35 +19,27 @@ pub(super) fn handle(
     _: &RequestContext,
     request: &IncrementalAlterConfigsRequest,
 ) -> IncrementalAlterConfigsResponse {
-    let named = request.resources.iter().map(|r| (r.resource_type, r.resource_name.as_str()));
-    let once = configs::named_once(named);
-    let answer = |resource: &AlterConfigsResource| {
-        let name = resource.resource_name.as_str();
-        let done = if once.contains(&(resource.resource_type, name)) {
-            change(&resource.configs).and_then(|change| {
-                configs::alter(state, resource.resource_type, name, &change, request.validate_only)
-            })
-        } else {
-            Err(configs::named_twice())
-        };
-        let (code, error_message) = match done {
-            Ok(()) => (ErrorCode::None, None),
-            Err((code, text)) => (code, Some(text)),
-        };
+    let done = configs::alter_each(state, &request.resources, request.validate_only, named, change);
+    let answer = |(resource, (code, error_message)): (&AlterConfigsResource, (ErrorCode, Option<String>))| {
         AlterConfigsResourceResponse {
             error_code: code.into(),
             error_message,
             resource_type: resource.resource_type,
-            resource_name: name.to_owned(),
+            resource_name: resource.resource_name.clone(),
         }
     };
     IncrementalAlterConfigsResponse {
-        responses: request.resources.iter().map(answer).collect(),
+        responses: request.resources.iter().zip(done).map(answer).collect(),
         ..IncrementalAlterConfigsResponse::default()
     }
 }
 
-fn change(asked: &[AlterableConfig]) -> Result<ConfigChange, Refusal> {
+fn named(resource: &AlterConfigsResource) -> (i8, &str) {
+    (resource.resource_type, resource.resource_name.as_str())
+}
+
+fn change(resource: &AlterConfigsResource) -> Result<ConfigChange, Refusal> {
+    let asked = &resource.configs;
     configs::keys_once(asked.iter().map(|config| config.name.as_str()))?;
     let ops = asked.iter().map(|config| Ok((config.name.clone(), op(config)?)));
     Ok(ConfigChange { replace: false, ops: ops.collect::<Result<_, Refusal>>()? })

@@ -105,7 +105,10 @@ pub enum DirectoryError {
         expected: &'static str,
     },
     /// Two directories, or file and metadata log, disagree.
-    #[error("{file}: {key} is {found}, but {other} says {expected}; these do not belong together: point log.dirs at the directory that does, or use an empty one", file = .file.display())]
+    #[error(
+        "{file}: {key} is {found}, but {other} says {expected}; these do not belong together: point log.dirs at the \
+         directory that does, or use an empty one", file = .file.display()
+    )]
     Mismatch {
         /// The file.
         file: PathBuf,
@@ -147,6 +150,17 @@ pub enum DirectoryError {
 
 fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DirectoryError {
     move |source| DirectoryError::Io { op, path: path.to_owned(), source }
+}
+
+/// That the directories belong to the cluster `found`, and the ZooKeeper at `at` to another one.
+pub(super) fn other_cluster(dirs: &[PathBuf], found: String, at: &str, expected: String) -> DirectoryError {
+    DirectoryError::Mismatch {
+        file: dirs.first().map_or_else(|| PathBuf::from(FILE), |dir| dir.join(FILE)),
+        key: "cluster.id",
+        found,
+        other: format!("ZooKeeper at {at}"),
+        expected,
+    }
 }
 
 /// Looks at all directories without touching them: who they belong to, `None` if all are new. `owner` is who is to keep

@@ -83,16 +83,5 @@ struct Own {
 pub(crate) fn own_with(line: &str, input: &str) -> Ran {
     use clap::Parser as _;
     let own = Own::parse_from(std::iter::once("corrente").chain(line.split_whitespace()));
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let mut io = Io {
-        input: &mut input.as_bytes(),
-        out: &mut out,
-        err: &mut err,
-        input_is_terminal: false,
-        out_is_terminal: false,
-        err_is_terminal: false,
-    };
-    let code = crate::own::execute(&own.command, &mut io);
-    let text = |bytes| String::from_utf8(bytes).expect("tools write text here");
-    Ran { out: text(out), err: text(err), code }
+    ran_by(input, |io| crate::own::execute(&own.command, io))
 }

@@ -22,7 +22,7 @@ use crate::config::{
     validate_topic,
 };
 use crate::metadata::catalog::{Catalog, Topic};
-use crate::metadata::identity::{self, DirectoryError, Identity, Owner};
+use crate::metadata::identity::{self, Identity, Owner};
 use crate::metadata::name::TopicName;
 use crate::metadata::record::Fact;
 use crate::metadata::uuid::Uuid;
@@ -34,7 +34,6 @@ use log_engine::log::Log;
 use log_engine::store::{LogName, LogStore};
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A topic as ZooKeeper describes it.
@@ -113,19 +112,13 @@ impl Mirror {
         let mut replayed = replay(&journal)?;
         let identity = identify(&journal, &config, known.0, replayed.identity, cluster)?;
         if identity.cluster != cluster {
-            return Err(DirectoryError::Mismatch {
-                file: config
-                    .storage
-                    .log_dirs
-                    .first()
-                    .cloned()
-                    .unwrap_or_else(PathBuf::new)
-                    .join("meta.properties"),
-                key: "cluster.id",
-                found: identity.cluster.to_string(),
-                other: format!("ZooKeeper at {zookeeper}"),
-                expected: cluster.to_string(),
-            }
+            let ours = identity.cluster.to_string();
+            return Err(identity::other_cluster(
+                &config.storage.log_dirs,
+                ours,
+                zookeeper,
+                cluster.to_string(),
+            )
             .into());
         }
         identity::claim(storage, &config.storage.log_dirs, identity, Owner::ZooKeeper)?;

@@ -16,7 +16,7 @@ use crate::config::{BrokerConfig, ZooKeeperConfig};
 use crate::metadata::catalog::{
     AlterConfigsError, Catalog, CreatePartitionsError, CreateTopicError, DeleteTopicError, Topic, TopicPlan,
 };
-use crate::metadata::identity::DirectoryError;
+use crate::metadata::identity;
 use crate::metadata::log_catalog::CatalogError;
 use crate::metadata::log_catalog::mirror::{self, Kept, Mirror};
 use crate::metadata::name::TopicName;
@@ -359,21 +359,9 @@ impl Keeper {
         let ours = self.mirror.catalog.cluster_id().to_owned();
         match self.zk.read(path::CLUSTER_ID, controller::decode_cluster).await? {
             Some(theirs) if theirs == ours => Ok(()),
-            Some(theirs) => Err(DirectoryError::Mismatch {
-                file: self
-                    .config
-                    .storage
-                    .log_dirs
-                    .first()
-                    .cloned()
-                    .unwrap_or_else(PathBuf::new)
-                    .join("meta.properties"),
-                key: "cluster.id",
-                found: ours,
-                other: format!("ZooKeeper at {}", self.at),
-                expected: theirs,
+            Some(theirs) => {
+                Err(identity::other_cluster(&self.config.storage.log_dirs, ours, &self.at, theirs).into())
             }
-            .into()),
             None => self.give_back(self.mirror.visible()).await,
         }
     }
