@@ -18,8 +18,7 @@ const PID_FILE: &str = ".lock.pid";
 
 #[derive(Debug)]
 struct HeldLock {
-    /// Closing it lets go.
-    _file: File,
+    file: File,
     pid_file: PathBuf,
 }
 
@@ -29,20 +28,27 @@ impl Drop for HeldLock {
     fn drop(&mut self) {
         // While the lock is still held, so that it cannot be the next holder's.
         let _ = fs::remove_file(&self.pid_file);
+        // Closing would do it too, but for a child that was forked a moment ago and has not run its program yet: until then
+        // it holds the same lock by its copy of the descriptor. If this fails, closing is what is left.
+        let _ = set_lock(&self.file, libc::F_UNLCK);
     }
 }
 
 pub(super) fn lock(dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
+    Ok(take(dir)?.map(|held| Box::new(held) as Box<dyn DirLock>))
+}
+
+fn take(dir: &Path) -> io::Result<Result<HeldLock, String>> {
     let file = open(&dir.join(LOCK_FILE), OpenOptions::new().truncate(false))?;
     let pid_file = dir.join(PID_FILE);
-    if !set_lock(&file)? {
+    if !set_lock(&file, libc::F_WRLCK)? {
         return Ok(Err(holder(&file, &pid_file)));
     }
     let text = format!("{}\n", std::process::id());
     // For people only: a lock without it is as good.
     let _ = open(&pid_file, OpenOptions::new().truncate(true))
         .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()));
-    Ok(Ok(Box::new(HeldLock { _file: file, pid_file })))
+    Ok(Ok(HeldLock { file, pid_file }))
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
@@ -66,8 +72,9 @@ fn whole_file(kind: libc::c_int) -> libc::flock {
     }
 }
 
-fn set_lock(file: &File) -> io::Result<bool> {
-    let lock = whole_file(libc::F_WRLCK);
+/// Takes or lets go; false if somebody else has it.
+fn set_lock(file: &File, kind: libc::c_int) -> io::Result<bool> {
+    let lock = whole_file(kind);
     // SAFETY: the descriptor is open for the call, and the structure is the one this command reads.
     if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
         return Ok(true);
@@ -87,4 +94,21 @@ fn lock_owner(file: &File) -> Option<u32> {
         return None;
     }
     u32::try_from(lock.l_pid).ok().filter(|pid| *pid > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letting_go_does_not_wait_for_a_child_that_was_forked_a_moment_ago() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = take(dir.path()).unwrap().unwrap();
+        // As a child has it between fork and exec.
+        let child = held.file.try_clone().unwrap();
+        assert!(take(dir.path()).unwrap().is_err(), "held");
+        drop(held);
+        take(dir.path()).unwrap().expect("free");
+        drop(child);
+    }
 }
