@@ -56,6 +56,8 @@ def restart(hosts):
     two.ChildrenWatch("/", lambda children: names.append(sorted(children)))
     party = one.Party("/party", "one")
     party.join()
+    # Else its answer may come with the end of the connection, and kazoo then takes the watch for one that is still set.
+    eventually("the child watch sees the party", lambda: "party" in names[-1])
     ask("kill9_and_restart")
     eventually("both are connected again", lambda: one.connected and two.connected)
     assert one.client_id == session, "the session goes on"
