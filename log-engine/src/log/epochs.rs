@@ -163,21 +163,42 @@ fn agree(epochs: &Epochs, segments: &[Arc<Segment>], start: Offset, end: Offset)
             [] => false,
         };
         let moved = index > 0 && *first > start && vouched && probes[0].base_offset < *first;
-        let before = Offset::new(first.get() - 1).filter(|before| *before >= start && index > 0);
-        // Only the batch that holds the offset tells: where damage is in the way, a later one is found.
-        let late = match before {
-            Some(before) => first_batches(segments, before, 1)?.first().is_some_and(|batch| {
-                batch.leader_epoch == Some(*epoch)
-                    && batch.base_offset <= before
-                    && before <= batch.last_offset
-            }),
-            None => false,
-        };
-        if moved || late {
+        if moved || is_late(epochs, index, segments, start)? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether an entry begins after a batch that it should have.
+fn is_late(epochs: &Epochs, index: usize, segments: &[Arc<Segment>], start: Offset) -> Result<bool> {
+    let (epoch, first) = epochs.entries[index];
+    let older = index.checked_sub(1).map(|before| epochs.entries[before].0);
+    let (Some(older), Some(before)) = (older, Offset::new(first.get() - 1).filter(|before| *before >= start))
+    else {
+        return Ok(false);
+    };
+    let batches = first_batches(segments, before, 1)?;
+    // Only the batch that holds the offset tells: where damage is in the way, a later one is found.
+    let Some(batch) =
+        batches.first().filter(|batch| (batch.base_offset..=batch.last_offset).contains(&before))
+    else {
+        return Ok(false);
+    };
+    let in_list = bits_apart(&first.to_string(), &batch.base_offset.to_string());
+    let in_batch = (older.get() ^ epoch.get()).count_ones();
+    Ok(batch.leader_epoch == Some(epoch) && in_list <= in_batch)
+}
+
+/// How many bits differ between two numbers as the file has them.
+///
+/// No checksum covers this file nor a batch's epoch: where the two contradict each other about one batch, the one that is
+/// wrong by fewer bits is the one that is wrong.
+fn bits_apart(one: &str, other: &str) -> u32 {
+    if one.len() != other.len() {
+        return u32::MAX;
+    }
+    one.bytes().zip(other.bytes()).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
 /// The batch that holds an offset and the ones after it, as far as they can be walked to.

@@ -279,3 +279,37 @@ fn a_last_batch_of_an_epoch_that_claims_the_next_one_is_named_with_its_range() {
         assert_eq!(dump_from(&log, offset(3)).0, numbered(3..20));
     }
 }
+
+/// The same while the log is closed: the batch and the list then stand against each other. Which of them is wrong was not
+/// asked: the list was made anew, and the batch was served with an epoch in which nobody wrote it.
+#[test]
+fn of_a_batch_and_the_list_of_epochs_the_one_that_is_wrong_by_fewer_bits_is_not_believed() {
+    // Epoch 2 begins with the fifth batch, at offset 4.
+    for (first_claimed, listed, damage) in [
+        // The batch before claims it, by one bit; 3 and 4 are three bits apart.
+        (3, "4", vec![offset(3)..offset(4)]),
+        // The list has 5, one bit from 4: it may be as wrong as the batch.
+        (4, "5", vec![]),
+    ] {
+        let (bench, bases) = closed_with_twenty();
+        for base in &bases {
+            let mut bytes = bench.file(&log_name(*base));
+            let first_claimed = usize::try_from((first_claimed - base).max(0)).unwrap();
+            claim_epoch(&mut bytes, first_claimed, 2);
+            bench.overwrite(&log_name(*base), &bytes);
+        }
+        bench.overwrite("leader-epoch-checkpoint", format!("0\n2\n0 0\n2 {listed}\n").as_bytes());
+        let log = bench.open();
+        let (before, error) = dump_from(&log, offset(0));
+        let found: Vec<_> = log.damage().iter().map(|damage| damage.offsets.clone()).collect();
+        assert_eq!(found, damage, "{error:?}");
+        if damage.is_empty() {
+            assert_eq!(before, numbered(0..20));
+        } else {
+            assert_eq!(before, numbered(0..3));
+            assert_eq!(dump_from(&log, offset(4)).0, numbered(4..20));
+        }
+        log.close().unwrap();
+        assert_eq!(bench.file("leader-epoch-checkpoint"), b"0\n2\n0 0\n2 4\n");
+    }
+}
