@@ -170,24 +170,32 @@ fn agree(epochs: &Epochs, segments: &[Arc<Segment>], start: Offset, end: Offset)
     Ok(true)
 }
 
-/// Whether an entry begins after a batch that it should have.
+/// Whether an entry begins after batches that it should have.
 fn is_late(epochs: &Epochs, index: usize, segments: &[Arc<Segment>], start: Offset) -> Result<bool> {
     let (epoch, first) = epochs.entries[index];
-    let older = index.checked_sub(1).map(|before| epochs.entries[before].0);
-    let (Some(older), Some(before)) = (older, Offset::new(first.get() - 1).filter(|before| *before >= start))
-    else {
+    let Some(older) = index.checked_sub(1).map(|before| epochs.entries[before].0) else {
         return Ok(false);
+    };
+    let claims = |begin| -> Result<Option<Offset>> {
+        let batch = batch_before(segments, begin, start)?;
+        Ok(batch.filter(|batch| batch.leader_epoch == Some(epoch)).map(|batch| batch.base_offset))
+    };
+    let Some(begin) = claims(first)? else {
+        return Ok(false);
+    };
+    // Two batches are not both wrong.
+    let in_list = bits_apart(&first.to_string(), &begin.to_string());
+    let in_batch = (older.get() ^ epoch.get()).count_ones();
+    Ok(in_list <= in_batch || claims(begin)?.is_some())
+}
+
+/// The batch that ends where another begins. Where damage is in the way, there is none.
+fn batch_before(segments: &[Arc<Segment>], begin: Offset, start: Offset) -> Result<Option<BatchAt>> {
+    let Some(before) = Offset::new(begin.get() - 1).filter(|before| *before >= start) else {
+        return Ok(None);
     };
     let batches = first_batches(segments, before, 1)?;
-    // Only the batch that holds the offset tells: where damage is in the way, a later one is found.
-    let Some(batch) =
-        batches.first().filter(|batch| (batch.base_offset..=batch.last_offset).contains(&before))
-    else {
-        return Ok(false);
-    };
-    let in_list = bits_apart(&first.to_string(), &batch.base_offset.to_string());
-    let in_batch = (older.get() ^ epoch.get()).count_ones();
-    Ok(batch.leader_epoch == Some(epoch) && in_list <= in_batch)
+    Ok(batches.into_iter().next().filter(|batch| (batch.base_offset..=batch.last_offset).contains(&before)))
 }
 
 /// How many bits differ between two numbers as the file has them.

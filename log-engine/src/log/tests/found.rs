@@ -290,6 +290,8 @@ fn of_a_batch_and_the_list_of_epochs_the_one_that_is_wrong_by_fewer_bits_is_not_
         (3, "4", vec![offset(3)..offset(4)]),
         // The list has 5, one bit from 4: it may be as wrong as the batch.
         (4, "5", vec![]),
+        // The list has 6, further from 5; but two batches are not both wrong.
+        (4, "6", vec![]),
     ] {
         let (bench, bases) = closed_with_twenty();
         for base in &bases {
