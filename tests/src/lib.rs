@@ -7,6 +7,7 @@
 //! * [`broker`]: start, stop, kill -9 and restart `corrente` on a directory.
 //! * [`daemon`]: any server process; [`zookeeper`]: `corrente zookeeper`, or the real one in its place.
 //! * [`install`]: fetch clients with the ordinary package clients, once, into `target/clients`.
+//! * [`kafka`]: the releases of Kafka whose tools are run, and where their jars are.
 //! * [`process`]: run a client with a time limit, or follow its lines while it runs.
 //! * [`client`]: the command line contract which the programs under `tests/clients` follow.
 //! * [`message`]: messages as clients print them, and the comparison with what was sent.
@@ -29,6 +30,7 @@ pub mod broker;
 pub mod client;
 pub mod daemon;
 pub mod install;
+pub mod kafka;
 pub mod message;
 pub mod place;
 pub mod process;
