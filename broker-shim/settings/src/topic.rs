@@ -112,6 +112,15 @@ impl fmt::Display for TopicConfigError {
 
 impl std::error::Error for TopicConfigError {}
 
+/// The row of a key, or the refusal of one that there is not.
+///
+/// # Errors
+///
+/// No topic has such a key.
+pub fn check_key(name: &str) -> Result<&'static TopicKey, TopicConfigError> {
+    topic_key(name).ok_or_else(|| TopicConfigError(format!("Unknown topic config name: {}", Escaped(name))))
+}
+
 /// Checks overrides one by one and against each other.
 ///
 /// # Errors
@@ -119,9 +128,7 @@ impl std::error::Error for TopicConfigError {}
 /// The first that does not fit.
 pub fn validate(overrides: &BTreeMap<String, String>) -> Result<(), TopicConfigError> {
     for (name, value) in overrides {
-        let shown = Escaped(name);
-        let row =
-            topic_key(name).ok_or_else(|| TopicConfigError(format!("Unknown topic config name: {shown}")))?;
+        let row = check_key(name)?;
         let problem = match row.kind.parse(value) {
             Ok(Value::List(list)) if list.is_empty() && *name == "cleanup.policy" => {
                 Some("String must be one of: compact, delete".to_owned())
