@@ -3,7 +3,7 @@
 use crate::error::{LogError, Result};
 use crate::io::{OpenMode, Storage, StorageFile};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
 const SMALL_MAX: u64 = 64 * 1024 * 1024;
@@ -144,6 +144,27 @@ pub(crate) fn appear<T>(
 /// The directory that a name stands in.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The absolute path that a name has or will have, without links, `.` and `..`.
+pub(crate) fn real_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    for above in path.ancestors() {
+        let there = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        let mut found = match storage.canonical(there) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            found => found.map_err(LogError::io("look at", there))?,
+        };
+        // What is not there yet has no links.
+        for part in path.strip_prefix(above).unwrap_or(Path::new("")).components() {
+            match part {
+                Component::ParentDir => drop(found.pop()),
+                Component::Normal(name) => found.push(name),
+                _ => {}
+            }
+        }
+        return Ok(found);
+    }
+    Ok(path.to_owned())
 }
 
 /// The path with something put behind its name.

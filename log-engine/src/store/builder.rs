@@ -7,7 +7,7 @@ use super::{CLOSERS, Entry, Failed, LogName, LogStore, OpenReport, State};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, RealStorage, Storage, SystemClock};
-use crate::log::{Log, OpenFiles, each};
+use crate::log::{Log, OpenFiles, check_free, each};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,7 +179,8 @@ impl StoreBuilder {
         self
     }
 
-    /// Opens all logs. A log that cannot be opened is left out and named in [`LogStore::report`].
+    /// Opens all logs. A log that cannot be opened is left out and named in [`LogStore::report`]; so is one that somebody had
+    /// opened on its own before there was a store.
     ///
     /// # Errors
     ///
@@ -318,6 +319,7 @@ impl Opener<'_> {
         let own = self.config_for.map(|config_for| config_for(name));
         let config = own.as_ref().unwrap_or(self.config);
         let reserve = self.dirs[dir].reserve.as_ref();
+        check_free(&**self.storage, &path)?;
         let open = || {
             open_log(self.storage, self.clock, &path, config)
                 .files(self.files)

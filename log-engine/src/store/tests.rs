@@ -1,6 +1,7 @@
 //! Opening, closing, crashing, refusing, deleting and maintaining many logs.
 
 mod compacting;
+mod guarded;
 mod reserve;
 mod scale;
 mod unclean;
