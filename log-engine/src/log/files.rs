@@ -128,7 +128,7 @@ pub(crate) fn appear<T>(
     if storage.exists(&fresh).map_err(LogError::io("look for", &fresh))? {
         storage.remove_dir_all(&fresh).map_err(LogError::io("remove", &fresh))?;
     }
-    let made = fill(&fresh).and_then(|made| {
+    let made = fill(&fresh).map_err(|error| name_file_system(error, to)).and_then(|made| {
         storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
         Ok(made)
     });
@@ -139,6 +139,42 @@ pub(crate) fn appear<T>(
         let _ = storage.remove_dir_all(if named { to } else { &fresh });
     }
     made
+}
+
+/// Says of a copy that cannot be made of links which two directories must lie on one file system.
+fn name_file_system(error: LogError, to: &Path) -> LogError {
+    match error {
+        LogError::Io { op: "link", path, source } if source.kind() == ErrorKind::CrossesDevices => {
+            let problem = format!(
+                "lies on another file system than {}: a snapshot is made of links, in a directory on the file system of its log",
+                path.display()
+            );
+            LogError::Directory { path: to.to_owned(), problem }
+        }
+        other => other,
+    }
+}
+
+/// Fails if a new directory would lie in one of these, or right in that of a store or of another log: whoever opens that
+/// would take it for one of its own.
+pub(crate) fn check_outside(storage: &dyn Storage, to: &Path, dirs: &[PathBuf]) -> Result<()> {
+    let to = real_path(storage, to)?;
+    let inside = |dir: &Path| {
+        let problem = format!(
+            "lies in {}, a directory of logs, which could not be opened any more or would have it as a log: make the \
+             snapshot outside of it; nothing was written",
+            dir.display()
+        );
+        Err(LogError::Directory { path: to.clone(), problem })
+    };
+    for dir in dirs {
+        let dir = real_path(storage, dir)?;
+        if to != dir && to.starts_with(&dir) {
+            return inside(&dir);
+        }
+    }
+    let (parent, lock) = (parent_of(&to), parent_of(&to).join(".lock"));
+    if storage.exists(&lock).map_err(LogError::io("look for", &lock))? { inside(parent) } else { Ok(()) }
 }
 
 /// The directory that a name stands in.

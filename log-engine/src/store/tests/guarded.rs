@@ -103,3 +103,24 @@ fn a_store_leaves_out_a_log_that_somebody_has_open() {
         store.delete(&name("t-0")).unwrap();
     });
 }
+
+/// It answered Ok, and the store could not be opened any more.
+#[test]
+fn a_copy_of_a_store_is_not_made_inside_of_it() {
+    let machine = Machine::new();
+    let store = machine.builder().open().unwrap();
+    let log = store.create(&name("t-0"), &LogConfig::default()).unwrap();
+    for to in ["/a/backup", "/a/t-1", "/a/t-0/copy", "/b/../a/backup"] {
+        for error in [store.snapshot(to).unwrap_err(), log.snapshot(to).unwrap_err()] {
+            let text = error.to_string();
+            assert!(text.contains("lies in /a"), "{text}");
+        }
+    }
+    assert!(!machine.exists("/a/backup") && !machine.exists("/a/t-1"));
+    store.snapshot("/backup").unwrap();
+    log.snapshot("/backup-of-one").unwrap();
+    drop((log, store));
+    machine.disk.create_dir_all(Path::new("/a/stray")).unwrap();
+    let error = machine.builder().open().unwrap_err().to_string();
+    assert!(error.ends_with("move it out of /a"), "{error}");
+}
