@@ -366,6 +366,12 @@ fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (S
     }
     report.failed.sort_by(|a, b| a.0.cmp(&b.0));
     report.clean = notes.iter().all(|notes| notes.clean);
+    let empty = |(notes, contents): (&Notes, &Contents)| {
+        let unknown =
+            notes.recovery_points.is_empty() && notes.log_starts.is_empty() && notes.unreadable.is_empty();
+        !notes.clean && unknown && contents.logs.is_empty() && contents.doomed.is_empty()
+    };
+    report.fresh = notes.iter().zip(contents).all(empty);
     report.unreadable = notes.into_iter().flat_map(|notes| notes.unreadable).collect();
     report.left_alone = contents.iter().flat_map(|c| c.left_alone.iter().cloned()).collect();
     report.removed = contents.iter().map(|c| c.doomed.len()).sum();

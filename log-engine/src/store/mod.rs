@@ -161,8 +161,10 @@ struct Doomed {
 /// What opening a store found.
 #[derive(Debug, Default)]
 pub struct OpenReport {
-    /// Every directory had been left in order.
+    /// Every directory had been left in order. False for one that is new: see [`OpenReport::fresh`].
     pub clean: bool,
+    /// No directory had a log, or a word of one: there was nothing that could have been left in order or not.
+    pub fresh: bool,
     /// Logs that could not be opened, and why; sorted by name.
     pub failed: Vec<(LogName, LogError)>,
     /// Checkpoints that could not be read, and why.

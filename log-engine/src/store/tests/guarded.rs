@@ -124,3 +124,20 @@ fn a_copy_of_a_store_is_not_made_inside_of_it() {
     let error = machine.builder().open().unwrap_err().to_string();
     assert!(error.ends_with("move it out of /a"), "{error}");
 }
+
+#[test]
+fn a_new_directory_is_told_from_one_that_was_left_in_disorder() {
+    let machine = Machine::new();
+    let store = machine.open();
+    assert!(store.report().fresh && !store.report().clean);
+    store.create(&name("t-0"), &LogConfig::default()).unwrap();
+    drop(store);
+    let store = machine.open();
+    assert!(!store.report().fresh && !store.report().clean);
+    store.close().unwrap();
+    let report = store.maintain(machine.clock.now());
+    assert!(matches!(&report.errors[..], [(None, LogError::Closed)]), "{report:?}");
+    drop(store);
+    let store = machine.open();
+    assert!(!store.report().fresh && store.report().clean);
+}
