@@ -29,7 +29,7 @@ pub enum LogError {
         end: Offset,
     },
     /// The batch may not be appended; nothing was written.
-    #[error("batch refused: {0}")]
+    #[error("batch refused: {why}{setting}", why = .0, setting = setting_of(.0))]
     Rejected(Rejected),
     /// The batch is out of order for its idempotent producer; nothing was written.
     #[error("producer refused: {0}")]
@@ -95,12 +95,15 @@ pub enum LogError {
     },
     /// The disk is full; reads go on, appends work again when space returns. From a close: everything accepted is on the
     /// disk, but no note of the clean stop, so that the next start looks at the logs.
-    #[error("{path}: no space left{}", asked_for(*.needed), path = .path.display())]
+    #[error("{path}: {}", no_space(*.needed, .reserve.as_ref()), path = .path.display())]
     NoSpace {
         /// The file that could not grow or be made.
         path: PathBuf,
         /// Bytes asked for; 0 where it was room for a name or the like.
         needed: u64,
+        /// If the disk may have room again, but none is given to appends yet: the data directory whose reserve must be taken
+        /// again first, and its bytes.
+        reserve: Option<(PathBuf, u64)>,
     },
     /// The operating system refused; `op` and `path` say what was tried.
     #[error("cannot {op} {path}", path = .path.display())]
@@ -153,8 +156,24 @@ impl From<ProducerError> for LogError {
     }
 }
 
-fn asked_for(bytes: u64) -> String {
-    if bytes == 0 { String::new() } else { format!(" for {bytes} bytes") }
+fn no_space(needed: u64, reserve: Option<&(PathBuf, u64)>) -> String {
+    match (reserve, needed) {
+        (Some((dir, bytes)), _) => format!(
+            "appends are refused until maintenance has regained the reserve of {bytes} bytes in {}",
+            dir.display()
+        ),
+        (None, 0) => "no space left".to_owned(),
+        (None, _) => format!("no space left for {needed} bytes"),
+    }
+}
+
+/// The setting that a batch was refused for.
+fn setting_of(rejected: &Rejected) -> &'static str {
+    match rejected {
+        Rejected::TooLarge { .. } => " (max_message_bytes)",
+        Rejected::LargerThanSegment { .. } => " (segment_bytes)",
+        _ => "",
+    }
 }
 
 impl LogError {
@@ -196,7 +215,7 @@ impl LogError {
     pub(crate) fn into_no_space(self) -> Self {
         let full = self.is_no_space();
         match self {
-            Self::Io { path, .. } if full => Self::NoSpace { path, needed: 0 },
+            Self::Io { path, .. } if full => Self::NoSpace { path, needed: 0, reserve: None },
             other => other,
         }
     }
@@ -237,7 +256,10 @@ mod tests {
         let config = |expected| LogError::Config { key: "segment.ms", value: "0".to_owned(), expected };
         vec![
             (LogError::OffsetOutOfRange { requested, start, end }, "offset 900 is out of range [120, 870]"),
-            (too_large.into(), "batch refused: batch of 9 bytes, at most 8 bytes are allowed"),
+            (
+                too_large.into(),
+                "batch refused: batch of 9 bytes, at most 8 bytes are allowed (max_message_bytes)",
+            ),
             (out_of_order.into(), "producer refused: sequence 7, expected 5"),
             (config("at least 1 ms"), "segment.ms = 0: expected at least 1 ms"),
             (LogError::Name { name: "t-0".to_owned(), problem: "is there" }, "log \"t-0\" is there"),
@@ -253,8 +275,15 @@ mod tests {
                 LogError::Poisoned { path: dir(), cause: "cannot sync x".to_owned() },
                 "data: poisoned by an earlier failure: cannot sync x",
             ),
-            (LogError::NoSpace { path: dir(), needed: 512 }, "data: no space left for 512 bytes"),
-            (LogError::NoSpace { path: dir(), needed: 0 }, "data: no space left"),
+            (
+                LogError::NoSpace { path: dir(), needed: 512, reserve: None },
+                "data: no space left for 512 bytes",
+            ),
+            (LogError::NoSpace { path: dir(), needed: 0, reserve: None }, "data: no space left"),
+            (
+                LogError::NoSpace { path: "data/t-0".into(), needed: 5, reserve: Some((dir(), 16)) },
+                "data/t-0: appends are refused until maintenance has regained the reserve of 16 bytes in data",
+            ),
             (LogError::io("sync", dir())(io::ErrorKind::Other.into()), "cannot sync data"),
         ]
     }

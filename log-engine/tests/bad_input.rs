@@ -138,10 +138,16 @@ fn a_record_that_is_too_large_is_refused_with_both_sizes() {
     let large = vec![0; 2_000];
     let log = open(LogConfig { max_message_bytes: 1_000, ..LogConfig::default() });
     let text = log.append(&[NewRecord::value(&large)]).unwrap_err().to_string();
-    assert_eq!(text, "batch refused: batch of 2070 bytes, at most 1000 bytes are allowed");
+    assert_eq!(
+        text,
+        "batch refused: batch of 2070 bytes, at most 1000 bytes are allowed (max_message_bytes)"
+    );
     let log = open(LogConfig { segment_bytes: 1_000, ..LogConfig::default() });
     let text = log.append(&[NewRecord::value(&large)]).unwrap_err().to_string();
-    assert_eq!(text, "batch refused: batch of 2070 bytes does not fit a segment of 1000 bytes");
+    assert_eq!(
+        text,
+        "batch refused: batch of 2070 bytes does not fit a segment of 1000 bytes (segment_bytes)"
+    );
     assert_eq!(rejected(log.append(&[])), Rejected::Empty(0));
     assert_eq!(log.end_offset(), offset(0));
 }

@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_retriable_in_every_version() {
-        let full = LogError::NoSpace { path: PathBuf::from("t-0"), needed: 1 };
+        let full = LogError::NoSpace { path: PathBuf::from("t-0"), needed: 1, reserve: None };
         for version in 0..=13 {
             let code = in_version(of_log(&full), ApiKey::Produce, version);
             assert!(code.is_retriable(), "{code} in version {version}");

@@ -53,12 +53,16 @@ pub struct ClientRules {
     pub decompressed_cap: usize,
 }
 
+fn nothing_in(bytes: usize) -> String {
+    if bytes == 0 { "no records".to_owned() } else { format!("no whole batch in {bytes} bytes") }
+}
+
 /// Why a batch may not be appended. Nothing of it was written. (`spec` section 2.1; the shim maps these to codes.)
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
     /// No whole batch in the data.
-    #[error("no whole batch in {0} bytes")]
+    #[error("{}", nothing_in(*.0))]
     Empty(usize),
     /// Not a v2 batch: an older message set (0, 1), or no magic at all (anything else).
     #[error("magic {0}, expected 2")]

@@ -80,7 +80,11 @@ impl Reserve {
 
     /// Refuses who may not use it, while what it left is all the room there is.
     pub(crate) fn check(&self, path: impl FnOnce() -> PathBuf, needed: u64) -> Result<()> {
-        if self.is_given_up() { Err(LogError::NoSpace { path: path(), needed }) } else { Ok(()) }
+        if !self.is_given_up() {
+            return Ok(());
+        }
+        let reserve = Some((parent_of(&self.path).to_owned(), self.bytes));
+        Err(LogError::NoSpace { path: path(), needed, reserve })
     }
 
     /// Does what may use the reserve: if it finds no room, once more without the reserve. What is done must be fit to be
@@ -158,7 +162,7 @@ impl Reserve {
         let available = self.storage.space(dir).map_err(LogError::io("measure", dir))?.available;
         // What cannot succeed is not tried, which would take the last blocks from others for a moment.
         if len < self.bytes && available < self.bytes - len {
-            return Err(LogError::NoSpace { path: self.path.clone(), needed: self.bytes });
+            return Err(LogError::NoSpace { path: self.path.clone(), needed: self.bytes, reserve: None });
         }
         file.reserve(0, self.bytes).map_err(LogError::io("reserve", &self.path))?;
         if len == self.bytes {

@@ -314,7 +314,7 @@ impl Segment {
         let path = self.path();
         match source.kind() {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                LogError::NoSpace { path, needed: len as u64 }
+                LogError::NoSpace { path, needed: len as u64, reserve: None }
             }
             _ => LogError::io("write", path)(source),
         }

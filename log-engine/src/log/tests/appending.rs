@@ -97,6 +97,8 @@ fn what_may_not_be_stored_is_refused_and_leaves_no_trace() {
     assert!(matches!(client(&flipped), Rejected::Corrupt(_)));
     assert!(matches!(client(&control), Rejected::Invalid(_)));
     assert!(matches!(log.append(&[]), Err(LogError::Rejected(Rejected::Empty(0)))));
+    assert_eq!(log.append(&[]).unwrap_err().to_string(), "batch refused: no records");
+    assert_eq!(Rejected::Empty(30).to_string(), "no whole batch in 30 bytes");
     let long = "x".repeat(300);
     let large = log.append(&[NewRecord::value(long.as_bytes())]);
     assert!(matches!(large, Err(LogError::Rejected(Rejected::TooLarge { max: 200, .. }))));

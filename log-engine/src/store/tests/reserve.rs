@@ -56,7 +56,12 @@ fn what_frees_a_full_disk_uses_the_reserve_and_appends_do_not() {
     refused(log.append(&[NewRecord::value(b"v")]));
 
     machine.disk.set_capacity(machine.disk.used() + 2 * RESERVE);
-    refused(log.append(&[NewRecord::value(b"v")]));
+    let waits = log.append(&[NewRecord::value(b"v")]).unwrap_err();
+    assert!(waits.is_no_space());
+    let text = format!(
+        "/a/t-0: appends are refused until maintenance has regained the reserve of {RESERVE} bytes in /a"
+    );
+    assert_eq!(waits.to_string(), text, "there is room");
     assert!(store.maintain(machine.clock.now()).errors.is_empty());
     assert!(!store.is_on_reserve());
     assert_eq!(len(&machine), Some(RESERVE));
