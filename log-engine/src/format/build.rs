@@ -59,7 +59,8 @@ impl<'a> NewRecord<'a> {
         self
     }
 
-    /// The same with a timestamp.
+    /// The same with a timestamp. Retention goes by it: a segment whose records are all older than `retention_ms` goes at the
+    /// next round, however short a time ago they were appended.
     #[must_use]
     pub const fn at(mut self, timestamp: Timestamp) -> Self {
         self.timestamp = Some(timestamp);
