@@ -31,6 +31,7 @@ mod logtool;
 mod metadata;
 mod names;
 mod papers;
+mod reach;
 mod server;
 mod stop;
 mod zookeeper;

@@ -1,6 +1,7 @@
 //! `corrente server`: reads the configuration, starts the broker, says so, and stops it cleanly on a signal.
 
 use super::image::{self, Image, Topics};
+use super::reach::Reach;
 use super::{daemon, log};
 use crate::config::{BrokerConfig, Durability};
 use crate::server::Broker;
@@ -93,11 +94,15 @@ async fn serve(config: BrokerConfig, topics: Topics) -> Result<(), Box<dyn Error
     let signals = Signals::new()?;
     let durability = config.storage.durability;
     let dirs = config.storage.log_dirs.clone();
+    let reach = Reach::of(&config);
     let broker = Broker::start(config).await?;
     let catalog = std::sync::Arc::clone(broker.catalog());
     tokio::task::spawn_blocking(move || image::create_topics(&*catalog, &topics)).await?;
     announce(&broker, durability, &dirs);
     daemon::tell_ready();
+    if let Some(reach) = reach {
+        reach.look(&broker);
+    }
     signals.wait().await;
     tracing::info!("stopping");
     tokio::select! {
