@@ -28,9 +28,6 @@ mod topics;
 mod trouble;
 mod writes;
 
-#[cfg(test)]
-mod tests;
-
 pub(super) use facts::{live, overview, settings};
 pub(super) use groups::{group, groups};
 pub(super) use messages::{message, messages, raw};

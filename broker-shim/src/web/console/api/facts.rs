@@ -30,7 +30,6 @@ pub(in super::super) fn overview(desk: &Desk, _: &Params) -> Answer {
         "listeners": listeners(desk),
         "directories": directories(desk),
         "zookeeper": state.config.zookeeper.as_ref().map(|zk| zk.connect.to_string()),
-        "clean_start": state.store.report().clean,
         "problems": trouble::all(state),
     }))
 }

@@ -15,7 +15,6 @@ export async function broker(room, ctx) {
       fact('Up for', duration(facts.uptime_ms)), fact('Listens', listeners),
       fact('Durability', facts.durability),
       fact('Topics are kept in', facts.zookeeper ? h('span', {}, 'ZooKeeper at ', h('span', { class: 'mono' }, facts.zookeeper)) : 'its own metadata log'),
-      fact('Last stop', facts.clean_start ? 'clean' : 'not clean: the logs were checked at the start'),
       fact('This console', facts.writes ? chip('may change things', 'warn') : 'only shows; console.writes.enable=true lets it change things'),
       fact('Figures', h('a', { href: '/metrics' }, '/metrics'), ' for Prometheus, ', h('a', { href: '/readyz' }, '/readyz'), ' for probes'))),
     card('Data', facts.directories.map(disk)),

@@ -81,7 +81,7 @@ function tilesOf(facts) {
   return [
     tile('Topics', count(facts.topics), plural(facts.partitions, 'partition'), '#/topics'),
     tile('Messages kept', few(facts.messages), `${count(facts.messages)} offsets`),
-    tile('On disk', bytes(facts.bytes), facts.directories.length > 1 ? plural(facts.directories.length, 'directory', 'directories') : 'with all topics of its own'),
+    tile('On disk', bytes(facts.bytes), facts.directories.length > 1 ? plural(facts.directories.length, 'directory', 'directories') : "with the broker's own topics"),
     tile('Groups', count(facts.groups), 'that read or have read', '#/groups'),
     tile('Disk left', bytes(disk.available), share === null ? 'not told' : `${share} % of ${bytes(disk.total)}`, '#/broker'),
   ];
