@@ -55,6 +55,15 @@ pub fn kcat() -> Result<PathBuf, Missing> {
     Ok(fetch("kcat", "kcat.sh", &[])?.join("kcat"))
 }
 
+/// A folder with Debian's `chromium` and node's `playwright-core`, which drives it.
+///
+/// # Errors
+///
+/// When node is missing, or there is no browser and this is no Debian.
+pub fn chromium() -> Result<PathBuf, Missing> {
+    fetch("chromium", "chromium.sh", &[])
+}
+
 /// A folder of jars: the artifacts with all they need, for a Java of at least that version.
 ///
 /// # Errors

@@ -101,7 +101,7 @@ impl Settings {
             } else if let Some(meant) = mistyped_prefix(variable) {
                 self.warnings.push(format!(
                     "environment variable {}: sets nothing; did you mean {meant}?",
-                    super::error::Escaped(variable)
+                    super::Escaped(variable)
                 ));
             }
         }
