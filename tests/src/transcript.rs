@@ -11,10 +11,11 @@
 //! ```
 //! ````
 //!
-//! Only blocks of the language `console` count. A line that begins with `$ ` is a command, which a backslash at the end
+//! Only blocks of the language `console` are played. A line that begins with `$ ` is a command, which a backslash at the end
 //! continues; a line behind it is typed if it begins with `>` (the prompt of the console producer), a key if it is `^C` or
 //! `^D`, and printed else. A block with the number of a terminal leaves its last command running there; one that does
-//! not begin with a command goes on with what runs.
+//! not begin with a command goes on with what runs. A block of another language with a name behind it is a file
+//! (```` ```python hello.py ````), which is there from the beginning.
 //!
 //! # What varies
 //!
@@ -68,6 +69,34 @@ impl Line {
             (text, None) => Self::Printed(text.to_owned()),
         }
     }
+}
+
+/// A file that a document shows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct File {
+    /// Where it begins.
+    pub line: usize,
+    /// Its name, as the commands behind it call it.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The files of a document: blocks of a language that have a name.
+pub fn files(document: &str) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut lines = document.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        let Some(fence) = line.strip_prefix("```") else { continue };
+        let inside: Vec<&str> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let Some((_, name)) = fence.split_once(' ').filter(|(language, _)| *language != "console") else {
+            continue;
+        };
+        let text = inside.iter().map(|line| format!("{line}\n")).collect();
+        files.push(File { line: at + 1, name: name.to_owned(), text });
+    }
+    files
 }
 
 /// The console blocks of a document, in order.
@@ -214,6 +243,13 @@ mod tests {
         assert_eq!(first.steps[1].lines, [Line::Typed("typed".to_owned()), Line::EndOfInput]);
         assert_eq!(second.terminal, Some(2));
         assert_eq!(second.going_on, [printed("more"), Line::Interrupt]);
+    }
+
+    #[test]
+    fn a_block_with_a_name_is_a_file() {
+        let document = "```sh\nnot this\n```\n```console (terminal 1)\n$ nor this\n```\n```python hello.py\na\n\nb\n```\n";
+        let file = File { line: 7, name: "hello.py".to_owned(), text: "a\n\nb\n".to_owned() };
+        assert_eq!(files(document), [file]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::session::Session;
 use crate::showing;
 use corrente_tests::install::{self, Missing};
-use corrente_tests::transcript::{Block, Line};
+use corrente_tests::transcript::{Block, File, Line};
 use corrente_tests::{broker, place, runner};
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +19,9 @@ use tempfile::TempDir;
 const PORTS: [&str; 2] = ["9092", "2181"];
 /// Where the documents have the original tools.
 const ORIGINAL: &str = "kafka_2.11-2.2.0";
+/// How the README starts a broker, and what is started here: the program under test is built already.
+const BUILD_AND_RUN: [&str; 2] =
+    ["cargo run --release", "corrente server --override listeners=PLAINTEXT://localhost:9092"];
 /// Their scripts and classes.
 const CLASSES: &[(&str, &str)] = &[
     ("kafka-topics.sh", "kafka.admin.TopicCommand"),
@@ -32,19 +35,26 @@ const CLASSES: &[(&str, &str)] = &[
 pub(crate) struct Stage {
     /// Dropped first: what runs is killed before its folder goes.
     terminals: BTreeMap<u32, Session>,
+    /// Where commands are typed.
+    home: &'static str,
     ports: [String; 2],
+    /// The first of what this machine lacks.
     skipped: Option<String>,
+    /// The programs of an environment with kafka-python.
+    python: Option<PathBuf>,
     dir: TempDir,
 }
 
 impl Stage {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(home: &'static str) -> Self {
         // Beside the program, so that it can have a second name there: a stop script stops what runs its own file.
         let dir = tempfile::Builder::new().prefix("hands-on-").tempdir_in(place::profile_dir());
         let stage = Self {
             terminals: BTreeMap::new(),
+            home,
             ports: ports(),
             skipped: None,
+            python: None,
             dir: dir.expect("the target directory is writable"),
         };
         let bin = stage.path("corrente/bin");
@@ -65,7 +75,20 @@ impl Stage {
         self.dir.path().join(name)
     }
 
-    /// Commands that need the original tools are skipped where there is no Java; this says why.
+    /// Lays a file of the document where the commands find it; what is wrong with it if it is the checkout's.
+    pub(crate) fn lay(&self, file: &File) -> Option<String> {
+        let path = self.path(self.home).join(&file.name);
+        match fs::read_to_string(&path) {
+            Ok(there) if there == file.text => None,
+            Ok(_) => Some(format!("{}: {} has something else in it", file.line, file.name)),
+            Err(_) => {
+                fs::write(&path, self.with_ports(&file.text)).expect("the folder of the commands is there");
+                None
+            }
+        }
+    }
+
+    /// Commands that need the original tools are skipped where there is no Java, and likewise Python; this says why.
     pub(crate) fn skipped(self) -> Option<String> {
         self.skipped.clone()
     }
@@ -77,7 +100,7 @@ impl Stage {
             wrong.extend(self.go_on(terminal, block));
         }
         for (n, step) in block.steps.iter().enumerate() {
-            if step.command.contains(ORIGINAL) && !self.have_original() {
+            if !self.can_run(&step.command) {
                 continue;
             }
             let mut session = Session::start(self.shell(&step.command), pairs(&self.ports));
@@ -107,13 +130,15 @@ impl Stage {
         wrong
     }
 
-    /// A command as the shell of the documents gets it: in `bin`, which is on the PATH.
+    /// A command as the shell of the documents gets it, with `bin` on the PATH, and a Python that has kafka-python.
     fn shell(&self, command: &str) -> Command {
-        let bin = self.path("corrente/bin");
         let mut shell = Command::new("sh");
-        shell.arg("-c").arg(self.with_ports(command)).current_dir(&bin);
-        let path = std::env::var("PATH").unwrap_or_default();
-        shell.env("PATH", format!("{}:{path}", bin.display()));
+        let command = command.replace(BUILD_AND_RUN[0], BUILD_AND_RUN[1]);
+        shell.arg("-c").arg(self.with_ports(&command)).current_dir(self.path(self.home));
+        let own = [self.path("corrente/bin")].into_iter().chain(self.python.clone());
+        let others = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(own.chain(std::env::split_paths(&others)));
+        shell.env("PATH", path.expect("folders of PATH, and ours without a colon"));
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("KAFKA_") || name == "LOG_DIR") {
                 shell.env_remove(name);
@@ -126,22 +151,30 @@ impl Stage {
         PORTS.iter().zip(&self.ports).fold(text.to_owned(), |text, (port, real)| text.replace(port, real))
     }
 
-    /// Makes the scripts of the original tools, the first time.
-    fn have_original(&mut self) -> bool {
-        if self.skipped.is_some() {
-            return false;
-        }
+    /// Whether what the command needs is here; it is fetched the first time.
+    fn can_run(&mut self, command: &str) -> bool {
+        let here = if command.contains(ORIGINAL) {
+            self.have_original()
+        } else if command.contains("python3 ") {
+            self.have_python()
+        } else {
+            Ok(())
+        };
+        here.map_err(|Missing(what)| self.skipped.get_or_insert(what).clone()).is_ok()
+    }
+
+    fn have_original(&self) -> Result<(), Missing> {
         let bin = self.path(ORIGINAL).join("bin");
-        if bin.exists() {
-            return true;
+        if bin.exists() { Ok(()) } else { make_original(&bin) }
+    }
+
+    fn have_python(&mut self) -> Result<(), Missing> {
+        if self.python.is_none() {
+            let python = install::python("kafka-python-newest", 8, 14, &["kafka-python>=3.0.12"])?;
+            runner::ran("kafka-python", "newest");
+            self.python = python.parent().map(Path::to_path_buf);
         }
-        match make_original(&bin) {
-            Ok(()) => true,
-            Err(Missing(what)) => {
-                self.skipped = Some(what);
-                false
-            }
-        }
+        Ok(())
     }
 }
 
