@@ -20,6 +20,7 @@
 //! | [`coordinators`] | consumer groups and committed offsets |
 //! | [`metadata`] | topics, their ids and settings, on a log of their own |
 //! | [`convert`] | message sets of the old formats, both ways |
+//! | [`web`] | health, metrics and the console on a port of their own |
 //!
 //! # Not here
 //!
@@ -39,6 +40,7 @@ mod processes;
 mod purgatory;
 pub mod server;
 mod trouble;
+pub mod web;
 
 pub use config::BrokerConfig;
 pub use server::{BlockingBroker, Broker, StartError};

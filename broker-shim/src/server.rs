@@ -10,7 +10,7 @@
 //! # Order
 //!
 //! ```text
-//! start:  look at the directories -> listen -> open the logs -> topics (and ZooKeeper, if there is one) -> groups -> accept
+//! start:  look at the directories -> listen (clients, then people and monitors) -> open the logs -> topics (and ZooKeeper, if there is one) -> groups -> accept
 //! stop:   accept no more -> requests that run may end -> groups -> logs closed -> clean mark
 //! ```
 //!
@@ -28,6 +28,7 @@ use crate::coordinators::journal::JournalError;
 use crate::metadata::{Catalog, CatalogError, DirectoryError, Uuid, inspect_directories};
 use crate::net::{BindError, ConnectionLimits, Limits, ListenAddress, Listeners, Server};
 use crate::trouble::Chain;
+use crate::web::{Running, WebError, WebServer};
 use log_engine::error::LogError;
 use log_engine::io::{Clock, RealStorage, Storage, SystemClock};
 use parts::Parts;
@@ -76,6 +77,9 @@ pub enum StartError {
         /// What the resolver says.
         source: io::Error,
     },
+    /// The port for people and monitors.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// The operating system has no threads or sockets to give.
     #[error("the runtime cannot be started")]
     Runtime(#[source] io::Error),
@@ -137,6 +141,7 @@ impl BrokerBuilder {
         let storage = self.storage.unwrap_or_else(|| real_storage(&config));
         let known = inspect_directories(&*storage, &config)?;
         let listeners = Listeners::bind(&listen_addresses(&config.listeners.bind)?, &limits)?;
+        let web = WebServer::start(&config)?;
         let bound = listeners.addresses();
         let addresses = bound.iter().map(|(_, address)| *address).collect();
         let parts = {
@@ -151,7 +156,11 @@ impl BrokerBuilder {
         let counts = Arc::clone(server.connections());
         let told = move |config: &BrokerConfig| counts.set_limits(connection_limits(config));
         parts.state.catalog.on_config(Box::new(told));
-        Ok(Broker { server: Some(server), parts, addresses, _temporary: self.temporary })
+        if let Some(web) = &web {
+            let (traffic, connections) = (Arc::clone(server.traffic()), Arc::clone(server.connections()));
+            web.show(Running { state: Arc::clone(&parts.state), traffic, connections });
+        }
+        Ok(Broker { web, server: Some(server), parts, addresses, _temporary: self.temporary })
     }
 
     /// Starts it on a runtime of its own, for callers that have none.
@@ -174,6 +183,8 @@ impl BrokerBuilder {
 /// A running broker.
 #[derive(Debug)]
 pub struct Broker {
+    // The first field: it holds parts of the broker.
+    web: Option<WebServer>,
     server: Option<Server>,
     parts: Parts,
     addresses: Vec<SocketAddr>,
@@ -211,7 +222,8 @@ impl Broker {
         }
     }
 
-    /// A broker for a test: on a free port of 127.0.0.1, with its data in a new directory that goes with it.
+    /// A broker for a test: on a free port of 127.0.0.1, with its data in a new directory that goes with it, and without the
+    /// port for people and monitors.
     #[must_use]
     pub fn temporary() -> BrokerBuilder {
         Self::temporary_with(&[])
@@ -223,6 +235,7 @@ impl Broker {
         let dir = TemporaryDir::new();
         let builder = BrokerConfig::builder()
             .set("listeners", "PLAINTEXT://127.0.0.1:0")
+            .set("http.listener", "")
             .set("log.dirs", dir.0.display().to_string());
         let builder = settings.iter().fold(builder, |b, (key, value)| b.set(*key, *value));
         BrokerBuilder {
@@ -249,6 +262,12 @@ impl Broker {
         &self.addresses
     }
 
+    /// The addresses of its port for people and monitors; none without one.
+    #[must_use]
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        self.web.as_ref().map_or(&[], WebServer::addresses)
+    }
+
     /// Its number.
     #[must_use]
     pub fn id(&self) -> i32 {
@@ -270,6 +289,7 @@ impl Broker {
         if let Some(server) = self.server.take() {
             server.stop().await;
         }
+        drop(self.web.take());
         self.parts.close().await
     }
 }
@@ -296,6 +316,12 @@ impl BlockingBroker {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         self.broker().addresses()
+    }
+
+    /// The addresses of its port for people and monitors; none without one.
+    #[must_use]
+    pub fn http_addresses(&self) -> &[SocketAddr] {
+        self.broker().http_addresses()
     }
 
     /// Its topics.

@@ -158,6 +158,7 @@ impl Broker {
         let mut command = Command::new(binary());
         command.arg("server");
         command.args(["--override", &format!("listeners=PLAINTEXT://{}", self.address())]);
+        command.args(["--override", "http.listener="]);
         command.args(["--override", &format!("log.dirs={}", self.log_dir().display())]);
         for (key, value) in &self.overrides {
             command.args(["--override", &format!("{key}={value}")]);
@@ -180,6 +181,7 @@ impl Broker {
         let mut command = Command::new(binary());
         command.arg("server");
         command.args(["--override", &format!("listeners=PLAINTEXT://{}", self.address())]);
+        command.args(["--override", "http.listener="]);
         command.args(["--override", &format!("log.dirs={}", self.log_dir().display())]);
         let before = self.overrides.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         for (key, value) in before.chain(overrides.iter().copied()) {

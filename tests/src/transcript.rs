@@ -14,7 +14,7 @@
 //! Only blocks of the language `console` are played. A line that begins with `$ ` is a command, which a backslash at the end
 //! continues; a line behind it is typed if it begins with `>` (the prompt of the console producer), a key if it is `^C` or
 //! `^D`, and printed else. A block with the number of a terminal leaves its last command running there; one that does
-//! not begin with a command goes on with what runs. A block of another language with a name behind it is a file
+//! not begin with a command goes on with what runs. `(on kafka)` or `(terminal 2 on kafka)` is a terminal of another machine. A block of another language with a name behind it is a file
 //! (```` ```python hello.py ````), which is there from the beginning.
 //!
 //! # What varies
@@ -29,6 +29,8 @@ pub struct Block {
     pub line: usize,
     /// The terminal in which its last command goes on; `None`: each command ends before the next.
     pub terminal: Option<u32>,
+    /// The machine on which it is typed, if it is another one.
+    pub host: Option<String>,
     /// Lines before the first command: what the terminal's running command does next.
     pub going_on: Vec<Line>,
     /// Its commands.
@@ -105,8 +107,7 @@ pub fn blocks(document: &str) -> Vec<Block> {
     let mut lines = document.lines().enumerate();
     while let Some((at, line)) = lines.next() {
         let Some(rest) = line.strip_prefix("```console") else { continue };
-        let terminal = rest.split_once("terminal ").and_then(|(_, n)| n.trim_end_matches(')').parse().ok());
-        let mut block = Block { line: at + 1, terminal, going_on: Vec::new(), steps: Vec::new() };
+        let mut block = Block { line: at + 1, ..whose(rest) };
         let mut inside = lines.by_ref().take_while(|(_, line)| *line != "```");
         while let Some((at, line)) = inside.next() {
             let Some(first) = line.strip_prefix("$ ") else {
@@ -124,6 +125,15 @@ pub fn blocks(document: &str) -> Vec<Block> {
         blocks.push(block);
     }
     blocks
+}
+
+/// An empty block of the terminal and the machine in ` (terminal 2 on kafka)`.
+fn whose(text: &str) -> Block {
+    let words: Vec<&str> = text.split([' ', '(', ')']).filter(|word| !word.is_empty()).collect();
+    let behind = |name| words.iter().skip_while(|word| **word != name).nth(1);
+    let terminal = behind("terminal").and_then(|number| number.parse().ok());
+    let host = behind("on").map(|name| (*name).to_owned());
+    Block { line: 0, terminal, host, going_on: Vec::new(), steps: Vec::new() }
 }
 
 /// Whether this is what a document says is printed, up to what varies.
@@ -243,6 +253,15 @@ mod tests {
         assert_eq!(first.steps[1].lines, [Line::Typed("typed".to_owned()), Line::EndOfInput]);
         assert_eq!(second.terminal, Some(2));
         assert_eq!(second.going_on, [printed("more"), Line::Interrupt]);
+    }
+
+    #[test]
+    fn a_block_says_where_it_is_typed() {
+        let of = |text| (whose(text).terminal, whose(text).host);
+        assert_eq!(of(" (terminal 2 on kafka)"), (Some(2), Some("kafka".to_owned())));
+        assert_eq!(of(" (on kafka)"), (None, Some("kafka".to_owned())));
+        assert_eq!(of(" (terminal 12)"), (Some(12), None));
+        assert_eq!(of(""), (None, None));
     }
 
     #[test]

@@ -26,12 +26,13 @@ const ENGINE_LAYERS: &[(&str, &[&str])] = &[
 
 /// The same for the broker: `coordinators`, `metadata` and `convert` know no request, and nobody knows the server.
 const BROKER_LAYERS: &[(&str, &[&str])] = &[
-    ("config", &["metadata", "convert", "coordinators", "handlers", "net", "server", "cli"]),
-    ("convert", &["config", "metadata", "coordinators", "handlers", "net", "server", "cli"]),
-    ("metadata", &["coordinators", "handlers", "net", "server", "cli"]),
-    ("coordinators", &["handlers", "net", "server", "cli"]),
-    ("handlers", &["server", "cli"]),
-    ("net", &["server", "cli"]),
+    ("config", &["metadata", "convert", "coordinators", "handlers", "net", "web", "server", "cli"]),
+    ("convert", &["config", "metadata", "coordinators", "handlers", "net", "web", "server", "cli"]),
+    ("metadata", &["coordinators", "handlers", "net", "web", "server", "cli"]),
+    ("coordinators", &["handlers", "net", "web", "server", "cli"]),
+    ("handlers", &["web", "server", "cli"]),
+    ("net", &["web", "server", "cli"]),
+    ("web", &["server", "cli"]),
 ];
 
 /// A committed text file.

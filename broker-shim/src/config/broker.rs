@@ -17,6 +17,7 @@ use super::keys::BROKER_KEYS;
 use super::listeners::{self, BindHost, DEFAULT_PORT, Listener, ListenerError, Listeners};
 use super::settings::Settings;
 use super::value::split_list;
+use super::web::{self, WebConfig};
 use kafka_znodes::{ConnectString, ConnectStringError};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -137,6 +138,8 @@ pub struct BrokerConfig {
     pub groups: GroupConfig,
     /// Where data is.
     pub storage: StorageConfig,
+    /// The port for people and monitors.
+    pub web: WebConfig,
     /// Who keeps the metadata; `None`: the metadata log in the data directories does.
     pub zookeeper: Option<ZooKeeperConfig>,
     /// Whether a topic is created when a client first asks for it.
@@ -274,6 +277,7 @@ fn typed(mut settings: Settings, open_to_all: bool) -> Result<BrokerConfig, Conf
         network: network(s)?,
         groups: groups(s),
         storage: storage(s)?,
+        web: web::web(s)?,
         zookeeper: zookeeper(s)?,
         auto_create_topics: s.switch("auto.create.topics.enable"),
         delete_topics: s.switch("delete.topic.enable"),

@@ -28,6 +28,7 @@ mod reference;
 mod settings;
 mod topic;
 mod value;
+mod web;
 
 pub use broker::{
     BrokerConfig, BrokerConfigBuilder, DEFAULT_LOG_DIR, Durability, GroupConfig, NetworkConfig,
@@ -45,6 +46,8 @@ pub use topic::{
     TOPIC_KEYS, TopicConfigError, TopicKey, TopicSettings, topic_key, validate as validate_topic,
 };
 pub use value::{Kind, Value};
+pub(crate) use web::HTTP_LISTENER;
+pub use web::{DEFAULT_HTTP_LISTENER, WebConfig};
 
 /// Keys and values of a small properties file of our own; where a key comes twice the last counts.
 pub(crate) fn parse_properties(

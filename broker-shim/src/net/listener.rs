@@ -7,6 +7,7 @@ use super::holder;
 use super::limits::{ConnectionCounts, Counted};
 use super::reply::Traffic;
 use super::{ConnectionContext, Limits, Service};
+use crate::config::HTTP_LISTENER;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -46,8 +47,10 @@ pub struct BindError {
 
 impl BindError {
     fn new(address: SocketAddr, name: &Arc<str>, source: io::Error) -> Self {
+        // A listener that is no client's has a key of its own, and its name is that.
+        let key = if **name == *HTTP_LISTENER { HTTP_LISTENER } else { "listeners" };
         let hint = match source.kind() {
-            io::ErrorKind::AddrInUse => holder::in_use(address, "listeners"),
+            io::ErrorKind::AddrInUse => holder::in_use(address, key),
             io::ErrorKind::AddrNotAvailable => ": this machine has no such address".to_owned(),
             io::ErrorKind::PermissionDenied => {
                 ": not permitted; ports below 1024 need a privilege".to_owned()
@@ -79,6 +82,15 @@ impl Listeners {
             }
         }
         Ok(Self { bound })
+    }
+
+    /// The sockets, for a server that is not ours; they do not block.
+    ///
+    /// # Errors
+    ///
+    /// What the system answers.
+    pub(crate) fn into_sockets(self) -> io::Result<Vec<std::net::TcpListener>> {
+        self.bound.into_iter().map(|(_, socket)| socket.into_std()).collect()
     }
 
     /// The names and the addresses, with the ports that the system chose.

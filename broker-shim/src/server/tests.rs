@@ -36,7 +36,8 @@ fn a_broker_runs_on_the_caller_s_runtime_too() {
 fn a_directory_in_use_is_refused_and_free_after_the_stop() {
     let dir = tempfile::tempdir().unwrap();
     let config = || {
-        let builder = BrokerConfig::builder().set("listeners", "PLAINTEXT://127.0.0.1:0");
+        let builder =
+            BrokerConfig::builder().set("listeners", "PLAINTEXT://127.0.0.1:0").set("http.listener", "");
         builder.set("log.dirs", dir.path().display().to_string()).build().unwrap()
     };
     let first = Broker::start_blocking(config()).unwrap();

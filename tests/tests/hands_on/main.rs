@@ -68,7 +68,8 @@ fn same_commands() -> Result<(), Missing> {
             block.steps.iter().map(|step| (step.command.clone(), step.lines.clone())).collect()
         };
         assert_eq!(commands(ours), commands(theirs), "{place}");
-        assert_eq!((ours.terminal, &ours.going_on), (theirs.terminal, &theirs.going_on), "{place}");
+        let whose = |block: &Block| (block.terminal, block.host.clone(), block.going_on.clone());
+        assert_eq!(whose(ours), whose(theirs), "{place}");
     }
     assert_eq!(english.len(), portuguese.len(), "one document has blocks that the other one lacks");
     assert!(english.len() > 10, "the documents have blocks");

@@ -2,7 +2,9 @@
 
 use crate::session::Session;
 use crate::showing;
+use corrente_tests::hosts::Hosts;
 use corrente_tests::install::{self, Missing};
+use corrente_tests::kafka::log4j;
 use corrente_tests::transcript::{Block, File, Line};
 use corrente_tests::{broker, place, runner};
 use std::collections::BTreeMap;
@@ -19,6 +21,8 @@ use tempfile::TempDir;
 const PORTS: [&str; 2] = ["9092", "2181"];
 /// Where the documents have the original tools.
 const ORIGINAL: &str = "kafka_2.11-2.2.0";
+/// The machines of the documents, from 10.77.0.11 on, each with a checkout of its own.
+const HOSTS: [&str; 3] = ["zookeeper", "kafka", "client"];
 /// How the README starts a broker, and what is started here: the program under test is built already.
 const BUILD_AND_RUN: [&str; 2] =
     ["cargo run --release", "corrente server --override listeners=PLAINTEXT://localhost:9092"];
@@ -42,6 +46,7 @@ pub(crate) struct Stage {
     skipped: Option<String>,
     /// The programs of an environment with kafka-python.
     python: Option<PathBuf>,
+    hosts: Option<Hosts>,
     dir: TempDir,
 }
 
@@ -55,20 +60,28 @@ impl Stage {
             ports: ports(),
             skipped: None,
             python: None,
+            hosts: None,
             dir: dir.expect("the target directory is writable"),
         };
-        let bin = stage.path("corrente/bin");
-        copy_all(&place::workspace().join("bin"), &bin, |text| text);
-        copy_all(&place::workspace().join("config"), &stage.path("corrente/config"), |text| {
+        stage.check_out("corrente", |text| {
             // The broker's own port is not in the file: it is the default.
             let text = if stage.ports == PORTS { text } else { text.replace("#listeners=", "listeners=") };
             stage.with_ports(&text)
         });
+        stage
+    }
+
+    /// Makes a checkout with the program in it; its settings are changed.
+    fn check_out(&self, name: &str, change: impl Fn(String) -> String) {
+        let bin = self.path(name).join("bin");
+        copy_all(&place::workspace().join("bin"), &bin, |text| text);
+        copy_all(&place::workspace().join("config"), &self.path(name).join("config"), change);
+        let python = place::workspace().join("examples/python");
+        copy_all(&python, &self.path(name).join("examples/python"), |text| text);
         fs::remove_file(bin.join("corrente")).expect("just copied");
         fs::hard_link(broker::binary(), bin.join("corrente"))
             .or_else(|_| fs::copy(broker::binary(), bin.join("corrente")).map(drop))
             .expect("the program can be copied");
-        stage
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -100,10 +113,14 @@ impl Stage {
             wrong.extend(self.go_on(terminal, block));
         }
         for (n, step) in block.steps.iter().enumerate() {
-            if !self.can_run(&step.command) {
+            if !self.can_run(block, &step.command) {
                 continue;
             }
-            let mut session = Session::start(self.shell(&step.command), pairs(&self.ports));
+            let (command, ports) = match &block.host {
+                Some(host) => (self.shell_on(host, &step.command), Vec::new()),
+                None => (self.shell(&step.command), pairs(&self.ports)),
+            };
+            let mut session = Session::start(command, ports);
             session.follow(&step.lines);
             let runs_on = block.terminal.filter(|_| n + 1 == block.steps.len());
             let right = if runs_on.is_some() { session.wait_for_shown() } else { session.finish() };
@@ -118,6 +135,9 @@ impl Stage {
     /// What a terminal's command does next; if somebody ends it, it has to end.
     fn go_on(&mut self, terminal: u32, block: &Block) -> Option<String> {
         let Some(mut session) = self.terminals.remove(&terminal) else {
+            if self.skipped.is_some() {
+                return None;
+            }
             return Some(format!("{}: nothing runs in terminal {terminal}", block.line));
         };
         session.follow(&block.going_on);
@@ -147,13 +167,27 @@ impl Stage {
         shell
     }
 
+    /// A command in the checkout of another machine.
+    fn shell_on(&self, host: &str, command: &str) -> Command {
+        let hosts = self.hosts.as_ref().expect("made before the first command on one");
+        let bin = self.path(host).join("corrente/bin");
+        let mut shell = hosts.host(host).command("sh");
+        shell
+            .args(["-c", "cd \"$1\" && PATH=$1:$PATH && export PATH && eval \"$2\"", "sh"])
+            .arg(bin)
+            .arg(command);
+        shell
+    }
+
     fn with_ports(&self, text: &str) -> String {
         PORTS.iter().zip(&self.ports).fold(text.to_owned(), |text, (port, real)| text.replace(port, real))
     }
 
     /// Whether what the command needs is here; it is fetched the first time.
-    fn can_run(&mut self, command: &str) -> bool {
-        let here = if command.contains(ORIGINAL) {
+    fn can_run(&mut self, block: &Block, command: &str) -> bool {
+        let here = if block.host.is_some() {
+            self.have_hosts()
+        } else if command.contains(ORIGINAL) {
             self.have_original()
         } else if command.contains("python3 ") {
             self.have_python()
@@ -166,6 +200,14 @@ impl Stage {
     fn have_original(&self) -> Result<(), Missing> {
         let bin = self.path(ORIGINAL).join("bin");
         if bin.exists() { Ok(()) } else { make_original(&bin) }
+    }
+
+    fn have_hosts(&mut self) -> Result<(), Missing> {
+        if self.hosts.is_none() {
+            self.hosts = Some(Hosts::new(&HOSTS)?);
+            HOSTS.iter().for_each(|name| self.check_out(&format!("{name}/corrente"), |text| text));
+        }
+        Ok(())
     }
 
     fn have_python(&mut self) -> Result<(), Missing> {
@@ -239,12 +281,11 @@ fn make_original(bin: &Path) -> Result<(), Missing> {
     let libs = install::maven("kafka-2.2.0-zookeeper-3.5.9", 8, &artifacts)?;
     runner::ran("Apache Kafka tools", "2.2.0 with the ZooKeeper client 3.5.9");
     fs::create_dir_all(bin).expect("the target directory is writable");
-    let logging = place::client_program("java/tools-log4j.properties");
     for (script, class) in CLASSES {
         let text = format!(
-            "#!/bin/sh\nexec java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC '-Dlog4j.configuration=file:{}' -cp \
+            "#!/bin/sh\nexec java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC '{}' -cp \
              '{}/*' {class} \"$@\"\n",
-            logging.display(),
+            log4j(),
             libs.display()
         );
         let path = bin.join(script);

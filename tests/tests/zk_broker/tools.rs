@@ -37,6 +37,13 @@ pub(crate) fn ours(tool: &str, arguments: &[&str]) -> (Option<i32>, String, Stri
     (finished.status.code(), finished.stdout, finished.stderr)
 }
 
+/// Makes a topic of one partition with our tool, through ZooKeeper.
+pub(crate) fn create_topic(connect: &str, topic: &str) {
+    let words = ["--zookeeper", connect, "--create", "--topic", topic, "--partitions", "1"];
+    let created = ours("kafka-topics", &[&words[..], &["--replication-factor", "1"]].concat());
+    assert_eq!(created.1, format!("Created topic {topic}.\n"), "{created:?}");
+}
+
 /// Texts without the difference that is there on purpose.
 fn one_name(text: &str) -> String {
     text.replace("of-ours", "original")

@@ -18,7 +18,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 async fn start(dir: &Path) -> Broker {
-    let builder = BrokerConfig::builder().set("listeners", "PLAINTEXT://127.0.0.1:0");
+    let builder =
+        BrokerConfig::builder().set("listeners", "PLAINTEXT://127.0.0.1:0").set("http.listener", "");
     Broker::start(builder.set("log.dirs", dir.display().to_string()).build().unwrap()).await.unwrap()
 }
 

@@ -353,7 +353,9 @@ async fn single_offsets_of_a_group_are_deleted() {
 async fn deleted_records_stay_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let start = async || {
-        let builder = crate::config::BrokerConfig::builder().set("listeners", "PLAINTEXT://127.0.0.1:0");
+        let builder = crate::config::BrokerConfig::builder()
+            .set("listeners", "PLAINTEXT://127.0.0.1:0")
+            .set("http.listener", "");
         let config = builder.set("log.dirs", dir.path().display().to_string()).build().unwrap();
         // The tasks of a broker that was dropped let go of its directory one after the other.
         for _ in 0..500 {
