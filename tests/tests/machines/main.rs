@@ -3,7 +3,9 @@
 //!
 //! `cargo test -p corrente-tests --test machines [NAME...]`; as root, otherwise it is skipped.
 
+mod network;
 mod rig;
+mod servers;
 
 use std::process::ExitCode;
 
@@ -15,5 +17,15 @@ fn main() -> ExitCode {
         Scenario::new("two_sets_of_hosts_do_not_meet", rig::two_sets_of_hosts_do_not_meet),
         Scenario::new("what_runs_on_a_host_ends_with_it", rig::what_runs_on_a_host_ends_with_it),
         Scenario::new("a_container_has_its_own_layer", rig::a_container_has_its_own_layer),
+        Scenario::new("as_in_the_tutorial", network::as_in_the_tutorial),
+        Scenario::new("a_client_is_told_what_it_dialled", network::a_client_is_told_what_it_dialled),
+        Scenario::new(
+            "without_settings_only_this_machine_is_served",
+            network::without_settings_only_this_machine_is_served,
+        ),
+        Scenario::new("zookeeper_on_another_host", network::zookeeper_on_another_host),
+        Scenario::new("wrong_addresses_are_told", network::wrong_addresses_are_told),
+        Scenario::new("zookeepers_cable_is_pulled", network::zookeepers_cable_is_pulled),
+        Scenario::new("the_brokers_cable_is_pulled", network::the_brokers_cable_is_pulled),
     ])
 }
