@@ -17,8 +17,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 
-/// The ports of the documents: the broker's and ZooKeeper's.
-const PORTS: [&str; 2] = ["9092", "2181"];
+/// The ports of the documents: the broker's, ZooKeeper's, and the one with health and metrics.
+const PORTS: [&str; 3] = ["9092", "2181", "9464"];
 /// Where the documents have the original tools.
 const ORIGINAL: &str = "kafka_2.11-2.2.0";
 /// The machines of the documents, from 10.77.0.11 on, each with a checkout of its own.
@@ -41,7 +41,7 @@ pub(crate) struct Stage {
     terminals: BTreeMap<u32, Session>,
     /// Where commands are typed.
     home: &'static str,
-    ports: [String; 2],
+    ports: [String; 3],
     /// The first of what this machine lacks.
     skipped: Option<String>,
     /// The programs of an environment with kafka-python.
@@ -64,8 +64,11 @@ impl Stage {
             dir: dir.expect("the target directory is writable"),
         };
         stage.check_out("corrente", |text| {
-            // The broker's own port is not in the file: it is the default.
-            let text = if stage.ports == PORTS { text } else { text.replace("#listeners=", "listeners=") };
+            // The broker's own ports are not in the file: they are the default.
+            if stage.ports == PORTS {
+                return text;
+            }
+            let text = text.replace("#listeners=", "listeners=").replace("#http.listener=", "http.listener=");
             stage.with_ports(&text)
         });
         stage
@@ -240,7 +243,7 @@ fn verdict(right: bool, line: usize, command: &str, session: &Session) -> Option
 }
 
 /// The ports of the documents if they are free, for one stage at a time; else two others.
-fn ports() -> [String; 2] {
+fn ports() -> [String; 3] {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let free = |port: &&str| {
         let port = port.parse::<u16>().expect("a number");
@@ -253,7 +256,7 @@ fn ports() -> [String; 2] {
 }
 
 /// Each port with the document's.
-fn pairs(ports: &[String; 2]) -> Vec<[String; 2]> {
+fn pairs(ports: &[String; 3]) -> Vec<[String; 2]> {
     ports.iter().zip(PORTS).map(|(real, port)| [real.clone(), port.to_owned()]).collect()
 }
 
