@@ -21,6 +21,7 @@ fn main() -> ExitCode {
             tutorial::played(tutorial::Link::Variables)
         }),
         Scenario::new("the_tutorial_with_the_alias_alone", || tutorial::played(tutorial::Link::Alias)),
+        Scenario::new("two_listeners_as_compose_sets_them", tutorial::two_listeners_as_composed),
         Scenario::new("variables_are_settings", variables::are_settings),
         Scenario::new("variables_of_the_coordinator_are_settings", variables::of_the_coordinator),
         Scenario::new("wrong_variables_are_named", variables::wrong_ones_are_named),

@@ -80,3 +80,38 @@ pub(crate) fn played(link: Link) -> Result<(), Missing> {
     assert!(server.stop(LIMIT).success(), "docker stop is a clean stop");
     Ok(())
 }
+
+/// The broker with the variables of `compose.yml`: one listener for the containers beside it, one for the published port.
+pub(crate) fn two_listeners_as_composed() -> Result<(), Missing> {
+    let compose = std::fs::read_to_string(corrente_tests::place::workspace().join("compose.yml"));
+    let compose = compose.expect("compose.yml");
+    let set: Vec<(&str, &str)> = compose
+        .lines()
+        .filter_map(|line| line.trim().split_once(": "))
+        .filter(|(name, _)| name.starts_with("KAFKA_"))
+        .collect();
+    assert!(set.len() > 2, "the variables of the broker: {set:?}");
+    let image = Image::new()?;
+    let hosts = Hosts::new(&["zookeeper", "kafka", "app"])?;
+    let coordinator = Container::new(hosts.host("zookeeper").root(&image.path()), "zookeeper", &[]);
+    let _coordinator = coordinator.start(&["corrente", "zookeeper"], &image.output("zookeeper"));
+    let broker = Container::new(hosts.host("kafka").root(&image.path()), "broker", &set);
+    let _server = broker.start(&["corrente", "server"], &image.output("kafka"));
+    broker.run(&["corrente", "healthcheck"], "").success("the broker is well");
+
+    let send = |host: &str, to: &str, text: &str| {
+        let container = Container::new(hosts.host(host).root(&image.path()), "broker", &[]);
+        let line = ["kafka-console-producer.sh", "--topic", "t", "--broker-list", to];
+        container.run(&line, text).success("a producer");
+    };
+    send("app", "kafka:9092", "from a container beside it\n");
+    // Where the port is published, on the machine of the containers, the other address is told.
+    send("kafka", "localhost:19092", "from outside\n");
+    let app = Container::new(hosts.host("app").root(&image.path()), "broker", &[]);
+    let consumer =
+        ["--topic", "t", "--from-beginning", "--max-messages", "2", "--bootstrap-server", "kafka:9092"];
+    let read =
+        app.run(&[&["kafka-console-consumer.sh"][..], &consumer].concat(), "").success("a consumer").stdout;
+    assert_eq!(read, "from a container beside it\nfrom outside\n");
+    Ok(())
+}
