@@ -100,12 +100,13 @@ fn rows_are_bounded_and_the_busiest_topics_are_told() {
     let wide = i32::try_from(MAX_PARTITIONS).unwrap() + 1;
     create(&broker, "wide", wide);
     append(&broker, "wide", 0, b"x");
-    append(&broker, "t01000", 0, b"y");
+    let last = format!("t{MAX_TOPICS:05}");
+    append(&broker, &last, 0, b"y");
     let page = get(port(&broker), "/metrics").body;
     let rows = |start: &str| page.lines().filter(|line| line.starts_with(start)).count();
     assert_eq!(rows("corrente_topic_bytes{"), MAX_TOPICS);
     assert_eq!(rows("corrente_partition_bytes{"), MAX_TOPICS - 1, "one topic is too wide for any");
-    for busy in ["wide", "t01000"] {
+    for busy in ["wide", last.as_str()] {
         assert!(
             value(&page, &format!("corrente_topic_appended_records_total{{topic=\"{busy}\"}}")).is_some()
         );
@@ -129,6 +130,8 @@ fn all_names_are_documented() {
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split(['`', '{']).next())
         .filter(|name| name.starts_with("corrente_") || name.starts_with("process_"))
+        // What to watch for is said with conditions.
+        .filter(|name| !name.contains(' '))
         .collect();
     assert_eq!(documented, told);
 }
