@@ -10,7 +10,7 @@
 //! away is noticed. A peer that only shut down its sending side gets the answers of [`HALF_CLOSED`].
 
 use super::budget::{Budget, FREE, Share};
-use super::close::CloseReason;
+use super::close::{CloseReason, is_zookeeper_greeting};
 use super::frame::FrameReader;
 use super::reply::{Part, Traffic, WriteError, write};
 use super::{Call, ConnectionContext, Limits, MAX_PIPELINED, Outcome, Pending, Service};
@@ -145,6 +145,9 @@ impl Connection {
         while !*self.stopping.borrow() && self.may_start() {
             let frame = self.reader.take().map_err(|e| self.frame_error(e))?;
             let Some(frame) = frame else { return Ok(()) };
+            if self.requests == 0 && is_zookeeper_greeting(&frame) {
+                return Err(CloseReason::ZooKeeper);
+            }
             let exclusive = !self.is_pipelined(frame.get(..2));
             self.requests += 1;
             let share = self.share.take();
