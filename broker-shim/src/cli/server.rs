@@ -71,10 +71,14 @@ fn configuration(args: &Args) -> Result<BrokerConfig, Box<dyn Error>> {
 const ECHO: Duration = Duration::from_secs(1);
 
 async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let durability = config.storage.durability;
     let dirs = config.storage.log_dirs.clone();
-    let broker = Broker::start(config).await?;
+    // What a start does may be cut short anywhere: it is what a kill would do, and waiting for a ZooKeeper can be long.
+    let broker = tokio::select! {
+        started = Broker::start(config) => started?,
+        () = signals.wait() => return Err("stopped by a signal before the broker was ready".into()),
+    };
     announce(&broker, durability, &dirs);
     daemon::tell_ready();
     signals.wait().await;
@@ -137,7 +141,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    pub(super) async fn wait(mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -150,7 +154,7 @@ impl Signals {
 async fn signals_again() {
     tokio::time::sleep(ECHO).await;
     match Signals::new() {
-        Ok(signals) => signals.wait().await,
+        Ok(mut signals) => signals.wait().await,
         // Without a way to hear a second signal, the first one has to do.
         Err(_) => std::future::pending().await,
     }
