@@ -91,11 +91,15 @@ fn prepared(config: &BrokerConfig, image: Option<&Image>) -> Result<Topics, Box<
 const ECHO: Duration = Duration::from_secs(1);
 
 async fn serve(config: BrokerConfig, topics: Topics) -> Result<(), Box<dyn Error>> {
-    let signals = Signals::new()?;
+    let mut signals = Signals::new()?;
     let durability = config.storage.durability;
     let dirs = config.storage.log_dirs.clone();
     let reach = Reach::of(&config);
-    let broker = Broker::start(config).await?;
+    // What a start does may be cut short anywhere: it is what a kill would do, and waiting for a ZooKeeper can be long.
+    let broker = tokio::select! {
+        started = Broker::start(config) => started?,
+        () = signals.wait() => return Err("stopped by a signal before the broker was ready".into()),
+    };
     let catalog = std::sync::Arc::clone(broker.catalog());
     tokio::task::spawn_blocking(move || image::create_topics(&*catalog, &topics)).await?;
     announce(&broker, durability, &dirs);
@@ -163,7 +167,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    pub(super) async fn wait(mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -176,7 +180,7 @@ impl Signals {
 async fn signals_again() {
     tokio::time::sleep(ECHO).await;
     match Signals::new() {
-        Ok(signals) => signals.wait().await,
+        Ok(mut signals) => signals.wait().await,
         // Without a way to hear a second signal, the first one has to do.
         Err(_) => std::future::pending().await,
     }

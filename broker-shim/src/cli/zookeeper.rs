@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     }
     let data_dir = config.data_dir.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { Signals::new() })?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     let server = Server::start(config).map_err(explained)?;
     announce(&server, &data_dir);
     daemon::tell_ready();

@@ -10,7 +10,7 @@
 //! away is noticed. A peer that only shut down its sending side gets the answers of [`HALF_CLOSED`].
 
 use super::budget::{Budget, FREE, Share};
-use super::close::CloseReason;
+use super::close::{CloseReason, is_zookeeper_greeting};
 use super::frame::FrameReader;
 use super::reply::{Part, Traffic, WriteError, write};
 use super::{Call, ConnectionContext, Limits, MAX_PIPELINED, Outcome, Pending, Service};
@@ -147,6 +147,9 @@ impl Connection {
         while !*self.stopping.borrow() && self.may_start() {
             let frame = self.reader.take().map_err(|e| self.frame_error(e))?;
             let Some(frame) = frame else { return Ok(()) };
+            if self.requests == 0 && is_zookeeper_greeting(&frame) {
+                return Err(CloseReason::ZooKeeper);
+            }
             let api_key = api_key_of(frame.get(..2));
             let exclusive = !api_key.is_some_and(|key| self.shared.service.may_pipeline(key));
             let started = Instant::now();
