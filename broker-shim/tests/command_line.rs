@@ -2,78 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod common;
+
+use common::{Server, corrente, stderr};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
-
-fn corrente(args: &[&str], dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corrente"));
-    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
 
 fn run(args: &[&str]) -> Output {
     let dir = tempfile::tempdir().unwrap();
     corrente(args, dir.path()).output().unwrap()
 }
 
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// A broker process; killed if a test ends early.
-struct Server {
-    child: Child,
-    /// The first two lines of its output.
-    ready: [String; 2],
-}
-
-impl Server {
-    fn start(args: &[&str], dir: &Path) -> Self {
-        let mut child = corrente(args, dir).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = lines.next().map(Result::unwrap);
-        let Some(first) = first else {
-            let output = child.wait_with_output().unwrap();
-            panic!("no ready line; stderr: {}", stderr(&output));
-        };
-        Self { child, ready: [first, lines.next().unwrap().unwrap()] }
-    }
-
-    fn at(dir: &Path) -> Self {
-        let data = format!("log.dirs={}", dir.display());
-        Self::start(&["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data], dir)
-    }
-
-    fn address(&self) -> String {
-        let rest = self.ready[0].split_once(" on ").expect(&self.ready[0]).1;
-        rest.split_once(',').expect(rest).0.to_owned()
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Waits for the end: exit code and stderr.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        (self.child.wait().unwrap().code(), text)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Fails if it has ended, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// A broker with its data there, on a free port.
+fn broker_at(dir: &Path) -> Server {
+    let data = format!("log.dirs={}", dir.display());
+    Server::start(&["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data], dir)
 }
 
 #[test]
@@ -140,7 +88,7 @@ fn another_protocol_is_an_error_at_start() {
 #[test]
 fn ready_lines_say_version_address_folder_and_durability() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::at(dir.path());
+    let server = broker_at(dir.path());
     let expected = format!(
         "corrente {} is ready on {}, data in {}, acks=all is answered when the disk has the data",
         env!("CARGO_PKG_VERSION"),
@@ -156,7 +104,7 @@ fn ready_lines_say_version_address_folder_and_durability() {
 fn sigterm_and_sigint_are_clean_stops() {
     for signal in ["TERM", "INT"] {
         let dir = tempfile::tempdir().unwrap();
-        let server = Server::at(dir.path());
+        let server = broker_at(dir.path());
         server.signal(signal);
         let (code, log) = server.end();
         assert_eq!(code, Some(0), "{log}");
@@ -168,10 +116,10 @@ fn sigterm_and_sigint_are_clean_stops() {
 fn the_next_start_knows_the_same_broker() {
     let dir = tempfile::tempdir().unwrap();
     let meta = || fs::read_to_string(dir.path().join("meta.properties")).unwrap();
-    let server = Server::at(dir.path());
+    let server = broker_at(dir.path());
     let first = meta();
     drop(server);
-    let _again = Server::at(dir.path());
+    let _again = broker_at(dir.path());
     assert_eq!(meta(), first);
 }
 
@@ -179,14 +127,14 @@ fn the_next_start_knows_the_same_broker() {
 fn only_an_unclean_stop_is_told_at_start() {
     let dir = tempfile::tempdir().unwrap();
     let log = || {
-        let server = Server::at(dir.path());
+        let server = broker_at(dir.path());
         server.signal("TERM");
         server.end().1
     };
     let told = "INFO the last stop was not a clean one: the logs were checked logs=1";
     assert!(!log().contains("clean"), "the first start has nothing to check");
     assert!(!log().contains("clean"));
-    drop(Server::at(dir.path()));
+    drop(broker_at(dir.path()));
     let after_kill = log();
     assert!(after_kill.lines().next().unwrap().ends_with(told), "{after_kill}");
 }
@@ -194,7 +142,7 @@ fn only_an_unclean_stop_is_told_at_start() {
 #[test]
 fn a_directory_in_use_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::at(dir.path());
+    let server = broker_at(dir.path());
     let data = format!("log.dirs={}", dir.path().display());
     let args = ["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data];
     let output = corrente(&args, dir.path()).output().unwrap();
@@ -230,7 +178,7 @@ fn a_directory_of_kafka_is_refused_untouched() {
 #[test]
 fn an_address_in_use_names_its_holder() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::at(dir.path());
+    let server = broker_at(dir.path());
     let listeners = format!("listeners=PLAINTEXT://{}", server.address());
     let args = ["server", "--override", &listeners, "--override", "log.dirs=other"];
     let output = corrente(&args, dir.path()).output().unwrap();

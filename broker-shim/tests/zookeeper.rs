@@ -2,98 +2,55 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+mod common;
+
+use common::{Server, corrente};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-/// A server process; killed if a test ends early.
-struct Server {
-    child: Child,
-    /// The first two lines of its output.
-    ready: [String; 2],
+/// A server with its data below that directory, on a free port.
+fn start(dir: &Path) -> Server {
+    let file = "dataDir=zk\nclientPort=0\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n";
+    fs::write(dir.join("zookeeper.properties"), file).unwrap();
+    Server::start(&["zookeeper", "zookeeper.properties"], dir)
 }
 
-fn corrente(args: &[&str], dir: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_corrente"));
-    command.args(args).current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
+/// The answer to a word.
+fn ask(server: &Server, word: &str) -> String {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    stream.write_all(word.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
-impl Server {
-    fn start(dir: &Path) -> Self {
-        let file = "dataDir=zk\nclientPort=0\nclientPortAddress=127.0.0.1\nmaxClientCnxns=0\n";
-        fs::write(dir.join("zookeeper.properties"), file).unwrap();
-        let mut child = corrente(&["zookeeper", "zookeeper.properties"], dir).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().map(Result::unwrap).unwrap_or_default();
-        let ready = [line(), line()];
-        Self { child, ready }
+/// Sends a frame on a new session that asks for a node, and waits for the answer's error.
+fn create(server: &Server, path: &str) -> i32 {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let string =
+        |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();
+    let connect =
+        [&[0; 12][..], &30_000_u32.to_be_bytes(), &[0; 8], &string("0123456789abcdef"), &[0]].concat();
+    let rights =
+        [&1_u32.to_be_bytes()[..], &31_u32.to_be_bytes(), &string("world"), &string("anyone")].concat();
+    let create = [&[0, 0, 0, 1, 0, 0, 0, 1][..], &string(path), &string(""), &rights, &[0; 4]].concat();
+    let mut answer = Vec::new();
+    for frame in [connect, create] {
+        stream.write_all(&[&u32::try_from(frame.len()).unwrap().to_be_bytes()[..], &frame].concat()).unwrap();
+        let mut len = [0; 4];
+        stream.read_exact(&mut len).unwrap();
+        answer = vec![0; u32::from_be_bytes(len).try_into().unwrap()];
+        stream.read_exact(&mut answer).unwrap();
     }
-
-    fn address(&self) -> String {
-        let rest = self.ready[0].split_once(" on ").expect(&self.ready[0]).1;
-        rest.split_once(',').expect(rest).0.to_owned()
-    }
-
-    /// The answer to a word.
-    fn ask(&self, word: &str) -> String {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.write_all(word.as_bytes()).unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    }
-
-    /// Sends a frame on a new session that asks for a node, and waits for the answer's error.
-    fn create(&self, path: &str) -> i32 {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        let string =
-            |text: &str| [&u32::try_from(text.len()).unwrap().to_be_bytes()[..], text.as_bytes()].concat();
-        let connect =
-            [&[0; 12][..], &30_000_u32.to_be_bytes(), &[0; 8], &string("0123456789abcdef"), &[0]].concat();
-        let rights =
-            [&1_u32.to_be_bytes()[..], &31_u32.to_be_bytes(), &string("world"), &string("anyone")].concat();
-        let create = [&[0, 0, 0, 1, 0, 0, 0, 1][..], &string(path), &string(""), &rights, &[0; 4]].concat();
-        let mut answer = Vec::new();
-        for frame in [connect, create] {
-            stream
-                .write_all(&[&u32::try_from(frame.len()).unwrap().to_be_bytes()[..], &frame].concat())
-                .unwrap();
-            let mut len = [0; 4];
-            stream.read_exact(&mut len).unwrap();
-            answer = vec![0; u32::from_be_bytes(len).try_into().unwrap()];
-            stream.read_exact(&mut answer).unwrap();
-        }
-        i32::from_be_bytes(answer[12..16].try_into().unwrap())
-    }
-
-    fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-    }
-
-    /// Waits for the end: exit code and stderr.
-    fn end(mut self) -> (Option<i32>, String) {
-        let mut text = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        (self.child.wait().unwrap().code(), text)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Fails if it has ended, which is as well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    i32::from_be_bytes(answer[12..16].try_into().unwrap())
 }
 
 #[test]
 fn ready_lines_say_version_address_and_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
+    let server = start(dir.path());
     let expected = format!(
         "corrente zookeeper {} is ready on {}, data in {}",
         env!("CARGO_PKG_VERSION"),
@@ -104,23 +61,23 @@ fn ready_lines_say_version_address_and_folder() {
     let binding =
         format!("binding to port {} (org.apache.zookeeper.server.NIOServerCnxnFactory)", server.address());
     assert_eq!(server.ready[1], binding);
-    assert_eq!(server.ask("ruok\n"), "imok");
+    assert_eq!(ask(&server, "ruok\n"), "imok");
 }
 
 #[test]
 fn sigterm_and_sigint_are_clean_stops_and_a_kill_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     for (n, signal) in ["TERM", "INT", "KILL"].into_iter().enumerate() {
-        let server = Server::start(dir.path());
+        let server = start(dir.path());
         for earlier in 0..n {
-            assert_eq!(server.create(&format!("/n{earlier}")), -110, "it is there");
+            assert_eq!(create(&server, &format!("/n{earlier}")), -110, "it is there");
         }
-        assert_eq!(server.create(&format!("/n{n}")), 0);
+        assert_eq!(create(&server, &format!("/n{n}")), 0);
         server.signal(signal);
         let (code, log) = server.end();
         assert_eq!(code, if signal == "KILL" { None } else { Some(0) }, "{log}");
     }
-    assert_eq!(Server::start(dir.path()).create("/n2"), -110);
+    assert_eq!(create(&start(dir.path()), "/n2"), -110);
 }
 
 #[test]
@@ -132,7 +89,7 @@ fn what_keeps_it_from_starting_is_one_sentence_and_1() {
         assert_eq!((output.status.code(), text.lines().count()), (Some(1), 1), "{text}");
         text
     };
-    let server = Server::start(dir.path());
+    let server = start(dir.path());
     let port = server.address().rsplit_once(':').unwrap().1.to_owned();
     let (taken, other) = (format!("clientPort={port}"), ["--override", "dataDir=other"]);
     let text = failed(&["zookeeper.properties", "--override", &taken, other[0], other[1]]);

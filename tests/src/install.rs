@@ -37,6 +37,15 @@ pub fn python(name: &str, oldest: u8, newest: u8, requirements: &[&str]) -> Resu
     Ok(fetch(name, "python-venv.sh", &arguments)?.join("bin/python"))
 }
 
+/// A folder with `ip`, `unshare`, `nsenter` and `chroot`, of which [`crate::hosts`] makes several hosts.
+///
+/// # Errors
+///
+/// When one of them is missing and this is no Debian, or we are not root.
+pub fn hosts() -> Result<PathBuf, Missing> {
+    fetch("hosts", "iproute2.sh", &[])
+}
+
 /// Debian's kcat.
 ///
 /// # Errors

@@ -6,7 +6,9 @@
 //! * [`place`]: where the workspace, its target directory and the fetched clients are.
 //! * [`broker`]: start, stop, kill -9 and restart `corrente` on a directory.
 //! * [`daemon`]: any server process; [`zookeeper`]: `corrente zookeeper`, or the real one in its place.
+//! * [`hosts`]: several hosts on one machine, for what a single address cannot show.
 //! * [`install`]: fetch clients with the ordinary package clients, once, into `target/clients`.
+//! * [`kafka`]: the releases of Kafka whose tools are run, and where their jars are.
 //! * [`process`]: run a client with a time limit, or follow its lines while it runs.
 //! * [`client`]: the command line contract which the programs under `tests/clients` follow.
 //! * [`message`]: messages as clients print them, and the comparison with what was sent.
@@ -28,7 +30,9 @@
 pub mod broker;
 pub mod client;
 pub mod daemon;
+pub mod hosts;
 pub mod install;
+pub mod kafka;
 pub mod message;
 pub mod place;
 pub mod process;

@@ -28,6 +28,7 @@ mod logtool;
 mod metadata;
 mod names;
 mod papers;
+mod reach;
 mod server;
 mod stop;
 mod zookeeper;

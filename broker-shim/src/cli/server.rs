@@ -1,5 +1,6 @@
 //! `corrente server`: reads the configuration, starts the broker, says so, and stops it cleanly on a signal.
 
+use super::reach::Reach;
 use super::{daemon, log};
 use crate::config::{BrokerConfig, Durability};
 use crate::server::Broker;
@@ -74,9 +75,13 @@ async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
     let signals = Signals::new()?;
     let durability = config.storage.durability;
     let dirs = config.storage.log_dirs.clone();
+    let reach = Reach::of(&config);
     let broker = Broker::start(config).await?;
     announce(&broker, durability, &dirs);
     daemon::tell_ready();
+    if let Some(reach) = reach {
+        reach.look(&broker);
+    }
     signals.wait().await;
     tracing::info!("stopping");
     tokio::select! {

@@ -12,7 +12,7 @@
 use super::change::{BrokerScope, DynamicSettings};
 use super::error::{ConfigError, Source};
 use super::keys::{self, Standing};
-use super::properties;
+use super::read_properties;
 use super::value::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,7 +68,7 @@ impl Settings {
         let content = std::fs::read(path)
             .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
         let file = Arc::new(path.to_owned());
-        for property in properties::parse(path, &content)? {
+        for property in read_properties(path, &content)? {
             let source = Source::File { path: Arc::clone(&file), line: property.line };
             let value = match property.key.as_str() {
                 "log.dirs" | "log.dir" => resolve_all(path, &property.value),
@@ -110,7 +110,7 @@ impl Settings {
     }
 
     fn note(&mut self, key: &str, source: &Source) {
-        let shown = super::error::Escaped(key);
+        let shown = super::Escaped(key);
         match keys::standing(key) {
             Some(Standing::Used | Standing::Accepted) => {}
             Some(Standing::NotYet) => self.warnings.push(format!("{source}: {shown}: ignored for now")),

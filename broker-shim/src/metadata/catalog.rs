@@ -4,9 +4,9 @@
 //! is too young for the request's version, is decided where versions are known (`handlers`).
 
 use super::live::ConfigCallback;
-use super::name::{TopicName, TopicNameError};
 use super::uuid::Uuid;
 use crate::config::{BrokerConfig, BrokerScope, ConfigChange, ConfigRefusal, TopicConfigError};
+use kafka_settings::{TopicName, TopicNameError};
 use log_engine::error::LogError;
 use log_engine::log::Log;
 use std::collections::BTreeMap;

@@ -127,6 +127,8 @@ pub struct RecordBatches<'a> {
     origin: Origin,
     /// Something could not be read: one batch after the other from now on, up to it.
     singly: bool,
+    /// A batch was given: the next one begins where it ended, and nowhere else.
+    anchored: bool,
     chunk_of: Offset,
     /// Where a batch was looked for a second time.
     looked_again: Option<Offset>,
@@ -247,6 +249,7 @@ impl<'a> RecordBatches<'a> {
             looked_again: None,
             origin: Origin::default(),
             singly: false,
+            anchored: false,
             failed: false,
         }
     }
@@ -348,7 +351,7 @@ impl<'a> RecordBatches<'a> {
             return Ok(None);
         }
         match checked {
-            Ok(next) => self.next = next,
+            Ok(next) => (self.next, self.anchored) = (next, true),
             Err(reason) => return self.look_again(at, reason).map(|()| None),
         }
         let origin = self.origin.part(at.to_u64(), bytes.len());
@@ -405,7 +408,7 @@ impl<'a> RecordBatches<'a> {
         if !holds && !skips {
             return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
         }
-        if self.following_base().is_some_and(|next| next < batch.next_offset().get()) {
+        if !self.is_followed(batch.next_offset()) {
             return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
         }
         let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
@@ -417,9 +420,23 @@ impl<'a> RecordBatches<'a> {
         }
     }
 
-    /// Where the next batch says it begins, if it is at hand.
-    fn following_base(&self) -> Option<i64> {
-        self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw))
+    /// Whether what lies behind the batch at hand begins where that ends.
+    ///
+    /// That is asked of the first batch, since no checksum covers where it begins, and in a log with gaps. Any other one
+    /// begins where the one before ended, and its checksum covers how far it reaches.
+    fn is_followed(&self, next: Offset) -> bool {
+        let gaps = self.log.has_gaps();
+        if self.anchored && !gaps {
+            return true;
+        }
+        let at_hand = self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw));
+        let Some(base) = at_hand.or_else(|| self.log.base_behind(self.chunk_of, self.chunk_at)) else {
+            // Nobody speaks against it.
+            return true;
+        };
+        base == next.get()
+            || gaps && base > next.get()
+            || self.log.view.load().damage.iter().any(|damage| damage.offsets.start == next)
     }
 
     /// After a batch that is not what was written: the error with the exact range, once the segment was looked through.

@@ -117,6 +117,19 @@ impl Log {
         Ok(behind.is_none_or(|base| base == next.get() || base > next.get() && self.has_gaps()))
     }
 
+    /// What the batch at a position of a segment says it begins with; behind the last one, what comes after the segment. `None`
+    /// if the disk does not give it, or the segment is not of the log any more.
+    pub(super) fn base_behind(&self, segment: Offset, at: Position) -> Option<i64> {
+        // In this order: what is appended meanwhile makes the segment longer.
+        let end = self.end.get();
+        let view = self.view.load();
+        let index = view.segments.binary_search_by_key(&segment, |known| known.base_offset()).ok()?;
+        if at >= view.segments[index].len() {
+            return Some(view.segments.get(index + 1).map_or(end, |next| next.base_offset()).get());
+        }
+        base_at(&view.segments[index].slice(at, size_of::<i64>()).ok()?, at)
+    }
+
     /// A segment was looked through up to `len`: all but its damage is verified.
     pub(super) fn note_examined(&self, segment: &Segment, len: Position) {
         let view = self.view.load();

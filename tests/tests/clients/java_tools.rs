@@ -6,9 +6,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use corrente_tests::broker::Broker;
-use corrente_tests::install::{self, Missing};
+use corrente_tests::install::Missing;
+use corrente_tests::kafka::{self, Jars};
 use corrente_tests::message::now_ms;
-use corrente_tests::place;
 use corrente_tests::process::{self, Finished};
 use corrente_tests::runner;
 
@@ -33,16 +33,11 @@ pub(crate) struct Tools {
 
 /// `kafka_2.11:2.2.0`.
 pub(crate) fn tools_2_2_0() -> Result<Tools, Missing> {
-    let artifacts = [
-        "org.apache.kafka:kafka_2.11:2.2.0",
-        "org.apache.kafka:kafka-tools:2.2.0",
-        "org.slf4j:slf4j-log4j12:1.7.25",
-        "log4j:log4j:1.2.17",
-    ];
+    let Jars { libs, logging } = kafka::jars_2_2_0()?;
     let tools = Tools {
         version: "2.2.0",
-        libs: install::maven("kafka-2.2.0", 8, &artifacts)?,
-        logging: logging("-Dlog4j.configuration=file:", "java/tools-log4j.properties"),
+        libs,
+        logging,
         topics: "kafka.admin.TopicCommand",
         producer: ["kafka.tools.ConsoleProducer", "--broker-list"],
         consumer: "kafka.tools.ConsoleConsumer",
@@ -55,16 +50,11 @@ pub(crate) fn tools_2_2_0() -> Result<Tools, Missing> {
 
 /// `kafka_2.13:4.3.1`. Its console producer no longer knows `--broker-list`.
 pub(crate) fn tools_4() -> Result<Tools, Missing> {
-    let artifacts = [
-        "org.apache.kafka:kafka_2.13:4.3.1",
-        "org.apache.kafka:kafka-tools:4.3.1",
-        "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3",
-        "org.apache.logging.log4j:log4j-core:2.25.3",
-    ];
+    let Jars { libs, logging } = kafka::jars_4()?;
     let tools = Tools {
         version: "4.3.1",
-        libs: install::maven("kafka-4.3.1", 17, &artifacts)?,
-        logging: logging("-Dlog4j2.configurationFile=", "java/tools-log4j2.properties"),
+        libs,
+        logging,
         topics: "org.apache.kafka.tools.TopicCommand",
         producer: ["org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server"],
         consumer: "org.apache.kafka.tools.consumer.ConsoleConsumer",
@@ -73,10 +63,6 @@ pub(crate) fn tools_4() -> Result<Tools, Missing> {
     };
     runner::ran("Apache Kafka tools", tools.version);
     Ok(tools)
-}
-
-fn logging(option: &str, file: &str) -> String {
-    format!("{option}{}", place::client_program(file).display())
 }
 
 impl Tools {

@@ -3,6 +3,7 @@
 use crate::session::Session;
 use crate::showing;
 use corrente_tests::install::{self, Missing};
+use corrente_tests::kafka::log4j;
 use corrente_tests::transcript::{Block, Line};
 use corrente_tests::{broker, place, runner};
 use std::collections::BTreeMap;
@@ -206,12 +207,11 @@ fn make_original(bin: &Path) -> Result<(), Missing> {
     let libs = install::maven("kafka-2.2.0-zookeeper-3.5.9", 8, &artifacts)?;
     runner::ran("Apache Kafka tools", "2.2.0 with the ZooKeeper client 3.5.9");
     fs::create_dir_all(bin).expect("the target directory is writable");
-    let logging = place::client_program("java/tools-log4j.properties");
     for (script, class) in CLASSES {
         let text = format!(
-            "#!/bin/sh\nexec java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC '-Dlog4j.configuration=file:{}' -cp \
+            "#!/bin/sh\nexec java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC '{}' -cp \
              '{}/*' {class} \"$@\"\n",
-            logging.display(),
+            log4j(),
             libs.display()
         );
         let path = bin.join(script);

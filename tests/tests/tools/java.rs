@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use corrente_tests::install::{self, Missing};
+use corrente_tests::install::Missing;
+use corrente_tests::kafka::{self, Jars};
 use corrente_tests::place;
 use corrente_tests::process::{Line, Running};
 use corrente_tests::runner;
@@ -53,41 +54,16 @@ const CLASSES_2_2: &[(&str, &str)] = &[
     ("kafka-dump-log", "kafka.tools.DumpLogSegments"),
 ];
 
-/// The artifacts are those of the clients' tests, so that they are fetched once.
 pub(crate) fn tools_4() -> Result<Tools, Missing> {
-    let artifacts = [
-        "org.apache.kafka:kafka_2.13:4.3.1",
-        "org.apache.kafka:kafka-tools:4.3.1",
-        "org.apache.logging.log4j:log4j-slf4j-impl:2.25.3",
-        "org.apache.logging.log4j:log4j-core:2.25.3",
-    ];
-    let libs = install::maven("kafka-4.3.1", 17, &artifacts)?;
+    let Jars { libs, logging } = kafka::jars_4()?;
     runner::ran("Apache Kafka tools", "4.3.1");
-    Ok(Tools {
-        libs,
-        logging: logging("-Dlog4j2.configurationFile=", "java/tools-log4j2.properties"),
-        classes: CLASSES_4,
-    })
+    Ok(Tools { libs, logging, classes: CLASSES_4 })
 }
 
 pub(crate) fn tools_2_2_0() -> Result<Tools, Missing> {
-    let artifacts = [
-        "org.apache.kafka:kafka_2.11:2.2.0",
-        "org.apache.kafka:kafka-tools:2.2.0",
-        "org.slf4j:slf4j-log4j12:1.7.25",
-        "log4j:log4j:1.2.17",
-    ];
-    let libs = install::maven("kafka-2.2.0", 8, &artifacts)?;
+    let Jars { libs, logging } = kafka::jars_2_2_0()?;
     runner::ran("Apache Kafka tools", "2.2.0");
-    Ok(Tools {
-        libs,
-        logging: logging("-Dlog4j.configuration=file:", "java/tools-log4j.properties"),
-        classes: CLASSES_2_2,
-    })
-}
-
-fn logging(option: &str, file: &str) -> String {
-    format!("{option}{}", place::client_program(file).display())
+    Ok(Tools { libs, logging, classes: CLASSES_2_2 })
 }
 
 impl Tools {

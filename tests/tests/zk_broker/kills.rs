@@ -6,28 +6,14 @@ use corrente_tests::broker::Broker;
 use corrente_tests::install::Missing;
 use corrente_tests::zookeeper::Zookeeper;
 
-use crate::tools::{broker_on, ours, until};
+use crate::tools::{broker_on, create_topic, ours, until};
 
 /// The session of a broker that was killed lives for seconds; the next start does not wait for its end.
 pub(crate) fn broker_restarts_at_once(real: bool) -> Result<(), Missing> {
     let zookeeper = Zookeeper::start_one(real, &[])?;
     let (mut broker, connect) = broker_on(&zookeeper);
     let mut session = zookeeper.session();
-    let created = ours(
-        "kafka-topics",
-        &[
-            "--zookeeper",
-            &connect,
-            "--create",
-            "--topic",
-            "t",
-            "--partitions",
-            "1",
-            "--replication-factor",
-            "1",
-        ],
-    );
-    assert_eq!(created.1, "Created topic t.\n", "{created:?}");
+    create_topic(&connect, "t");
     let owners = |session: &mut corrente_tests::zookeeper::Session| {
         ["/kafka/one/brokers/ids/0", "/kafka/one/controller"]
             .map(|path| session.get(path).expect("connected").map(|(_, stat)| stat.owner))
@@ -80,18 +66,7 @@ pub(crate) fn zookeeper_goes_away(real: bool) -> Result<(), Missing> {
         let node = session.get("/kafka/one/brokers/ids/0").expect("connected");
         node.is_some_and(|(_, stat)| stat.owner != before)
     });
-    let create = [
-        "--zookeeper",
-        &connect,
-        "--create",
-        "--topic",
-        "u",
-        "--partitions",
-        "1",
-        "--replication-factor",
-        "1",
-    ];
-    assert_eq!(ours("kafka-topics", &create).1, "Created topic u.\n");
+    create_topic(&connect, "u");
     until("a log", || broker.partition_dir("u", 0).exists());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use corrente_tests::install::Missing;
 use corrente_tests::zookeeper::Zookeeper;
 
-use crate::tools::{broker_on, ours, until};
+use crate::tools::{broker_on, create_topic, ours, until};
 
 const ROOT: &str = "/kafka/one";
 
@@ -104,18 +104,7 @@ pub(crate) fn wishes_and_changes_are_followed() -> Result<(), Missing> {
         ours("kafka-topics", &["--bootstrap-server", &broker.bootstrap(), "--list"]).1.trim().is_empty()
     });
     assert!(broker.partition_dir("t", 0).exists(), "its data is left alone");
-    let create = [
-        "--zookeeper",
-        &connect,
-        "--create",
-        "--topic",
-        "t",
-        "--partitions",
-        "1",
-        "--replication-factor",
-        "1",
-    ];
-    assert_eq!(ours("kafka-topics", &create).1, "Created topic t.\n");
+    create_topic(&connect, "t");
     until("the topic again", || broker.connect().ends("t", 1).is_ok());
     Ok(())
 }

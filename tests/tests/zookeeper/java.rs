@@ -80,7 +80,7 @@ pub(crate) fn client_of_3_4_13() -> Result<(), Missing> {
     let jars = kafka::jars_of_2_2_0()?;
     let classes = install::java("zookeeper-java-3.4.13", 8, &jars, &["Checks", "JavaClient"])?;
     let mut java = jvm(&install::java_11()?, &jars, &classes, "JavaClient");
-    java.0.arg(kafka::logging());
+    java.0.arg(corrente_tests::kafka::log4j());
     run("ZooKeeper Java client", java, ALL_AGES, "3.4.13")
 }
 

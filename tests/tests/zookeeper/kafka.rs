@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use corrente_tests::daemon::Daemon;
 use corrente_tests::install::{self, Missing};
+use corrente_tests::kafka::{jars_2_2_0, log4j};
 use corrente_tests::process::{Line, Running};
 use corrente_tests::zookeeper::{Session, Zookeeper};
 use corrente_tests::{broker, place};
@@ -18,13 +19,7 @@ pub(crate) const SESSION: Duration = Duration::from_secs(6);
 
 /// `kafka_2.11:2.2.0`, as the tests of its console tools fetch it.
 pub(crate) fn jars_of_2_2_0() -> Result<PathBuf, Missing> {
-    let artifacts = [
-        "org.apache.kafka:kafka_2.11:2.2.0",
-        "org.apache.kafka:kafka-tools:2.2.0",
-        "org.slf4j:slf4j-log4j12:1.7.25",
-        "log4j:log4j:1.2.17",
-    ];
-    install::maven("kafka-2.2.0", 8, &artifacts)
+    Ok(jars_2_2_0()?.libs)
 }
 
 /// `kafka_2.11:0.10.2.1`; what it takes from the Java of its day (`javax.xml.bind`) comes as jars.
@@ -37,11 +32,6 @@ pub(crate) fn jars_of_0_10_2_1() -> Result<PathBuf, Missing> {
         "javax.activation:activation:1.1.1",
     ];
     install::maven("kafka-0.10.2.1", 8, &artifacts)
-}
-
-/// The option by which what old tools log goes to standard error.
-pub(crate) fn logging() -> String {
-    format!("-Dlog4j.configuration=file:{}", place::client_program("java/tools-log4j.properties").display())
 }
 
 /// One release: where its jars are and what runs them.
@@ -168,7 +158,7 @@ impl Tools {
     /// Of that release.
     pub(crate) fn start(release: &Release) -> Self {
         let mut command = release.jvm();
-        command.arg(logging()).arg("KafkaTools");
+        command.arg(log4j()).arg("KafkaTools");
         Self(Running::start(&mut command))
     }
 
@@ -224,7 +214,7 @@ pub(crate) fn owner(session: &mut Session, path: &str) -> i64 {
 /// A program of a release in a JVM of its own: for those that end by a signal or leave things to their end.
 pub(crate) fn alone(release: &Release, class: &str, arguments: &[&str]) -> Command {
     let mut command = release.jvm();
-    command.arg(logging()).arg(class).args(arguments);
+    command.arg(log4j()).arg(class).args(arguments);
     command
 }
 
@@ -233,7 +223,7 @@ pub(crate) fn alone(release: &Release, class: &str, arguments: &[&str]) -> Comma
 pub(crate) fn on_newer_java(release: &Release, class: &str, arguments: &[&str]) -> Result<Command, Missing> {
     let client = install::maven("zookeeper-3.5.9", 17, &["org.apache.zookeeper:zookeeper:3.5.9"])?;
     let mut command = Command::new("java");
-    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &logging(), "-cp"]);
+    command.args(["-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &log4j(), "-cp"]);
     // The first of two classes of one name counts.
     command.arg(format!("{}:{}", client.join("*").display(), release.jars.join("*").display()));
     command.arg(class).args(arguments);

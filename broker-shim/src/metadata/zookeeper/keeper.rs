@@ -19,8 +19,8 @@ use crate::metadata::catalog::{
 use crate::metadata::identity;
 use crate::metadata::log_catalog::CatalogError;
 use crate::metadata::log_catalog::mirror::{self, Kept, Mirror};
-use crate::metadata::name::TopicName;
 use crate::trouble::Chain;
+use kafka_settings::TopicName;
 use kafka_znodes::config::{Config, Entity};
 use kafka_znodes::topic::Assignment;
 use kafka_znodes::{Zk, ZkError, controller, path};

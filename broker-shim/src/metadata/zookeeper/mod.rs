@@ -49,9 +49,9 @@ use super::catalog::{
 use super::live::ConfigCallback;
 use super::log_catalog::mirror::Mirror;
 use super::log_catalog::{CatalogError, KnownDirectories, internal_plan};
-use super::name::TopicName;
 use super::uuid::Uuid;
 use crate::config::{BrokerConfig, BrokerScope, ConfigChange};
+use kafka_settings::TopicName;
 use kafka_znodes::config::{Config, Entity};
 use keeper::{Command, Reply};
 use log_engine::error::LogError;
