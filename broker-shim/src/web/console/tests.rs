@@ -82,7 +82,7 @@ fn pages_of_messages_give_each_once_in_both_directions() {
     assert_eq!(older.len(), 400);
     assert_eq!(older.iter().collect::<BTreeSet<_>>().len(), 400);
     assert_eq!(older[0], (1, 133), "the newest comes first");
-    let newer: Vec<_> = all(port, "topic=t&dir=newer&limit=41&partition=2");
+    let newer: Vec<_> = all(port, "topic=t&dir=newer&at=start&limit=41&partition=2");
     assert_eq!(newer, (0..132).map(|offset| (2, offset)).collect::<Vec<_>>());
     // Partition 1 holds n = 1, 4, 7 ...: the first at or after 1,100 is n = 100, offsets 66 and 67.
     let answer = ask(port, "/api/messages?topic=t&partition=1&dir=newer&at=time:1100&limit=1");
