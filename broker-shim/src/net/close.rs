@@ -70,13 +70,14 @@ impl CloseReason {
     }
 
     /// All kinds of reasons.
-    pub const KINDS: [&'static str; 9] = [
+    pub const KINDS: [&'static str; 10] = [
         "peer",
         "shutdown",
         "idle",
         "bad_frame",
         "stalled",
         "truncated",
+        "zookeeper_greeting",
         "bad_request",
         "storage",
         "produce_without_answer",

@@ -53,6 +53,7 @@ fn at(millis: i64) -> Timestamp {
 
 /// Follows the cursors of a question to its end: each message's partition and offset, in the order of the answers.
 fn all(address: SocketAddr, question: &str) -> Vec<(i64, i64)> {
+    // Of a parameter that is there twice the last counts.
     let (mut found, mut next) = (Vec::new(), String::new());
     for _ in 0..1_000 {
         let answer = ask(address, &format!("/api/messages?{question}{next}"));
@@ -81,7 +82,7 @@ fn pages_of_messages_give_each_once_in_both_directions() {
     assert_eq!(older.len(), 400);
     assert_eq!(older.iter().collect::<BTreeSet<_>>().len(), 400);
     assert_eq!(older[0], (1, 133), "the newest comes first");
-    let newer: Vec<_> = all(port, "topic=t&dir=newer&limit=41&partition=2");
+    let newer: Vec<_> = all(port, "topic=t&dir=newer&at=start&limit=41&partition=2");
     assert_eq!(newer, (0..132).map(|offset| (2, offset)).collect::<Vec<_>>());
     // Partition 1 holds n = 1, 4, 7 ...: the first at or after 1,100 is n = 100, offsets 66 and 67.
     let answer = ask(port, "/api/messages?topic=t&partition=1&dir=newer&at=time:1100&limit=1");
@@ -102,6 +103,7 @@ fn a_search_is_done_in_bounded_steps_and_finds_what_is_far_back() {
     for _ in 0..300 {
         log.append(&[NewRecord::value(&value)]).unwrap();
     }
+    log.append(&[NewRecord::value(b"the last one")]).unwrap();
     let port = port(&broker);
     let answer = ask(port, "/api/messages?topic=t&find=needle");
     assert_eq!((&answer["end"], &answer["partial"]), (&json!(false), &json!(true)));
@@ -109,6 +111,7 @@ fn a_search_is_done_in_bounded_steps_and_finds_what_is_far_back() {
     assert!((1..=120).contains(&looked_at), "8 MiB and a chunk are about 90 messages, not {looked_at}");
     assert_eq!(all(port, "topic=t&find=needle"), [(0, 0)]);
     assert_eq!(all(port, "topic=t&find=needle&in=key"), []);
+    assert_eq!(all(port, "topic=t&find=last%20one&dir=newer&at=start"), [(0, 301)]);
     assert_eq!(all(port, "topic=t&find=0x4e65&dir=newer&at=start"), [(0, 0)]);
 }
 

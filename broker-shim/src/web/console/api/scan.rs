@@ -194,13 +194,7 @@ impl Reader {
         let bounds = Offset::new(from).zip(Offset::new(to));
         let (first, last) = bounds.ok_or(LogError::Closed)?;
         let log = Arc::clone(&self.log);
-        let bytes = if count == usize::MAX {
-            usize::MAX
-        } else {
-            usize::try_from(budget.bytes).unwrap_or(usize::MAX)
-        };
-        let mut batches = log.records(first).committed().up_to(last).budget(bytes);
-        while let Some(batch) = batches.next() {
+        for batch in log.records(first).committed().up_to(last) {
             let batch = batch?;
             budget.take(&batch);
             let opened = batch.records().map_err(|reason| LogError::Corrupt {
@@ -226,8 +220,7 @@ impl Reader {
             }
         }
         // Nothing more below `to`: what lies there is markers, or was aborted, or taken by compaction.
-        let spent = bytes != usize::MAX && budget.bytes == 0;
-        Ok(if spent { batches.next_offset().get() } else { to })
+        Ok(to)
     }
 
     fn found(&self, batch: &RecordBatch, record: &log_engine::Record<'_>) -> Found {
