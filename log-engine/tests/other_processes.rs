@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
-use log_engine::{Log, LogConfig, LogError, LogReader, NewRecord, Offset};
+use log_engine::{Log, LogConfig, LogError, LogName, LogReader, LogStore, NewRecord, Offset};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -78,6 +78,26 @@ fn a_process_that_locks_as_java_does_shuts_us_out_and_we_it() {
     let (_other, answer) = lock_as_java(temp.path()).unwrap();
     assert_eq!(answer, "refused");
     append(&log);
+}
+
+#[test]
+fn a_process_that_locks_a_data_directory_as_java_does_keeps_us_out_of_its_logs_and_we_it() {
+    let temp = tempfile::tempdir().unwrap();
+    let dir = temp.path().canonicalize().unwrap();
+    let Some((other, answer)) = lock_as_java(&dir) else { return };
+    assert_eq!(answer, "held");
+    let error = Log::open(dir.join("t-0"), config()).unwrap_err();
+    assert!(matches!(&error, LogError::Locked { dir: locked, .. } if *locked == dir), "{error}");
+    assert!(error.to_string().ends_with(&format!("in use by process {}", other.0.id())), "{error}");
+    assert!(!dir.join("t-0").exists(), "nothing was made");
+    drop(other);
+    let log = Log::open(dir.join("t-0"), config()).unwrap();
+    let (other, answer) = lock_as_java(&dir).unwrap();
+    assert_eq!(answer, "refused", "while one of its logs is open");
+    drop(other);
+    log.close().unwrap();
+    let (_other, answer) = lock_as_java(&dir).unwrap();
+    assert_eq!(answer, "held");
 }
 
 #[test]
@@ -173,6 +193,40 @@ fn the_writer() {
     }
 }
 
+/// Runs [`the_writer`] in a process of its own.
+fn start_writer(dir: &Path) -> Other {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "the_writer", "--nocapture", "--test-threads=1"]).env(DIR, dir);
+    Other(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+}
+
+/// Two writers of one log gave the same offsets, and each destroyed what the other had been told was there.
+#[test]
+fn a_log_of_a_store_that_another_process_has_open_is_not_written() {
+    let temp = tempfile::tempdir().unwrap();
+    let (dir, name) = (temp.path().join("data"), LogName::new("t", 0).unwrap());
+    let store = LogStore::builder([&dir]).open().unwrap();
+    let log = store.create(&name, &config()).unwrap();
+    append(&log);
+    let mut refused = start_writer(&dir.join("t-0"));
+    assert!(!refused.0.wait().unwrap().success(), "the log is the store's");
+    assert_eq!(log.end_offset().get(), 1);
+    append(&log);
+    store.close().unwrap();
+    drop((log, store));
+
+    let writer = start_writer(&dir.join("t-0"));
+    let deadline = Instant::now() + Duration::from_secs(120);
+    wait_until(deadline, || {
+        LogReader::open(dir.join("t-0"), &config()).is_ok_and(|log| log.end_offset().get() > 2)
+    });
+    let error = LogStore::builder([&dir]).open().unwrap_err();
+    assert!(matches!(error, LogError::Locked { .. }), "{error}");
+    drop(writer);
+    let store = LogStore::builder([&dir]).open().unwrap();
+    assert!(store.get(&name).unwrap().end_offset().get() > 2);
+}
+
 fn signal(other: &Other, name: &str) {
     let sent = Command::new("kill").args([name, &other.0.id().to_string()]).status().unwrap();
     assert!(sent.success());
@@ -194,9 +248,7 @@ fn wait_until(deadline: Instant, mut done: impl FnMut() -> bool) {
 fn a_writer_that_stands_still_is_read_to_its_end_and_goes_on() {
     let temp = tempfile::tempdir().unwrap();
     let dir = temp.path().join("t-0");
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "the_writer", "--nocapture", "--test-threads=1"]).env(DIR, &dir);
-    let writer = Other(command.stdout(Stdio::null()).spawn().unwrap());
+    let writer = start_writer(&dir);
     let deadline = Instant::now() + Duration::from_secs(120);
     let mut opened = None;
     wait_until(deadline, || {

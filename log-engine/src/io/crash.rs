@@ -32,7 +32,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 const PAGE: usize = 4096;
@@ -505,6 +505,14 @@ impl Storage for CrashStorage {
             self.open(&file, OpenMode::CreateNew)?;
         }
         self.live.lock_dir(dir)
+    }
+
+    fn share_lock(&self, dir: &Path) -> io::Result<Result<Option<Box<dyn DirLock>>, String>> {
+        self.live.share_lock(dir)
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        self.live.canonical(path)
     }
 }
 

@@ -16,7 +16,7 @@ use super::{DirEntry, DirLock, FileId, Map, Op, OpenMode, Space, Storage, Storag
 use crate::types::Timestamp;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -177,6 +177,14 @@ impl Storage for FaultStorage {
 
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         self.inner.lock_dir(dir)
+    }
+
+    fn share_lock(&self, dir: &Path) -> io::Result<Result<Option<Box<dyn DirLock>>, String>> {
+        self.inner.share_lock(dir)
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        self.inner.canonical(path)
     }
 }
 

@@ -5,13 +5,14 @@
 //! map that the file has not got (somebody shortened it) are zeros and lost, as with the handler of real maps.
 
 use super::{
-    Clock, DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, Space, Storage, StorageFile, SystemClock,
-    Window,
+    Clock, DirEntry, DirLock, EntryKind, FileId, Map, OpenMode, SHARED, Space, Storage, StorageFile,
+    SystemClock, Window,
 };
 use crate::types::Timestamp;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -28,7 +29,7 @@ pub struct MemStorage {
 #[derive(Debug)]
 struct Shared {
     names: Mutex<BTreeMap<PathBuf, Node>>,
-    locks: Mutex<BTreeSet<PathBuf>>,
+    locks: Mutex<BTreeMap<PathBuf, Held>>,
     next_id: AtomicU64,
     used: AtomicU64,
     capacity: AtomicU64,
@@ -40,6 +41,14 @@ impl Default for Shared {
     fn default() -> Self {
         Self::new(Arc::new(SystemClock::default()))
     }
+}
+
+/// Who has the lock of a directory.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    Alone,
+    /// By so many.
+    Shared(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -363,14 +372,41 @@ impl Storage for MemStorage {
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         let dir = normal(dir);
         check_dir(&self.shared.names.lock(), &dir)?;
-        if !self.shared.locks.lock().insert(dir.clone()) {
-            return Ok(Err(format!("process {}", std::process::id())));
+        match self.shared.locks.lock().entry(dir.clone()) {
+            Entry::Occupied(held) => return Ok(Err(held.get().holder())),
+            Entry::Vacant(free) => drop(free.insert(Held::Alone)),
         }
         // As on disk: the name stays when the lock is gone.
         if !self.exists(&dir.join(".lock"))? {
             self.open(&dir.join(".lock"), OpenMode::CreateNew)?;
         }
         Ok(Ok(Box::new(MemLock { shared: Arc::clone(&self.shared), dir })))
+    }
+
+    fn share_lock(&self, dir: &Path) -> io::Result<Result<Option<Box<dyn DirLock>>, String>> {
+        let dir = normal(dir);
+        if !matches!(self.shared.names.lock().get(&dir.join(".lock")), Some(Node::File(_))) {
+            return Ok(Ok(None));
+        }
+        match self.shared.locks.lock().entry(dir.clone()).or_insert(Held::Shared(0)) {
+            Held::Shared(count) => *count += 1,
+            held @ Held::Alone => return Ok(Err(held.holder())),
+        }
+        Ok(Ok(Some(Box::new(MemLock { shared: Arc::clone(&self.shared), dir }))))
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        let found = normal(path);
+        if self.exists(&found)? { Ok(Path::new("/").join(found)) } else { Err(error(ErrorKind::NotFound)) }
+    }
+}
+
+impl Held {
+    fn holder(self) -> String {
+        match self {
+            Self::Alone => format!("process {}", std::process::id()),
+            Self::Shared(_) => SHARED.to_owned(),
+        }
     }
 }
 
@@ -384,7 +420,11 @@ impl DirLock for MemLock {}
 
 impl Drop for MemLock {
     fn drop(&mut self) {
-        self.shared.locks.lock().remove(&self.dir);
+        let mut locks = self.shared.locks.lock();
+        match locks.get_mut(&self.dir) {
+            Some(Held::Shared(count)) if *count > 1 => *count -= 1,
+            _ => drop(locks.remove(&self.dir)),
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::types::Timestamp;
@@ -156,6 +156,11 @@ pub trait Storage: Send + Sync + Debug {
     /// Takes the lock of a directory (file `.lock`, the kind that Java's `FileChannel.lock` conflicts with);
     /// `Err` is the holder as text: `process 4711`. Held until the guard is dropped.
     fn lock_dir(&self, dir: &Path) -> io::Result<std::result::Result<Box<dyn DirLock>, String>>;
+    /// Takes a share of that lock, if the directory has the file: any number may have one at a time, and nobody the lock
+    /// itself meanwhile. `Ok(None)` without a regular file of that name: nobody can have locked it. Nothing is made.
+    fn share_lock(&self, dir: &Path) -> io::Result<std::result::Result<Option<Box<dyn DirLock>>, String>>;
+    /// The absolute path of what is there, without links and `..`; `NotFound` if nothing is.
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf>;
 }
 
 /// Copies `[from, to)` of a file to the same place of another, piece by piece.
@@ -173,6 +178,9 @@ fn copy_range(source: &dyn StorageFile, target: &dyn StorageFile, from: u64, to:
 
 /// Bytes on the heap while a file is copied.
 const COPIED_AT_ONCE: usize = 256 * 1024;
+
+/// Who has a directory whose lock is shared, as far as it can be told.
+const SHARED: &str = "whoever has a log in it open on its own";
 
 /// A held directory lock; dropping it lets go.
 pub trait DirLock: Send + Sync + Debug {}

@@ -11,7 +11,7 @@ use super::{DirEntry, DirLock, FileId, Map, OpenMode, Space, Storage, StorageFil
 use crate::types::Timestamp;
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -91,6 +91,14 @@ impl Storage for ReadOnlyStorage {
 
     fn lock_dir(&self, _: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         refused()
+    }
+
+    fn share_lock(&self, _: &Path) -> io::Result<Result<Option<Box<dyn DirLock>>, String>> {
+        refused()
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        self.inner.canonical(path)
     }
 }
 
@@ -189,6 +197,7 @@ mod tests {
         no(storage.sync_dir(dir));
         no(storage.sync_fs(dir));
         no(storage.lock_dir(dir).map(|_| ()));
+        no(storage.share_lock(dir).map(|_| ()));
         let file = storage.open(path, OpenMode::Read).unwrap();
         no(file.set_len(0));
         no(file.write_all_at(&[b"x"], 0));

@@ -214,6 +214,14 @@ impl Storage for RealStorage {
     fn lock_dir(&self, dir: &Path) -> io::Result<Result<Box<dyn DirLock>, String>> {
         lock::lock(dir)
     }
+
+    fn share_lock(&self, dir: &Path) -> io::Result<Result<Option<Box<dyn DirLock>>, String>> {
+        lock::share(dir)
+    }
+
+    fn canonical(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
+    }
 }
 
 fn dir_entry(name: String, meta: &Metadata) -> DirEntry {

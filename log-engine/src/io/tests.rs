@@ -284,6 +284,36 @@ fn a_directory_is_locked_once() {
 }
 
 #[test]
+fn a_lock_is_shared_by_any_number_and_had_by_one() {
+    each_storage(|storage, dir| {
+        assert!(storage.share_lock(dir).unwrap().unwrap().is_none(), "nothing to lock");
+        assert!(!storage.exists(&dir.join(".lock")).unwrap(), "nothing is made");
+        let held = storage.lock_dir(dir).unwrap().unwrap();
+        let refused = storage.share_lock(dir).unwrap().unwrap_err();
+        assert_eq!(refused, format!("process {}", std::process::id()));
+        drop(held);
+        let first = storage.share_lock(dir).unwrap().unwrap().expect("there is a file");
+        let second = storage.share_lock(dir).unwrap().unwrap().expect("there is a file");
+        for share in [first, second] {
+            assert_eq!(storage.lock_dir(dir).unwrap().unwrap_err(), super::SHARED);
+            drop(share);
+        }
+        storage.lock_dir(dir).unwrap().unwrap();
+    });
+}
+
+#[test]
+fn the_canonical_path_is_that_of_what_is_there() {
+    each_storage(|storage, dir| {
+        storage.create_dir_all(&dir.join("a/b")).unwrap();
+        let found = storage.canonical(&dir.join("a/../a/./b/..")).unwrap();
+        assert_eq!(found, storage.canonical(dir).unwrap().join("a"));
+        let missing = storage.canonical(&dir.join("c")).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    });
+}
+
+#[test]
 fn bytes_are_sent_to_a_socket() {
     each_storage(|storage, dir| {
         let file = storage.open(&dir.join("a"), OpenMode::CreateNew).unwrap();

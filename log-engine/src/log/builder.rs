@@ -4,6 +4,7 @@ use super::append::Writer;
 use super::compact::point::Point;
 use super::compact::{self, Compaction};
 use super::end::PublishedOffset;
+use super::locks::Locks;
 use super::mark::Mark;
 use super::recovery::{Kept, Recovered, Request, all_aborted, recover};
 use super::stats::Counters;
@@ -11,7 +12,7 @@ use super::sync::{Marking, SyncTurns};
 use super::{Log, OpenFiles, Reserve, View, doubt, epochs, files};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
-use crate::io::{Clock, DirLock, RealStorage, Storage, SystemClock};
+use crate::io::{Clock, RealStorage, Storage, SystemClock};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::Offset;
 use arc_swap::ArcSwap;
@@ -105,7 +106,8 @@ impl LogBuilder {
         self
     }
 
-    /// Whether to take the lock of the log's directory. Default yes; a store has its own.
+    /// Whether to take the lock of the log's directory, and a share of that of the store whose directory it lies in. Default
+    /// yes; a store has its own.
     #[must_use]
     pub fn lock(mut self, lock: bool) -> Self {
         self.lock = lock;
@@ -147,8 +149,9 @@ impl LogBuilder {
     fn open_writable(self, storage: Arc<dyn Storage>) -> Result<Arc<Log>> {
         self.config.check()?;
         let clock = self.clock.clone().unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let own = if self.lock { Some(Locks::share(&*storage, &self.dir)?) } else { None };
         let made = files::make_dir(&*storage, &self.dir)?;
-        let lock = if self.lock { Some(take_lock(&*storage, &self.dir)?) } else { None };
+        let locks = own.map_or_else(|| Ok(Locks::default()), |locks| locks.take(&*storage, &self.dir))?;
         let request = Request {
             storage: Arc::clone(&storage),
             dir: self.dir.clone(),
@@ -198,7 +201,7 @@ impl LogBuilder {
         }
         let recovered = Recovered { epochs, compaction: point, ..recovered };
         let in_doubt = recovered.in_doubt;
-        let log = self.assemble(storage, clock, recovered, segments, fresh, lock)?;
+        let log = self.assemble(storage, clock, recovered, segments, fresh, locks)?;
         if in_doubt {
             doubt::settle(&*log.storage, &log.dir());
         }
@@ -214,7 +217,7 @@ impl LogBuilder {
         recovered: Recovered,
         segments: Vec<Arc<Segment>>,
         fresh: bool,
-        lock: Option<Box<dyn DirLock>>,
+        locks: Locks,
     ) -> Result<Log> {
         let active = Arc::clone(segments.last().expect("a log has a segment"));
         let last = recovered.last.filter(|_| !fresh);
@@ -262,7 +265,7 @@ impl LogBuilder {
             poison: OnceLock::new(),
             closed: AtomicBool::new(false),
             in_order: AtomicBool::new(false),
-            lock: Mutex::new(lock),
+            locks: Mutex::new(locks),
             report: recovered.report,
             counters: Counters::default(),
             files: self.files,
@@ -273,11 +276,6 @@ impl LogBuilder {
             examining: Mutex::default(),
         })
     }
-}
-
-fn take_lock(storage: &dyn Storage, dir: &Path) -> Result<Box<dyn DirLock>> {
-    let taken = storage.lock_dir(dir).map_err(LogError::io("lock", dir))?;
-    taken.map_err(|holder| LogError::Locked { dir: dir.to_owned(), holder })
 }
 
 /// The segments of a recovered log, the last one ready for appends; true if that was made anew.

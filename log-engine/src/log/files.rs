@@ -3,7 +3,7 @@
 use crate::error::{LogError, Result};
 use crate::io::{OpenMode, Storage, StorageFile};
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Files read by [`read_small`] are never larger; what is larger is not ours. 64 MiB.
 const SMALL_MAX: u64 = 64 * 1024 * 1024;
@@ -128,7 +128,7 @@ pub(crate) fn appear<T>(
     if storage.exists(&fresh).map_err(LogError::io("look for", &fresh))? {
         storage.remove_dir_all(&fresh).map_err(LogError::io("remove", &fresh))?;
     }
-    let made = fill(&fresh).and_then(|made| {
+    let made = fill(&fresh).map_err(|error| name_file_system(error, to)).and_then(|made| {
         storage.rename(&fresh, to).map_err(LogError::io("rename", &fresh))?;
         Ok(made)
     });
@@ -141,9 +141,66 @@ pub(crate) fn appear<T>(
     made
 }
 
+/// Says of a copy that cannot be made of links which two directories must lie on one file system.
+fn name_file_system(error: LogError, to: &Path) -> LogError {
+    match error {
+        LogError::Io { op: "link", path, source } if source.kind() == ErrorKind::CrossesDevices => {
+            let problem = format!(
+                "lies on another file system than {}: a snapshot is made of links, in a directory on the file system of its log",
+                path.display()
+            );
+            LogError::Directory { path: to.to_owned(), problem }
+        }
+        other => other,
+    }
+}
+
+/// Fails if a new directory would lie in one of these, or right in that of a store or of another log: whoever opens that
+/// would take it for one of its own.
+pub(crate) fn check_outside(storage: &dyn Storage, to: &Path, dirs: &[PathBuf]) -> Result<()> {
+    let to = real_path(storage, to)?;
+    let inside = |dir: &Path| {
+        let problem = format!(
+            "lies in {}, a directory of logs, which could not be opened any more or would have it as a log: make the \
+             snapshot outside of it; nothing was written",
+            dir.display()
+        );
+        Err(LogError::Directory { path: to.clone(), problem })
+    };
+    for dir in dirs {
+        let dir = real_path(storage, dir)?;
+        if to != dir && to.starts_with(&dir) {
+            return inside(&dir);
+        }
+    }
+    let (parent, lock) = (parent_of(&to), parent_of(&to).join(".lock"));
+    if storage.exists(&lock).map_err(LogError::io("look for", &lock))? { inside(parent) } else { Ok(()) }
+}
+
 /// The directory that a name stands in.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// The absolute path that a name has or will have, without links, `.` and `..`.
+pub(crate) fn real_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    for above in path.ancestors() {
+        let there = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+        let mut found = match storage.canonical(there) {
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            found => found.map_err(LogError::io("look at", there))?,
+        };
+        // What is not there yet has no links.
+        for part in path.strip_prefix(above).unwrap_or(Path::new("")).components() {
+            match part {
+                Component::ParentDir => drop(found.pop()),
+                Component::Normal(name) => found.push(name),
+                _ => {}
+            }
+        }
+        return Ok(found);
+    }
+    Ok(path.to_owned())
 }
 
 /// The path with something put behind its name.

@@ -32,6 +32,7 @@ pub(crate) mod files;
 mod follow;
 mod group;
 pub mod inspect;
+mod locks;
 mod maintain;
 mod mark;
 mod open_files;
@@ -59,6 +60,7 @@ mod verify;
 mod tests;
 
 pub(crate) use group::{each, sync_together};
+pub(crate) use locks::check_free;
 pub(crate) use open_files::OpenFiles;
 pub(crate) use reserve::Reserve;
 
@@ -83,7 +85,7 @@ pub use transactions::ProducerState;
 
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
-use crate::io::{Clock, DirLock, Storage};
+use crate::io::{Clock, Storage};
 use crate::segment::{Segment, SegmentOptions};
 use crate::types::{LeaderEpoch, Offset, Timestamp};
 use append::Writer;
@@ -91,6 +93,7 @@ use arc_swap::ArcSwap;
 use compact::Compaction;
 use end::PublishedOffset;
 use epochs::Epochs;
+use locks::Locks;
 use mark::Mark;
 use parking_lot::{Mutex, RwLock};
 use retention::Pending;
@@ -152,7 +155,7 @@ pub struct Log {
     closed: AtomicBool,
     /// It was closed and everything is on the disk.
     in_order: AtomicBool,
-    lock: Mutex<Option<Box<dyn DirLock>>>,
+    locks: Mutex<Locks>,
     report: RecoveryReport,
     counters: Counters,
     /// The bound on open files that it shares with the other logs of its store, and whether it is among those who hold some.
@@ -175,11 +178,12 @@ struct View {
 }
 
 impl Log {
-    /// Opens the log in a directory of its own, or makes an empty one, and takes the directory's lock.
+    /// Opens the log in a directory of its own, or makes an empty one, and takes the directory's lock. The directory may be
+    /// one of a [`LogStore`](crate::LogStore) that nobody has open: the store cannot be opened then until the log is closed.
     ///
     /// # Errors
     ///
-    /// [`LogError::Locked`] if somebody else has it open, [`LogError::Config`], [`LogError::Corrupt`] for segments that
+    /// [`LogError::Locked`] if somebody else has it open, or the store that it lies in, [`LogError::Config`], [`LogError::Corrupt`] for segments that
     /// overlap or have wrong names, or what the system answers. Damage inside segments is no error here: see
     /// [`Log::damage`].
     pub fn open(dir: impl AsRef<Path>, config: LogConfig) -> Result<Arc<Self>> {
@@ -349,7 +353,7 @@ impl Log {
         self.in_order.store(outcome.is_ok() && !self.is_poisoned(), Ordering::SeqCst);
         self.let_go_if_poisoned();
         self.wake_everybody();
-        self.lock.lock().take();
+        *self.locks.lock() = Locks::default();
         outcome
     }
 
@@ -363,7 +367,7 @@ impl Log {
         self.wait_for_mark();
         self.let_go_if_poisoned();
         self.wake_everybody();
-        self.lock.lock().take();
+        *self.locks.lock() = Locks::default();
     }
 
     /// What is mapped the system does not forget: whoever opens the log next could not tell what is on the disk.

@@ -16,7 +16,7 @@
 //! Copies to another file system: links do not reach there. Copy the snapshot, and remove it.
 
 use super::compact::point;
-use super::files::{appear, make_dir};
+use super::files::{appear, check_outside, make_dir, parent_of};
 use super::mark::{LastBatch, Mark, MarkFile};
 use super::producer_file::{self, Evidence, StateFile};
 use super::producers::Producers;
@@ -64,7 +64,7 @@ impl Log {
     /// It costs a sync of what is unsynced, a link for each file of a sealed segment, and a copy of at most 16 MiB:
     /// milliseconds for a log of any size. A longer active segment is sealed first and a new one begun.
     ///
-    /// The directory must lie on the log's file system and must not exist; not inside a store's directory. The copy holds
+    /// The directory must lie on the log's file system and must not exist; not inside the log's own or a store's directory. The copy holds
     /// on to the bytes of segments that retention has taken from the log, until it is removed.
     ///
     /// ```
@@ -85,10 +85,16 @@ impl Log {
     ///
     /// # Errors
     ///
-    /// [`LogError::Directory`] if the name is taken; as [`Log::sync`]; what the system answers, `CrossesDevices` for another
-    /// file system. Nothing has the name then.
+    /// [`LogError::Directory`] if the name is taken, lies in the log's directory or in that of a store, or on another file
+    /// system; as [`Log::sync`]; what the system answers. Nothing has the name then.
     pub fn snapshot(&self, to: impl AsRef<Path>) -> Result<Snapshot> {
-        appear(&*self.storage, to.as_ref(), |fresh| self.snapshot_into(fresh))
+        let (to, mut dirs) = (to.as_ref(), vec![self.dir()]);
+        if self.files.is_some() {
+            // That of its store.
+            dirs.push(parent_of(&dirs[0]).to_owned());
+        }
+        check_outside(&*self.storage, to, &dirs)?;
+        appear(&*self.storage, to, |fresh| self.snapshot_into(fresh))
     }
 
     /// Fills a directory, which is made; all that is in it is durable.

@@ -7,7 +7,7 @@ use super::{CLOSERS, Entry, Failed, LogName, LogStore, OpenReport, State};
 use crate::config::LogConfig;
 use crate::error::{LogError, Result};
 use crate::io::{Clock, RealStorage, Storage, SystemClock};
-use crate::log::{Log, OpenFiles, each};
+use crate::log::{Log, OpenFiles, check_free, each};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,7 +179,8 @@ impl StoreBuilder {
         self
     }
 
-    /// Opens all logs. A log that cannot be opened is left out and named in [`LogStore::report`].
+    /// Opens all logs. A log that cannot be opened is left out and named in [`LogStore::report`]; so is one that somebody had
+    /// opened on its own before there was a store.
     ///
     /// # Errors
     ///
@@ -318,6 +319,7 @@ impl Opener<'_> {
         let own = self.config_for.map(|config_for| config_for(name));
         let config = own.as_ref().unwrap_or(self.config);
         let reserve = self.dirs[dir].reserve.as_ref();
+        check_free(&**self.storage, &path)?;
         let open = || {
             open_log(self.storage, self.clock, &path, config)
                 .files(self.files)
@@ -364,6 +366,12 @@ fn sort_out(opened: Vec<Opened>, contents: &[Contents], notes: Vec<Notes>) -> (S
     }
     report.failed.sort_by(|a, b| a.0.cmp(&b.0));
     report.clean = notes.iter().all(|notes| notes.clean);
+    let empty = |(notes, contents): (&Notes, &Contents)| {
+        let unknown =
+            notes.recovery_points.is_empty() && notes.log_starts.is_empty() && notes.unreadable.is_empty();
+        !notes.clean && unknown && contents.logs.is_empty() && contents.doomed.is_empty()
+    };
+    report.fresh = notes.iter().zip(contents).all(empty);
     report.unreadable = notes.into_iter().flat_map(|notes| notes.unreadable).collect();
     report.left_alone = contents.iter().flat_map(|c| c.left_alone.iter().cloned()).collect();
     report.removed = contents.iter().map(|c| c.doomed.len()).sum();

@@ -134,8 +134,9 @@ impl DataDir {
             }
             (EntryKind::Dir, None) => foreign(format!(
                 "found a directory that is no log's: '{}' is not in the form of topic-partition or \
-                 topic-partition.uniqueId-delete (if marked for deletion)",
-                entry.name
+                 topic-partition.uniqueId-delete (if marked for deletion): move it out of {}",
+                entry.name,
+                self.path.display()
             )),
         }
     }

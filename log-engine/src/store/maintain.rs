@@ -83,8 +83,23 @@ impl LogStore {
     /// checkpoints. Of compaction there is so much in a round that it is no longer than others. To be
     /// called about once a second, by one thread at a time or [`LogStore::spawn_maintenance`].
     ///
-    /// Errors are reported and do not keep the rest from being done; a log that cannot sync is poisoned.
+    /// Errors are reported and do not keep the rest from being done; a log that cannot sync is poisoned. Once the store was
+    /// closed nothing is done, and [`LogError::Closed`] is the only error.
     pub fn maintain(&self, now: Timestamp) -> MaintenanceReport {
+        if self.is_closed() {
+            return MaintenanceReport {
+                errors: vec![(None, LogError::Closed)],
+                ..MaintenanceReport::default()
+            };
+        }
+        self.do_round(now)
+    }
+
+    fn is_closed(&self) -> bool {
+        self.state.lock().closed
+    }
+
+    fn do_round(&self, now: Timestamp) -> MaintenanceReport {
         let mut report = MaintenanceReport::default();
         let due = self.take_due();
         let logs = self.logs();
@@ -263,7 +278,7 @@ impl LogStore {
         outcome
     }
 
-    /// Starts a thread that maintains the store each `interval`, until the guard is dropped or the store is.
+    /// Starts a thread that maintains the store each `interval`, until the guard is dropped or the store is, or is closed.
     ///
     /// `report` gets what each round did: to write errors to a log.
     #[must_use = "maintenance ends when the guard is dropped"]
@@ -344,9 +359,9 @@ fn run(store: &Weak<LogStore>, stop: &Stop, interval: Duration, report: impl Fn(
         if *asked {
             return;
         }
-        let Some(store) = store.upgrade() else { return };
+        let Some(store) = store.upgrade().filter(|store| !store.is_closed()) else { return };
         // Not while the lock is held: whoever stops us waits for it.
-        parking_lot::MutexGuard::unlocked(&mut asked, || report(store.maintain(store.clock.now())));
+        parking_lot::MutexGuard::unlocked(&mut asked, || report(store.do_round(store.clock.now())));
     }
 }
 

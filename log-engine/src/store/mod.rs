@@ -50,7 +50,7 @@ use crate::format::checkpoint::{Properties, write_partition_metadata};
 use crate::format::names::deleted_dir;
 use crate::io::{Clock, Storage};
 use crate::log::files::{read_small, replace};
-use crate::log::{Log, OpenFiles, each};
+use crate::log::{Log, OpenFiles, check_free, each};
 use crate::types::Offset;
 use builder::open_log;
 use dir::DataDir;
@@ -161,8 +161,10 @@ struct Doomed {
 /// What opening a store found.
 #[derive(Debug, Default)]
 pub struct OpenReport {
-    /// Every directory had been left in order.
+    /// Every directory had been left in order. False for one that is new: see [`OpenReport::fresh`].
     pub clean: bool,
+    /// No directory had a log, or a word of one: there was nothing that could have been left in order or not.
+    pub fresh: bool,
     /// Logs that could not be opened, and why; sorted by name.
     pub failed: Vec<(LogName, LogError)>,
     /// Checkpoints that could not be read, and why.
@@ -392,16 +394,18 @@ impl LogStore {
     ///
     /// # Errors
     ///
-    /// [`LogError::Name`] without such a log, [`LogError::Closed`], or what the system answers: the log is then closed but
-    /// still there.
+    /// [`LogError::Name`] without such a log, [`LogError::Closed`], [`LogError::Locked`] for one that could not be opened
+    /// and that somebody else has open, or what the system answers: the log is then closed but still there.
     pub fn delete(&self, name: &LogName) -> Result<()> {
         let _changing = self.changing.lock();
         let (dir, log) = self.find(name)?;
         let dir = &self.dirs[dir];
         let from = dir.path.join(name.to_string());
         let to = dir.path.join(deleted_dir(&name.to_string(), unique()));
-        if let Some(log) = &log {
-            log.abandon();
+        match &log {
+            Some(log) => log.abandon(),
+            // Perhaps because somebody has it open, who would go on writing.
+            None => check_free(&*self.storage, &from)?,
         }
         dir.cover(|| self.storage.rename(&from, &to).map_err(LogError::io("rename", &from)))?;
         if let Some(log) = &log {

@@ -3,7 +3,7 @@
 use super::dir::{Checkpointed, DataDir};
 use super::{LogName, LogStore};
 use crate::error::{LogError, Result};
-use crate::log::files::{appear, make_dir};
+use crate::log::files::{appear, check_outside, make_dir};
 use crate::log::{Log, LogStats, Snapshot};
 use parking_lot::Mutex;
 use std::path::Path;
@@ -65,6 +65,7 @@ impl LogStore {
         if self.state.lock().closed {
             return Err(LogError::Closed);
         }
+        check_outside(&*self.storage, to, &self.dirs())?;
         appear(&*self.storage, to, |fresh| self.snapshot_into(fresh))
     }
 

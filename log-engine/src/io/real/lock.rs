@@ -3,8 +3,11 @@
 //! This kind of `fcntl` lock conflicts with the one Java takes, so that Kafka and we shut each other out, and
 //! with another descriptor of the same process. (`flock`, which std offers, conflicts with neither.) The system
 //! lets go of it when the process ends, however it ends; the pid file may stay and means nothing then.
+//!
+//! A share of it is a read lock of the same kind: any number go together, and each shuts out who wants the lock itself, Java
+//! too. It needs no more than to read the file, and leaves no pid.
 
-use crate::io::DirLock;
+use crate::io::{DirLock, SHARED};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd;
@@ -19,15 +22,18 @@ const PID_FILE: &str = ".lock.pid";
 #[derive(Debug)]
 struct HeldLock {
     file: File,
-    pid_file: PathBuf,
+    /// `None` for a share.
+    pid_file: Option<PathBuf>,
 }
 
 impl DirLock for HeldLock {}
 
 impl Drop for HeldLock {
     fn drop(&mut self) {
-        // While the lock is still held, so that it cannot be the next holder's.
-        let _ = fs::remove_file(&self.pid_file);
+        if let Some(pid_file) = &self.pid_file {
+            // While the lock is still held, so that it cannot be the next holder's.
+            let _ = fs::remove_file(pid_file);
+        }
         // Closing would do it too, but for a child that was forked a moment ago and has not run its program yet: until then
         // it holds the same lock by its copy of the descriptor. If this fails, closing is what is left.
         let _ = set_lock(&self.file, libc::F_UNLCK);
@@ -48,7 +54,28 @@ fn take(dir: &Path) -> io::Result<Result<HeldLock, String>> {
     // For people only: a lock without it is as good.
     let _ = open(&pid_file, OpenOptions::new().truncate(true))
         .and_then(|mut file| io::Write::write_all(&mut file, text.as_bytes()));
-    Ok(Ok(HeldLock { file, pid_file }))
+    Ok(Ok(HeldLock { file, pid_file: Some(pid_file) }))
+}
+
+pub(super) fn share(dir: &Path) -> io::Result<Result<Option<Box<dyn DirLock>>, String>> {
+    // O_NONBLOCK has no meaning for files, and keeps a FIFO of that name from holding us up.
+    let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = match OpenOptions::new().read(true).custom_flags(flags).open(dir.join(LOCK_FILE)) {
+        Ok(file) => file,
+        // A link of that name is as good as none: it keeps whoever locks a directory from it.
+        Err(error) if error.raw_os_error() == Some(libc::ELOOP) => return Ok(Ok(None)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Ok(None));
+        }
+        Err(error) => return Err(error),
+    };
+    if !file.metadata()?.is_file() {
+        return Ok(Ok(None));
+    }
+    if !set_lock(&file, libc::F_RDLCK)? {
+        return Ok(Err(holder(&file, &dir.join(PID_FILE))));
+    }
+    Ok(Ok(Some(Box::new(HeldLock { file, pid_file: None }))))
 }
 
 fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
@@ -56,10 +83,14 @@ fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 }
 
 fn holder(file: &File, pid_file: &Path) -> String {
-    let named = || fs::read_to_string(pid_file).ok()?.trim().parse().ok();
-    // A lock of the older kind (Java's) tells its process; one of ours does not.
-    let pid: Option<u32> = lock_owner(file).or_else(named);
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    let named = || fs::read_to_string(pid_file).ok()?.trim().parse::<u32>().ok();
+    let process = |pid| format!("process {pid}");
+    match in_the_way(file) {
+        // A lock of the older kind (Java's) tells its process; one of ours does not.
+        Some(lock) if lock.l_pid > 0 => process(lock.l_pid.unsigned_abs()),
+        Some(lock) if i32::from(lock.l_type) == libc::F_RDLCK => SHARED.to_owned(),
+        _ => named().map_or_else(|| "another process".to_owned(), process),
+    }
 }
 
 fn whole_file(kind: libc::c_int) -> libc::flock {
@@ -86,14 +117,12 @@ fn set_lock(file: &File, kind: libc::c_int) -> io::Result<bool> {
     }
 }
 
-fn lock_owner(file: &File) -> Option<u32> {
+/// The lock that keeps us from having the file for ourselves.
+fn in_the_way(file: &File) -> Option<libc::flock> {
     let mut lock = whole_file(libc::F_WRLCK);
     // SAFETY: the descriptor is open for the call, and the structure is the one this command fills.
     let code = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
-    if code != 0 || i32::from(lock.l_type) == libc::F_UNLCK {
-        return None;
-    }
-    u32::try_from(lock.l_pid).ok().filter(|pid| *pid > 0)
+    (code == 0 && i32::from(lock.l_type) != libc::F_UNLCK).then_some(lock)
 }
 
 #[cfg(test)]

@@ -203,6 +203,37 @@ fn a_copy_survives_a_power_cut() {
     }
 }
 
+/// It answered Ok, and the next start found a directory that is no log's, or a log more.
+#[test]
+fn a_copy_is_not_made_in_a_directory_of_logs() {
+    let bench = Bench::new();
+    let log = bench.open();
+    append(&log, 0);
+    let own = log.dir();
+    let in_own = own.join("copies/today");
+    let around = own.join("../elsewhere/..").join(own.file_name().unwrap()).join("copy");
+    drop(Log::builder("/other/t-0").storage(Arc::clone(&bench.storage) as Arc<dyn Storage>).open().unwrap());
+    bench.storage.lock_dir(Path::new("/other")).unwrap().unwrap();
+    for (to, dir) in [(&*in_own, &*own), (&around, &own), (Path::new("/other/t-1"), Path::new("/other"))] {
+        let before = bench.storage.list(dir).unwrap();
+        let error = log.snapshot(to).unwrap_err().to_string();
+        let dir_text = Path::new("/").join(dir).display().to_string();
+        assert!(error.contains(&format!(" lies in {dir_text}, a directory of logs")), "{error}");
+        assert!(error.ends_with("make the snapshot outside of it; nothing was written"), "{error}");
+        assert_eq!(bench.storage.list(dir).unwrap(), before);
+    }
+    log.snapshot(COPY).unwrap();
+}
+
+#[test]
+fn another_file_system_is_named_with_what_to_do() {
+    let fault = LogError::io("link", "/a/0.log")(std::io::ErrorKind::CrossesDevices.into());
+    let disk = MemStorage::new();
+    let made: crate::Result<()> = crate::log::files::appear(&disk, Path::new("/mnt/copy"), |_| Err(fault));
+    let text = made.unwrap_err().to_string();
+    assert!(text.starts_with("/mnt/copy: lies on another file system than /a/0.log: "), "{text}");
+}
+
 #[test]
 fn what_is_left_of_an_earlier_try_is_no_obstacle() {
     let bench = Bench::new();

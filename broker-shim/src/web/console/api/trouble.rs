@@ -10,7 +10,7 @@ const MOST: usize = 50;
 const LITTLE_ROOM: u64 = 20;
 
 /// A line: how bad (`bad`, `warn`, or `note` for what may well be meant), a sentence, and the page that shows more.
-fn line(level: &str, text: String, link: String) -> Value {
+fn line(level: &str, text: &str, link: &str) -> Value {
     json!({ "level": level, "text": text, "link": link })
 }
 
@@ -29,18 +29,18 @@ fn directories(state: &BrokerState, lines: &mut Vec<Value>) {
     if state.store.is_on_reserve() {
         let text = "The disk is full: messages are refused, and only deletions go on. Make room, or shorten \
                     retention.";
-        lines.push(line("bad", text.to_owned(), link()));
+        lines.push(line("bad", text, &link()));
         return;
     }
     for dir in state.store.dirs() {
         match state.store.storage().space(&dir) {
             Ok(space) if space.available < space.total / LITTLE_ROOM => {
                 let text = format!("{} has less than 5 % of its disk left.", dir.display());
-                lines.push(line("warn", text, link()));
+                lines.push(line("warn", &text, &link()));
             }
             Ok(_) => {}
             Err(error) => {
-                lines.push(line("bad", format!("{} cannot be looked at: {error}.", dir.display()), link()));
+                lines.push(line("bad", &format!("{} cannot be looked at: {error}.", dir.display()), &link()));
             }
         }
     }
@@ -52,18 +52,18 @@ fn logs(state: &BrokerState, lines: &mut Vec<Value>) {
         for (number, log) in topic.partitions.iter().enumerate() {
             let Some(log) = log else {
                 let text = format!("{}-{number} is offline: its log could not be opened.", topic.name);
-                lines.push(line("bad", text, link()));
+                lines.push(line("bad", &text, &link()));
                 continue;
             };
             if log.is_poisoned() {
                 let text = format!("{}-{number} refuses messages: the disk failed to sync it.", topic.name);
-                lines.push(line("bad", text, link()));
+                lines.push(line("bad", &text, &link()));
             }
             for damage in log.damage() {
                 let (from, to) = (damage.offsets.start, damage.offsets.end);
                 let text =
                     format!("{}-{number} is damaged: offsets {from} to {to} cannot be read.", topic.name);
-                lines.push(line("bad", text, link()));
+                lines.push(line("bad", &text, &link()));
             }
         }
         if lines.len() >= MOST {
@@ -86,7 +86,7 @@ fn groups(state: &BrokerState, lines: &mut Vec<Value>) {
                 group.group_id,
                 if lag == 1 { "message" } else { "messages" }
             );
-            lines.push(line("note", text, "#/group/".to_owned() + &escaped(&group.group_id)));
+            lines.push(line("note", &text, &("#/group/".to_owned() + &escaped(&group.group_id))));
         }
         if lines.len() >= MOST {
             return;
