@@ -12,10 +12,10 @@
 //!
 //! # Invariants
 //!
-//! * The port answers before the logs are open: a start that takes long is seen ([`Web::running`] is an error until then).
+//! * The port answers before the logs are open: a start that takes long is seen (`Web::running` is an error until then).
 //! * A page of somebody else's that makes a browser believe that its name is this machine (DNS rebinding) reads nothing: see
 //!   `host`.
-//! * When [`WebServer`] is dropped nothing of the broker is held any more.
+//! * When `WebServer` is dropped nothing of the broker is held any more.
 //!
 //! # Not here
 //!
