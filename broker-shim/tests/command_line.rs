@@ -307,3 +307,24 @@ fn start_takes_no_time() {
     println!("start to first answer: best {best:?} of {times:?}");
     assert!(*best < Duration::from_millis(500), "{times:?}");
 }
+
+/// The broker waited its 18 s out, whatever was typed.
+#[test]
+fn a_signal_ends_a_broker_that_waits_for_its_zookeeper() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let zookeeper = format!("zookeeper.connect=127.0.0.1:{port}");
+    let args = ["server", "--override", &zookeeper, "--override", "zookeeper.connection.timeout.ms=60000"];
+    let data = format!("log.dirs={}", dir.path().join("data").display());
+    let listener = ["--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override", &data];
+    let child = corrente(&[&args[..], &listener].concat(), dir.path()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let begin = Instant::now();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "INT", &pid]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output);
+    assert!(told.contains("stopped by a signal before the broker was ready"), "{told}");
+}

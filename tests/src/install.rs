@@ -55,6 +55,15 @@ pub fn kcat() -> Result<PathBuf, Missing> {
     Ok(fetch("kcat", "kcat.sh", &[])?.join("kcat"))
 }
 
+/// A folder with Debian's `chromium` and node's `playwright-core`, which drives it.
+///
+/// # Errors
+///
+/// When node is missing, or there is no browser and this is no Debian.
+pub fn chromium() -> Result<PathBuf, Missing> {
+    fetch("chromium", "chromium.sh", &[])
+}
+
 /// A folder of jars: the artifacts with all they need, for a Java of at least that version.
 ///
 /// # Errors
@@ -103,6 +112,29 @@ pub fn go(name: &str) -> Result<PathBuf, Missing> {
 
 fn fetch(name: &str, script: &str, arguments: &[&str]) -> Result<PathBuf, Missing> {
     fetch_from(name, script, arguments, "")
+}
+
+/// The program, linked statically as in the container image: built by `image/build.sh` in the profile that compiles
+/// quickest, anew whenever the sources are newer.
+///
+/// # Errors
+///
+/// No target or compiler for it on this machine, and no right to install them.
+pub fn static_binary() -> Result<PathBuf, Missing> {
+    let dir = place::target_dir().join("static");
+    fs::create_dir_all(&dir).expect("the target directory is writable");
+    let lock = File::create(dir.join("lock")).expect("the target directory is writable");
+    flock(&lock, FlockOperation::LockExclusive).expect("a lock on a local file");
+    let binary = dir.join("corrente");
+    let mut command = Command::new("sh");
+    command.arg(place::workspace().join("image/build.sh")).arg(&binary).env("PROFILE", "quick");
+    command.env("CARGO_TARGET_DIR", place::target_dir());
+    let finished = process::run(&mut command, &[], LIMIT);
+    if finished.status.code() == Some(MISSING) {
+        return Err(Missing(finished.stderr.trim().to_owned()));
+    }
+    finished.success("image/build.sh");
+    Ok(binary)
 }
 
 /// `sources` is what the result depends on beside script and arguments.

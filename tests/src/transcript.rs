@@ -11,10 +11,11 @@
 //! ```
 //! ````
 //!
-//! Only blocks of the language `console` count. A line that begins with `$ ` is a command, which a backslash at the end
+//! Only blocks of the language `console` are played. A line that begins with `$ ` is a command, which a backslash at the end
 //! continues; a line behind it is typed if it begins with `>` (the prompt of the console producer), a key if it is `^C` or
 //! `^D`, and printed else. A block with the number of a terminal leaves its last command running there; one that does
-//! not begin with a command goes on with what runs.
+//! not begin with a command goes on with what runs. `(on kafka)` or `(terminal 2 on kafka)` is a terminal of another machine. A block of another language with a name behind it is a file
+//! (```` ```python hello.py ````), which is there from the beginning.
 //!
 //! # What varies
 //!
@@ -28,6 +29,8 @@ pub struct Block {
     pub line: usize,
     /// The terminal in which its last command goes on; `None`: each command ends before the next.
     pub terminal: Option<u32>,
+    /// The machine on which it is typed, if it is another one.
+    pub host: Option<String>,
     /// Lines before the first command: what the terminal's running command does next.
     pub going_on: Vec<Line>,
     /// Its commands.
@@ -70,14 +73,41 @@ impl Line {
     }
 }
 
+/// A file that a document shows.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct File {
+    /// Where it begins.
+    pub line: usize,
+    /// Its name, as the commands behind it call it.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// The files of a document: blocks of a language that have a name.
+pub fn files(document: &str) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut lines = document.lines().enumerate();
+    while let Some((at, line)) = lines.next() {
+        let Some(fence) = line.strip_prefix("```") else { continue };
+        let inside: Vec<&str> =
+            lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let Some((_, name)) = fence.split_once(' ').filter(|(language, _)| *language != "console") else {
+            continue;
+        };
+        let text = inside.iter().map(|line| format!("{line}\n")).collect();
+        files.push(File { line: at + 1, name: name.to_owned(), text });
+    }
+    files
+}
+
 /// The console blocks of a document, in order.
 pub fn blocks(document: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = document.lines().enumerate();
     while let Some((at, line)) = lines.next() {
         let Some(rest) = line.strip_prefix("```console") else { continue };
-        let terminal = rest.split_once("terminal ").and_then(|(_, n)| n.trim_end_matches(')').parse().ok());
-        let mut block = Block { line: at + 1, terminal, going_on: Vec::new(), steps: Vec::new() };
+        let mut block = Block { line: at + 1, ..whose(rest) };
         let mut inside = lines.by_ref().take_while(|(_, line)| *line != "```");
         while let Some((at, line)) = inside.next() {
             let Some(first) = line.strip_prefix("$ ") else {
@@ -95,6 +125,15 @@ pub fn blocks(document: &str) -> Vec<Block> {
         blocks.push(block);
     }
     blocks
+}
+
+/// An empty block of the terminal and the machine in ` (terminal 2 on kafka)`.
+fn whose(text: &str) -> Block {
+    let words: Vec<&str> = text.split([' ', '(', ')']).filter(|word| !word.is_empty()).collect();
+    let behind = |name| words.iter().skip_while(|word| **word != name).nth(1);
+    let terminal = behind("terminal").and_then(|number| number.parse().ok());
+    let host = behind("on").map(|name| (*name).to_owned());
+    Block { line: 0, terminal, host, going_on: Vec::new(), steps: Vec::new() }
 }
 
 /// Whether this is what a document says is printed, up to what varies.
@@ -214,6 +253,22 @@ mod tests {
         assert_eq!(first.steps[1].lines, [Line::Typed("typed".to_owned()), Line::EndOfInput]);
         assert_eq!(second.terminal, Some(2));
         assert_eq!(second.going_on, [printed("more"), Line::Interrupt]);
+    }
+
+    #[test]
+    fn a_block_says_where_it_is_typed() {
+        let of = |text| (whose(text).terminal, whose(text).host);
+        assert_eq!(of(" (terminal 2 on kafka)"), (Some(2), Some("kafka".to_owned())));
+        assert_eq!(of(" (on kafka)"), (None, Some("kafka".to_owned())));
+        assert_eq!(of(" (terminal 12)"), (Some(12), None));
+        assert_eq!(of(""), (None, None));
+    }
+
+    #[test]
+    fn a_block_with_a_name_is_a_file() {
+        let document = "```sh\nnot this\n```\n```console (terminal 1)\n$ nor this\n```\n```python hello.py\na\n\nb\n```\n";
+        let file = File { line: 7, name: "hello.py".to_owned(), text: "a\n\nb\n".to_owned() };
+        assert_eq!(files(document), [file]);
     }
 
     #[test]

@@ -130,6 +130,15 @@ impl ClientError {
         }
     }
 
+    /// Whether no broker answered: it may be back a little later, and nothing was refused.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(
+            self,
+            Self::NoBroker(_) | Self::Broken { .. } | Self::TimedOut { .. } | Self::Unreachable { .. }
+        )
+    }
+
     /// Whether the broker lacks the API.
     #[must_use]
     pub fn is_unsupported(&self) -> bool {

@@ -416,10 +416,7 @@ impl Producer {
         let wanted: Vec<_> = batches.iter().map(|batch| (batch.at.clone(), ())).collect();
         let leaders = match client.leaders(&wanted) {
             Ok(leaders) => leaders,
-            Err(error) => {
-                self.failed(batches, &error);
-                return Ok(());
-            }
+            Err(error) => return self.lost(client, batches, &error),
         };
         let leader_of = |at: &TopicPartition| {
             let leads =
@@ -566,11 +563,18 @@ impl Producer {
         batches: Vec<Batch>,
         error: &ClientError,
     ) -> Result<(), ClientError> {
-        let (again, done): (Vec<_>, Vec<_>) =
-            batches.into_iter().partition(|batch| error.is_retriable() && self.may_try_again(batch));
+        // Who was not reached was not tried: only the time counts, so that a broker may come back.
+        let unsent = matches!(error, ClientError::NoBroker(_) | ClientError::Unreachable { .. });
+        let (again, done): (Vec<_>, Vec<_>) = batches.into_iter().partition(|batch| {
+            let in_time = batch.since.elapsed() < self.config.delivery_timeout;
+            if unsent { in_time } else { error.is_away() && self.may_try_again(batch) }
+        });
         self.failed(done, error);
         let pause = !again.is_empty();
-        again.into_iter().for_each(|batch| self.back(batch));
+        for mut batch in again {
+            batch.tries = batch.tries.saturating_sub(u32::from(unsent));
+            self.back(batch);
+        }
         if pause {
             std::thread::sleep(PAUSE);
             client.forget_topics();

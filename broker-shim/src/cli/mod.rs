@@ -5,6 +5,7 @@
 //! corrente server [FILE.properties] [--override key=value]... [--env] [--daemon]
 //! corrente zookeeper [FILE.properties] [--override key=value]... [--daemon]
 //! corrente stop server | zookeeper                           as `stop` says
+//! corrente healthcheck [broker | zookeeper]                  as `healthcheck` says
 //! corrente log dump | verify | repair | stat PATH...         as `logtool` says
 //! corrente metadata convert --to zookeeper|log FILE.properties [--apply]
 //! corrente topics | configs | produce | consume | groups | bench ...   as `corrente_tools::own` says
@@ -23,6 +24,8 @@
 //! The broker itself (`server`), and what the tools do (`corrente-tools`).
 
 mod daemon;
+mod healthcheck;
+mod image;
 mod log;
 mod logtool;
 mod metadata;
@@ -57,6 +60,8 @@ enum Command {
     Zookeeper(zookeeper::Args),
     /// Stop what this program runs here, and wait until it is gone.
     Stop(stop::Args),
+    /// Ask the server of this machine or container whether it answers: exit code 0 if it does, 1 if not.
+    Healthcheck(healthcheck::Args),
     /// Look at the files of logs, check them, repair them.
     Log(logtool::Args),
     /// Move the topics between the metadata log and a ZooKeeper; the broker is stopped.
@@ -99,6 +104,7 @@ fn execute(cli: Cli, line: &[OsString]) -> ExitCode {
         }
         Some(Command::Zookeeper(args)) => (zookeeper::run(&args).map(done), None),
         Some(Command::Stop(args)) => (stop::run(args), None),
+        Some(Command::Healthcheck(args)) => (healthcheck::run(&args).map(done), None),
         Some(Command::Log(args)) => {
             let result = logtool::run(&args);
             let code = result.as_ref().err().map(|error| logtool::code_of(&**error));

@@ -1,5 +1,6 @@
 //! `corrente server`: reads the configuration, starts the broker, says so, and stops it cleanly on a signal.
 
+use super::image::{self, Image, Topics};
 use super::reach::Reach;
 use super::{daemon, log};
 use crate::config::{BrokerConfig, Durability};
@@ -42,41 +43,65 @@ fn pair(text: &str) -> Result<String, String> {
 /// Runs the broker until it is told to stop.
 pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     log::init(args.log_level.unwrap_or(LevelFilter::INFO));
-    let config = configuration(args)?;
+    let image = Image::here();
+    let config = configuration(args, image.as_ref())?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
+    let topics = prepared(&config, image.as_ref())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(serve(config));
+    let served = runtime.block_on(serve(config, topics));
     // After a second signal the stop is not waited for; after one, nothing is left to wait for.
     runtime.shutdown_background();
     served
 }
 
-fn configuration(args: &Args) -> Result<BrokerConfig, Box<dyn Error>> {
+/// The settings of a server that is started like this.
+pub(super) fn configuration(args: &Args, image: Option<&Image>) -> Result<BrokerConfig, Box<dyn Error>> {
     let mut builder = BrokerConfig::builder();
-    if let Some(file) = &args.file {
+    let mounted = || image.and_then(|_| Image::mounted("server.properties"));
+    if let Some(file) = args.file.clone().or_else(mounted) {
         builder = builder.file(file);
     }
-    if args.env {
-        // A variable that is not UTF-8 is no setting.
-        let text =
-            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
-        builder = builder.env(text);
+    if let Some(image) = image {
+        // Without the file there is no alias.
+        let hosts = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        builder = image::broker_settings(builder.env(image.variables.clone()), &image.variables, &hosts);
+    } else if args.env {
+        builder = builder.env(image::variables());
     }
     let builder = args.overrides.iter().try_fold(builder, |builder, text| builder.set_pair(text))?;
     Ok(builder.build()?)
 }
 
+/// What the image has to see to before the broker starts, and the topics that it is to have.
+fn prepared(config: &BrokerConfig, image: Option<&Image>) -> Result<Topics, Box<dyn Error>> {
+    let Some(image) = image else { return Ok(Topics::default()) };
+    for dir in &config.storage.log_dirs {
+        image::check_folder(dir)?;
+    }
+    match config.zookeeper.as_ref().map(|zookeeper| &zookeeper.connect) {
+        Some(connect) => tracing::info!(%connect, "the topics are kept by a ZooKeeper"),
+        None => tracing::info!("no ZooKeeper is set or linked: the broker keeps its topics itself"),
+    }
+    Ok(Topics::of(&image.variables)?)
+}
+
 /// How long repeated signals count as the first one.
 const ECHO: Duration = Duration::from_secs(1);
 
-async fn serve(config: BrokerConfig) -> Result<(), Box<dyn Error>> {
-    let signals = Signals::new()?;
+async fn serve(config: BrokerConfig, topics: Topics) -> Result<(), Box<dyn Error>> {
+    let mut signals = Signals::new()?;
     let durability = config.storage.durability;
     let dirs = config.storage.log_dirs.clone();
     let reach = Reach::of(&config);
-    let broker = Broker::start(config).await?;
+    // What a start does may be cut short anywhere: it is what a kill would do, and waiting for a ZooKeeper can be long.
+    let broker = tokio::select! {
+        started = Broker::start(config) => started?,
+        () = signals.wait() => return Err("stopped by a signal before the broker was ready".into()),
+    };
+    let catalog = std::sync::Arc::clone(broker.catalog());
+    tokio::task::spawn_blocking(move || image::create_topics(&*catalog, &topics)).await?;
     announce(&broker, durability, &dirs);
     daemon::tell_ready();
     if let Some(reach) = reach {
@@ -142,7 +167,7 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    pub(super) async fn wait(mut self) {
+    pub(super) async fn wait(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
@@ -155,7 +180,7 @@ impl Signals {
 async fn signals_again() {
     tokio::time::sleep(ECHO).await;
     match Signals::new() {
-        Ok(signals) => signals.wait().await,
+        Ok(mut signals) => signals.wait().await,
         // Without a way to hear a second signal, the first one has to do.
         Err(_) => std::future::pending().await,
     }

@@ -1,5 +1,6 @@
 //! `corrente zookeeper`: reads a zookeeper.properties, starts the server, says so, and stops it cleanly on a signal.
 
+use super::image::{self, Image};
 use super::server::Signals;
 use super::{daemon, log};
 use crate::config::parse_properties;
@@ -13,6 +14,8 @@ use tracing::level_filters::LevelFilter;
 
 /// Where the data goes without a file.
 const DATA_DIR: &str = "data/zookeeper";
+/// The same in the container image.
+const IMAGE_DATA_DIR: &str = "/data/zookeeper";
 
 /// Arguments of `corrente zookeeper`.
 #[derive(Debug, Default, clap::Args)]
@@ -39,13 +42,17 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// Runs the server until it is told to stop.
 pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     log::init(args.log_level.unwrap_or(LevelFilter::INFO));
-    let config = configuration(args)?;
+    let image = Image::here();
+    let config = configuration(args, image.as_ref())?;
+    if image.is_some() {
+        image::check_folder(&config.data_dir)?;
+    }
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let data_dir = config.data_dir.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let signals = runtime.block_on(async { Signals::new() })?;
+    let mut signals = runtime.block_on(async { Signals::new() })?;
     let server = Server::start(config).map_err(explained)?;
     announce(&server, &data_dir);
     daemon::tell_ready();
@@ -65,28 +72,32 @@ pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn configuration(args: &Args) -> Result<Config, Box<dyn Error>> {
+/// The settings of a server that is started like this.
+pub(super) fn configuration(args: &Args, image: Option<&Image>) -> Result<Config, Box<dyn Error>> {
     let mut entries = BTreeMap::new();
-    if let Some(file) = &args.file {
-        let content =
-            std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        entries.extend(parse_properties(file, &content)?);
-        if let Some(dir) = entries.get_mut("dataDir").filter(|dir| !dir.trim().is_empty()) {
-            // As in a server.properties: relative to the file.
-            let beside = file.parent().unwrap_or(Path::new("")).join(dir.trim());
-            *dir = beside.display().to_string();
-        }
+    let mounted = || image.and_then(|_| Image::mounted("zookeeper.properties"));
+    let file = args.file.clone().or_else(mounted);
+    if let Some(file) = &file {
+        entries.extend(of_file(file)?);
     }
+    let variables = image.map(|image| image::zookeeper_entries(&image.variables)).unwrap_or_default();
+    entries.extend(variables.set.iter().map(|(key, (value, _))| (key.clone(), value.clone())));
     entries.extend(args.overrides.iter().cloned());
-    if args.file.is_none() {
+    if image.is_some() {
+        entries.entry("dataDir".into()).or_insert_with(|| IMAGE_DATA_DIR.into());
+    } else if file.is_none() {
         entries.entry("dataDir".into()).or_insert_with(|| DATA_DIR.into());
     }
-    let named = |key: &str| entries.contains_key(key);
-    let local = args.file.is_none() && !named("clientPortAddress");
-    let mut config = Config::from_properties(&entries).map_err(|error| match &args.file {
-        Some(file) => format!("{}: {error}", file.display()),
-        None => error.to_string(),
+    let local = image.is_none() && file.is_none() && !entries.contains_key("clientPortAddress");
+    let mut config = Config::from_properties(&entries).map_err(|error| {
+        let overridden = args.overrides.iter().any(|(key, _)| *key == error.key);
+        match (variables.place_of(&error.key).filter(|_| !overridden), &file) {
+            (Some(variable), _) => format!("environment variable {variable}: {error}"),
+            (None, Some(file)) if !overridden => format!("{}: {error}", file.display()),
+            _ => error.to_string(),
+        }
     })?;
+    config.warnings.splice(0..0, variables.warnings);
     if local {
         // Nobody has said that others are to be served.
         config.client_addresses = config.client_addresses.iter().map(|a| loopback(*a)).collect();
@@ -94,7 +105,17 @@ fn configuration(args: &Args) -> Result<Config, Box<dyn Error>> {
     Ok(config)
 }
 
-fn loopback(address: std::net::SocketAddr) -> std::net::SocketAddr {
+/// The entries of a zookeeper.properties; as in a server.properties, a relative directory is relative to the file.
+fn of_file(file: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+    let content = std::fs::read(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let mut entries = parse_properties(file, &content)?;
+    for (_, dir) in entries.iter_mut().filter(|(key, dir)| key == "dataDir" && !dir.trim().is_empty()) {
+        *dir = file.parent().unwrap_or(Path::new("")).join(dir.trim()).display().to_string();
+    }
+    Ok(entries)
+}
+
+pub(super) fn loopback(address: std::net::SocketAddr) -> std::net::SocketAddr {
     use std::net::{Ipv4Addr, Ipv6Addr};
     let port = address.port();
     if address.is_ipv4() { (Ipv4Addr::LOCALHOST, port).into() } else { (Ipv6Addr::LOCALHOST, port).into() }

@@ -208,6 +208,9 @@ impl BrokerConfig {
 pub struct BrokerConfigBuilder {
     file: Option<PathBuf>,
     env: Option<BTreeMap<String, String>>,
+    /// Variables of other names, with the keys that they set.
+    translated: Vec<(String, String, String)>,
+    image: Vec<(String, String)>,
     overrides: Vec<(String, String)>,
 }
 
@@ -223,6 +226,20 @@ impl BrokerConfigBuilder {
     #[must_use]
     pub fn env(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
         self.env = Some(variables.into_iter().collect());
+        self
+    }
+
+    /// Sets a key as a variable of another name says, over the file; a `KAFKA_*` variable goes before it.
+    #[must_use]
+    pub fn variable(mut self, name: &str, key: &str, value: &str) -> Self {
+        self.translated.push((name.to_owned(), key.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a key behind all other sources: what a container image says in the place of the built-in default.
+    #[must_use]
+    pub fn image(mut self, key: &str, value: &str) -> Self {
+        self.image.push((key.to_owned(), value.to_owned()));
         self
     }
 
@@ -252,8 +269,14 @@ impl BrokerConfigBuilder {
     /// The first thing that is wrong, with its place, key, value and what was expected.
     pub fn build(self) -> Result<BrokerConfig, ConfigError> {
         let mut settings = Settings::default();
+        for (key, value) in &self.image {
+            settings.set(key, value, Source::Image)?;
+        }
         if let Some(file) = &self.file {
             settings.add_file(file)?;
+        }
+        for (variable, key, value) in &self.translated {
+            settings.set(key, value, Source::Env { variable: variable.clone() })?;
         }
         if let Some(env) = &self.env {
             settings.add_env(env)?;

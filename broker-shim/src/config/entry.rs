@@ -40,7 +40,7 @@ impl From<&Source> for ConfigSource {
             Source::Default => Self::Default,
             Source::AllBrokers => Self::DynamicDefaultBroker,
             Source::ThisBroker => Self::DynamicBroker,
-            Source::File { .. } | Source::Env { .. } | Source::Override => Self::StaticBroker,
+            Source::Image | Source::File { .. } | Source::Env { .. } | Source::Override => Self::StaticBroker,
         }
     }
 }

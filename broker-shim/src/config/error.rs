@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub enum Source {
     /// Built in.
     Default,
+    /// The container image, or what the container engine says: it goes behind whatever somebody wrote.
+    Image,
     /// A properties file.
     File {
         /// The file, as it was named.
@@ -43,6 +45,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::Image => f.write_str("container image"),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Env { variable } => write!(f, "environment variable {variable}"),
             Self::Override => f.write_str("--override"),
@@ -104,7 +107,9 @@ mod tests {
     fn later_sources_win() {
         let file = Source::File { path: Arc::new(PathBuf::from("f")), line: 9 };
         let env = Source::Env { variable: "KAFKA_X".into() };
-        assert!(Source::Default < file && file < env && env < Source::Override);
+        assert!(
+            Source::Default < Source::Image && Source::Image < file && file < env && env < Source::Override
+        );
         assert!(Source::Override < Source::AllBrokers && Source::AllBrokers < Source::ThisBroker);
     }
 }

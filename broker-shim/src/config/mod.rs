@@ -24,6 +24,7 @@ mod error;
 mod keys;
 mod listeners;
 mod log_config;
+mod nearest;
 mod reference;
 mod settings;
 mod topic;
@@ -40,6 +41,7 @@ pub use kafka_settings::Escaped;
 pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};
 pub use listeners::{Advertised, BindHost, DEFAULT_PORT, Listener, Listeners};
 pub use log_config::log_config;
+pub use nearest::nearest;
 pub use reference::reference;
 pub use settings::{Setting, Settings};
 pub use topic::{

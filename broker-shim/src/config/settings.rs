@@ -6,12 +6,15 @@
 //! # Environment
 //!
 //! `KAFKA_FOO_BAR` is `foo.bar`: `KAFKA_` is dropped, letters become small, `_` becomes `.`, `__` becomes `_` and
-//! `___` becomes `-`. What container images, links and Kubernetes put beside the settings is skipped: the names
-//! in `NO_SETTINGS`, `KAFKA_*_SERVICE_*`, `KAFKA_*_PORT_9092_TCP*`, and values like `tcp://...`.
+//! `___` becomes `-`. `KAFKA_CFG_FOO_BAR`, the other spelling of the images, is the same; where both are set, the first
+//! counts. What container images, links and Kubernetes put beside the settings is skipped: the names in `NO_SETTINGS`,
+//! `KAFKA_*_SERVICE_*`, `KAFKA_*_PORT_9092_TCP*`, and values like `tcp://...`. A variable that is nearly one of these is
+//! named with the one that was meant.
 
 use super::change::{BrokerScope, DynamicSettings};
 use super::error::{ConfigError, Source};
 use super::keys::{self, Standing};
+use super::nearest::nearest;
 use super::read_properties;
 use super::value::Value;
 use std::collections::BTreeMap;
@@ -37,6 +40,10 @@ const NO_SETTINGS: &[&str] = &[
     "KAFKA_JVM_PERFORMANCE_OPTS",
     "KAFKA_DEBUG",
     "KAFKA_CLUSTER_ID",
+    "KAFKA_CREATE_TOPICS",
+    "KAFKA_CREATE_TOPICS_SEPARATOR",
+    "KAFKA_ENABLE_KRAFT",
+    "KAFKA_KRAFT_CLUSTER_ID",
 ];
 
 /// A value in force.
@@ -85,9 +92,17 @@ impl Settings {
     ///
     /// A variable holds a value that its key does not take.
     pub fn add_env(&mut self, variables: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-        for (variable, value) in variables {
+        // The longer spelling first: the other one is set over it.
+        let (long, short): (Vec<_>, Vec<_>) =
+            variables.iter().partition(|(variable, _)| variable.starts_with("KAFKA_CFG_"));
+        for (variable, value) in long.into_iter().chain(short) {
             if let Some(key) = env_key(variable, value) {
                 self.set(&key, value, Source::Env { variable: variable.clone() })?;
+            } else if let Some(meant) = mistyped_prefix(variable) {
+                self.warnings.push(format!(
+                    "environment variable {}: sets nothing; did you mean {meant}?",
+                    super::Escaped(variable)
+                ));
             }
         }
         Ok(())
@@ -114,7 +129,9 @@ impl Settings {
         match keys::standing(key) {
             Some(Standing::Used | Standing::Accepted) => {}
             Some(Standing::NotYet) => self.warnings.push(format!("{source}: {shown}: ignored for now")),
-            None => self.warnings.push(format!("{source}: {shown}: unknown key, ignored")),
+            None => {
+                self.warnings.push(format!("{source}: {shown}: unknown key, ignored{}", meant(key, source)));
+            }
         }
     }
 
@@ -199,6 +216,40 @@ impl Settings {
     }
 }
 
+/// The end of the note about an unknown key: the known one that is nearest, as it is written where this one is.
+fn meant(key: &str, source: &Source) -> String {
+    let Some(known) = nearest(key, keys::BROKER_KEYS.iter().map(|row| row.name)) else {
+        return String::new();
+    };
+    match source {
+        Source::Env { variable } if variable.starts_with("KAFKA_CFG_") => {
+            format!("; did you mean KAFKA_CFG_{} ({known})?", variable_of(known))
+        }
+        Source::Env { .. } => format!("; did you mean KAFKA_{} ({known})?", variable_of(known)),
+        _ => format!("; did you mean {known}?"),
+    }
+}
+
+/// A key as the end of a variable's name.
+fn variable_of(key: &str) -> String {
+    let part = |c: char| match c {
+        '.' => "_".to_owned(),
+        '_' => "__".to_owned(),
+        '-' => "___".to_owned(),
+        letter => letter.to_ascii_uppercase().to_string(),
+    };
+    key.chars().map(part).collect()
+}
+
+/// The variable that was meant by one whose beginning is nearly `KAFKA_` and whose rest is a key.
+fn mistyped_prefix(variable: &str) -> Option<String> {
+    let (prefix, rest) = variable.split_once('_')?;
+    nearest(prefix, ["KAFKA"])?;
+    let meant = format!("KAFKA_{rest}");
+    let key = env_key(&meant, "")?;
+    keys::broker_key(&key).map(|_| meant)
+}
+
 fn value_error(key: &str, value: &str, source: &Source, expected: String) -> ConfigError {
     let value = if keys::is_secret(key) { "[hidden]" } else { value }.to_owned();
     ConfigError::Value { source_: source.clone(), key: key.to_owned(), value, expected }
@@ -226,6 +277,7 @@ fn env_key(variable: &str, value: &str) -> Option<String> {
     if injected {
         return None;
     }
+    let name = name.strip_prefix("CFG_").unwrap_or(name);
     let dotted = name.to_ascii_lowercase().replace('_', ".");
     Some(dotted.replace("...", "-").replace("..", "_"))
 }
@@ -280,9 +332,62 @@ mod tests {
             settings.warnings,
             [
                 "a.properties:3: super.users: ignored for now",
-                "a.properties:5: num.partition: unknown key, ignored"
+                "a.properties:5: num.partition: unknown key, ignored; did you mean num.partitions?"
             ]
         );
+    }
+
+    fn from_env(variables: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::default();
+        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        settings.add_env(&variables).unwrap();
+        settings
+    }
+
+    #[test]
+    fn both_spellings_of_a_variable_set_the_key_and_the_short_one_counts() {
+        let settings = from_env(&[("KAFKA_CFG_NUM_PARTITIONS", "3"), ("KAFKA_CFG_LOG_DIR", "a")]);
+        assert_eq!(settings.text("num.partitions"), Some("3"));
+        // By name this one comes before KAFKA_CFG_.
+        let both =
+            [("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "true"), ("KAFKA_CFG_AUTO_CREATE_TOPICS_ENABLE", "false")];
+        assert_eq!(from_env(&both).text("auto.create.topics.enable"), Some("true"));
+    }
+
+    #[test]
+    fn a_mistyped_variable_is_named_with_the_one_that_was_meant() {
+        for (variable, expected) in [
+            (
+                "KAFKA_NUM_PARTITION",
+                "environment variable KAFKA_NUM_PARTITION: num.partition: unknown key, ignored; did you mean \
+                 KAFKA_NUM_PARTITIONS (num.partitions)?",
+            ),
+            (
+                "KAFKA_CFG_ADVERTISED_LISTNERS",
+                "environment variable KAFKA_CFG_ADVERTISED_LISTNERS: advertised.listners: unknown key, ignored; did you \
+                 mean KAFKA_CFG_ADVERTISED_LISTENERS (advertised.listeners)?",
+            ),
+            (
+                "KAKFA_ADVERTISED_LISTENERS",
+                "environment variable KAKFA_ADVERTISED_LISTENERS: sets nothing; did you mean \
+                 KAFKA_ADVERTISED_LISTENERS?",
+            ),
+            ("KAFKA_FROBNICATE", "environment variable KAFKA_FROBNICATE: frobnicate: unknown key, ignored"),
+        ] {
+            assert_eq!(from_env(&[(variable, "x")]).warnings, [expected]);
+        }
+        for other in ["KAFKAESQUE", "kafka_host_url", "KAFKA_HOST", "KAKFA_FROBNICATE", "KAFKA_CREATE_TOPICS"]
+        {
+            let warnings = from_env(&[(other, "x")]).warnings;
+            assert!(!warnings.iter().any(|warning| warning.contains("did you mean")), "{warnings:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_is_written_as_a_variable_and_read_back() {
+        for key in ["num.partitions", "a_b.c", "listener.name.a-b.x"] {
+            assert_eq!(env_key(&format!("KAFKA_{}", variable_of(key)), "x").as_deref(), Some(key));
+        }
     }
 
     #[test]

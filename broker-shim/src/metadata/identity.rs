@@ -65,11 +65,13 @@ impl Owner {
         match self {
             Self::Log => {
                 "the topics are in the metadata log, but zookeeper.connect is set; remove it, or move the topics with \
-                 `corrente metadata convert --to zookeeper FILE.properties`"
+                 `corrente metadata convert --to zookeeper FILE.properties --apply` (without --apply it only says what it \
+                 would move)"
             }
             Self::ZooKeeper => {
                 "the topics are in ZooKeeper, but zookeeper.connect is not set; set it, or move the topics with \
-                 `corrente metadata convert --to log --zookeeper HOST:PORT FILE.properties`"
+                 `corrente metadata convert --to log --zookeeper HOST:PORT FILE.properties --apply` (without --apply it only \
+                 says what it would move)"
             }
         }
     }
@@ -121,6 +123,22 @@ pub enum DirectoryError {
         /// What that says.
         expected: String,
     },
+    /// The ZooKeeper has another cluster.
+    #[error(
+        "{file}: these topics are of cluster {found}, but ZooKeeper at {at} has cluster {expected}; set zookeeper.connect to \
+         the ZooKeeper and path of cluster {found} (a path of its own is host:port/path), or log.dirs to a directory of \
+         cluster {expected} or an empty one", file = .file.display()
+    )]
+    OtherCluster {
+        /// The file.
+        file: PathBuf,
+        /// The cluster that it names.
+        found: String,
+        /// What was dialled.
+        at: String,
+        /// The cluster there.
+        expected: String,
+    },
     /// The topics are kept elsewhere than the configuration says.
     #[error("{file}: {advice}", file = .file.display(), advice = .found.advice())]
     OtherOwner {
@@ -154,11 +172,10 @@ fn io_error(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Director
 
 /// That the directories belong to the cluster `found`, and the ZooKeeper at `at` to another one.
 pub(super) fn other_cluster(dirs: &[PathBuf], found: String, at: &str, expected: String) -> DirectoryError {
-    DirectoryError::Mismatch {
+    DirectoryError::OtherCluster {
         file: dirs.first().map_or_else(|| PathBuf::from(FILE), |dir| dir.join(FILE)),
-        key: "cluster.id",
         found,
-        other: format!("ZooKeeper at {at}"),
+        at: at.to_owned(),
         expected,
     }
 }

@@ -17,7 +17,7 @@ mod zookeeper;
 
 pub use catalog::{
     AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
-    DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan,
+    DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan, ZooKeeperLink,
 };
 pub use checks::{MAX_PARTITIONS, check_replicas};
 pub use identity::{DirectoryError, Owner};

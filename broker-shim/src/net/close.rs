@@ -52,6 +52,8 @@ pub enum CloseReason {
         /// Bytes of the frame.
         needed: usize,
     },
+    /// The first frame of the connection is the greeting of a ZooKeeper client.
+    ZooKeeper,
     /// The request cannot be answered: malformed, or an API or version that is not served.
     Request(String),
     /// Records that the answer needs cannot be read.
@@ -65,6 +67,37 @@ impl CloseReason {
     pub(crate) fn frame(error: FrameError, max: usize, start: &[u8]) -> Self {
         let (FrameError::Negative(size) | FrameError::TooLarge(size)) = error;
         Self::Frame { size, max, looks_like: looks_like(start) }
+    }
+
+    /// All kinds of reasons.
+    pub const KINDS: [&'static str; 10] = [
+        "peer",
+        "shutdown",
+        "idle",
+        "bad_frame",
+        "stalled",
+        "truncated",
+        "zookeeper_greeting",
+        "bad_request",
+        "storage",
+        "produce_without_answer",
+    ];
+
+    /// In one word, for counting: one of [`CloseReason::KINDS`].
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Shutdown => "shutdown",
+            Self::Idle => "idle",
+            Self::Frame { .. } => "bad_frame",
+            Self::Stalled { .. } => "stalled",
+            Self::Truncated { .. } => "truncated",
+            Self::ZooKeeper => "zookeeper_greeting",
+            Self::Request(_) => "bad_request",
+            Self::Storage(_) => "storage",
+            Self::NoAnswer(_) => "produce_without_answer",
+        }
     }
 
     /// Whether the end of the connection is worth a line.
@@ -85,6 +118,10 @@ impl fmt::Display for CloseReason {
             Self::Frame { looks_like: Some(what), .. } => {
                 write!(f, "received {what} where a Kafka request was expected: this listener is PLAINTEXT")
             }
+            Self::ZooKeeper => f.write_str(
+                "received the greeting of a ZooKeeper client where a Kafka request was expected: this is a broker, and \
+                 ZooKeeper has a port of its own (2181 by default)",
+            ),
             Self::Stalled { received, needed } => {
                 write!(f, "request stalled: {received} of {needed} bytes received")
             }
@@ -109,6 +146,25 @@ fn looks_like(start: &[u8]) -> Option<&'static str> {
         [b'S', b'S', b'H', b'-', ..] => Some("an SSH greeting"),
         _ => HTTP.iter().any(|verb| start.starts_with(verb)).then_some("an HTTP request"),
     }
+}
+
+/// Whether a frame, without its size, is how a ZooKeeper client begins.
+///
+/// ```text
+/// 0       4              12        16          24              28           44
+/// version zxid seen      time-out  session id  16 (length) ... password     [read only]
+/// 0       0 or more      > 0       0 or known
+/// ```
+///
+/// Read as a request it would be Produce version 0 without acknowledgement and without topics, which is obeyed in
+/// silence: the client would wait for an answer until it is tired of it. No client of Kafka sends such a thing.
+pub(super) fn is_zookeeper_greeting(frame: &[u8]) -> bool {
+    let field =
+        |at: usize| frame.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(i32::from_be_bytes);
+    matches!(frame.len(), 44 | 45)
+        && field(0) == Some(0)
+        && field(12).is_some_and(|timeout| timeout > 0)
+        && field(24) == Some(16)
 }
 
 /// Text from outside, made safe to print: escaped, and cut at [`SHOWN`] characters.
@@ -213,6 +269,24 @@ mod tests {
         let shown = Escaped(&text).to_string();
         assert!(shown.starts_with("a\\n\\u{1b}[31m\\u{e9}xxx"));
         assert!(shown.len() <= SHOWN + 3 && shown.ends_with("..."));
+    }
+
+    #[test]
+    fn the_greeting_of_a_zookeeper_client_is_known() {
+        let mut greeting = vec![0_u8; 45];
+        greeting[12..16].copy_from_slice(&30_000_i32.to_be_bytes());
+        greeting[27] = 16;
+        assert!(is_zookeeper_greeting(&greeting));
+        assert!(is_zookeeper_greeting(&greeting[..44]), "before 3.4 there was no flag at the end");
+        // One that comes back, with a session and what it saw last.
+        greeting[4..12].copy_from_slice(&77_i64.to_be_bytes());
+        greeting[16..24].copy_from_slice(&0x1234_5678_9abc_i64.to_be_bytes());
+        assert!(is_zookeeper_greeting(&greeting));
+        assert!(!is_zookeeper_greeting(&greeting[..43]));
+        // ApiVersions of the same length.
+        greeting[1] = 18;
+        assert!(!is_zookeeper_greeting(&greeting));
+        assert!(!is_zookeeper_greeting(&[0; 45]));
     }
 
     #[test]

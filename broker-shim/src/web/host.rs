@@ -77,7 +77,7 @@ mod tests {
         let config = BrokerConfig::builder()
             .set("http.listener", listener)
             .set("advertised.listeners", "PLAINTEXT://kafka.example.org:9092");
-        Web { config: Arc::new(config.build().unwrap()), running: OnceLock::new() }
+        Web { config: Arc::new(config.build().unwrap()), running: OnceLock::new(), live: Arc::default() }
     }
 
     #[test]

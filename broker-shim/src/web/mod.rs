@@ -12,10 +12,10 @@
 //!
 //! # Invariants
 //!
-//! * The port answers before the logs are open: a start that takes long is seen ([`Web::running`] is an error until then).
+//! * The port answers before the logs are open: a start that takes long is seen (`Web::running` is an error until then).
 //! * A page of somebody else's that makes a browser believe that its name is this machine (DNS rebinding) reads nothing: see
 //!   `host`.
-//! * When [`WebServer`] is dropped nothing of the broker is held any more.
+//! * When `WebServer` is dropped nothing of the broker is held any more.
 //!
 //! # Not here
 //!
@@ -72,6 +72,8 @@ pub(crate) struct Web {
     /// The settings the broker was started with.
     pub(crate) config: Arc<BrokerConfig>,
     running: OnceLock<Running>,
+    /// What the console counts.
+    pub(crate) live: Arc<console::Live>,
 }
 
 /// A broker that serves clients.
@@ -144,12 +146,16 @@ impl WebServer {
         };
         let addresses: Vec<_> = listeners.addresses().into_iter().map(|(_, address)| address).collect();
         let sockets = listeners.into_sockets().map_err(WebError::Thread)?;
-        let web = Arc::new(Web { config: Arc::clone(config), running: OnceLock::new() });
+        let web =
+            Arc::new(Web { config: Arc::clone(config), running: OnceLock::new(), live: Arc::default() });
         let (stop, stopped) = oneshot::channel();
         let pages = router(Arc::clone(&web));
         let thread = std::thread::Builder::new()
             .name("corrente-http".to_owned())
-            .spawn(move || run(sockets, &pages, stopped))
+            .spawn({
+                let web = Arc::clone(&web);
+                move || run(sockets, &pages, web, stopped)
+            })
             .map_err(WebError::Thread)?;
         if let Some(first) = addresses.first() {
             tracing::info!("metrics and console are on http://{first}/");
@@ -189,7 +195,7 @@ fn bind(listener: &Listener) -> Result<Listeners, WebError> {
 }
 
 /// The thread: serves until it is told to stop, and ends what is left of requests.
-fn run(sockets: Vec<std::net::TcpListener>, pages: &Router, stopped: oneshot::Receiver<()>) {
+fn run(sockets: Vec<std::net::TcpListener>, pages: &Router, web: Arc<Web>, stopped: oneshot::Receiver<()>) {
     let built = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
@@ -203,6 +209,7 @@ fn run(sockets: Vec<std::net::TcpListener>, pages: &Router, stopped: oneshot::Re
         }
     };
     runtime.block_on(async {
+        drop(tokio::spawn(console::count(web)));
         for socket in sockets {
             let pages = pages.clone();
             match tokio::net::TcpListener::from_std(socket) {

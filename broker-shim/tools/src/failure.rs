@@ -11,6 +11,8 @@ pub enum Failure {
     Usage(String),
     /// It was tried. The tool's own words (`Error while executing topic command : `) stand before it.
     Told(String),
+    /// As [`Failure::Told`], and only because no broker answers at the moment: whoever has time may try again.
+    Away(String),
     /// As [`Failure::Told`], but on standard error and without words before it.
     Plain(String),
     /// All is said already: only the exit code is left.
@@ -42,7 +44,7 @@ impl From<io::Error> for Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        Self::Told(error.words())
+        if error.is_away() { Self::Away(error.words()) } else { Self::Told(error.words()) }
     }
 }
 

@@ -8,6 +8,7 @@ mod admin_tools;
 mod codecs;
 mod dump;
 mod dump_shapes;
+mod exposition;
 mod first_request;
 mod group;
 mod java_tools;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Scenario::new("kcat_all_codecs", || codecs::all_but_timestamps(&kcat()?)),
         Scenario::new("franz_go_group_rebalances", || group::rebalances(&franz_go()?)),
         Scenario::new("franz_go_all_codecs", || codecs::all(&franz_go()?)),
+        Scenario::new("prometheus_client_reads_the_metrics", exposition::is_read),
         Scenario::new("produce_v2_of_900_kb_as_first_request", first_request::is_answered),
     ])
 }

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
             network::without_settings_only_this_machine_is_served,
         ),
         Scenario::new("zookeeper_on_another_host", network::zookeeper_on_another_host),
+        Scenario::new("zookeeper_on_the_brokers_host", network::zookeeper_on_the_brokers_host),
         Scenario::new("wrong_addresses_are_told", network::wrong_addresses_are_told),
         Scenario::new("zookeepers_cable_is_pulled", network::zookeepers_cable_is_pulled),
         Scenario::new("the_brokers_cable_is_pulled", network::the_brokers_cable_is_pulled),

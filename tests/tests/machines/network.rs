@@ -128,6 +128,33 @@ pub(crate) fn zookeeper_on_another_host() -> Result<(), Missing> {
     Ok(())
 }
 
+/// Both on one machine, as in the tutorial: nothing tells the broker by which address others reach it, so it says what
+/// follows from that, once; and others that ask the broker itself need nothing.
+pub(crate) fn zookeeper_on_the_brokers_host() -> Result<(), Missing> {
+    let hosts = Hosts::new(&["kafka", "client"])?;
+    let client = hosts.host("client");
+    let place = Place::new();
+    let _zookeeper = place.zookeeper(hosts.host("kafka"));
+    let daemon = place.broker(hosts.host("kafka"), "kafka", "zookeeper.connect=localhost:2181\n");
+    works(client, PRODUCE, "--broker-list kafka:9092 --topic t", "hello\n");
+    let output = daemon.output();
+    let said = "which is right for this machine only: set advertised.listeners if clients on other machines ask ZooKeeper";
+    assert_eq!(output.matches(said).count(), 1, "{output}");
+    let lost =
+        tool(client, CONSUME, "--zookeeper kafka:2181 --topic t --from-beginning --max-messages 1", "");
+    assert!(!lost.status.success(), "its own loopback has no broker: {}", lost.stdout);
+    drop(daemon);
+
+    let address = hosts.host("kafka").address();
+    let settings =
+        format!("zookeeper.connect=localhost:2181\nadvertised.listeners=PLAINTEXT://{address}:9092\n");
+    let daemon = place.broker(hosts.host("kafka"), "kafka", &settings);
+    let read = "--zookeeper kafka:2181 --topic t --from-beginning --max-messages 1";
+    assert_eq!(works(client, CONSUME, read, ""), "hello\n", "with the fix they reach it");
+    assert!(!daemon.output().contains(said));
+    Ok(())
+}
+
 /// An address that leads nowhere: the broker says so with the fix, and so does the tool that was sent there.
 pub(crate) fn wrong_addresses_are_told() -> Result<(), Missing> {
     let hosts = Hosts::new(&["kafka", "other", "client"])?;

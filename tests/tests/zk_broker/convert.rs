@@ -35,7 +35,7 @@ pub(crate) fn there_and_back() -> Result<(), Missing> {
 
     let (code, text) = broker.refused(&[("zookeeper.connect", &connect)]);
     assert_eq!(code, Some(1));
-    assert!(text.contains("`corrente metadata convert --to zookeeper FILE.properties`"), "{text}");
+    assert!(text.contains("`corrente metadata convert --to zookeeper FILE.properties --apply`"), "{text}");
     let file = broker.log_dir().parent().expect("a directory").join("server.properties");
     let settings = format!("log.dirs={}\nzookeeper.connect={connect}\n", broker.log_dir().display());
     std::fs::write(&file, settings).expect("our own directory");

@@ -77,6 +77,20 @@ fn precedence_is_default_file_environment_override() {
 }
 
 #[test]
+fn what_an_image_says_goes_behind_all_else_and_other_variables_between() {
+    let build = || BrokerConfig::builder().image("log.dir", "/data").image("num.partitions", "2");
+    let text = |config: &BrokerConfig| config.settings().get("num.partitions").unwrap().source.to_string();
+    assert_eq!(text(&build().build().unwrap()), "container image");
+    let (_dir, path) = file("num.partitions=3\nlog.dirs=/elsewhere\n");
+    let config = build().file(&path).build().unwrap();
+    assert_eq!((config.num_partitions, &config.storage.log_dirs[..]), (3, &["/elsewhere".into()][..]));
+    let other = || build().file(&path).variable("PARTS", "num.partitions", "4");
+    assert_eq!(text(&other().build().unwrap()), "environment variable PARTS");
+    let env = [("KAFKA_NUM_PARTITIONS".to_owned(), "5".to_owned())];
+    assert_eq!(other().env(env).build().unwrap().num_partitions, 5);
+}
+
+#[test]
 fn the_environment_is_read_only_when_asked_for() {
     // `build` without `env` has no way to see variables at all: nothing in this module reads the process's own.
     let config = BrokerConfig::builder().build().unwrap();

@@ -4,7 +4,8 @@ use super::{GroupValue, Key, MemberValue, OffsetValue};
 use bytes::Bytes;
 use kafka_wire::messages::group_metadata_value::MemberMetadata;
 use kafka_wire::messages::{
-    ConsumerProtocolSubscription, GroupMetadataKey, GroupMetadataValue, OffsetCommitKey, OffsetCommitValue,
+    ConsumerProtocolAssignment, ConsumerProtocolSubscription, GroupMetadataKey, GroupMetadataValue,
+    OffsetCommitKey, OffsetCommitValue,
 };
 use kafka_wire::{DecodeError, Message, Versions};
 use log_engine::types::Timestamp;
@@ -93,6 +94,23 @@ pub fn subscribed_topics(bytes: &[u8]) -> Result<Vec<String>> {
     let (version, rest) = version(bytes)?;
     let known = ConsumerProtocolSubscription::VERSIONS;
     Ok(ConsumerProtocolSubscription::from_body(rest, version.clamp(known.min, known.max))?.topics)
+}
+
+/// The partitions that a member's assignment gives it.
+///
+/// # Errors
+///
+/// It is not what consumers write: a group may speak another protocol.
+pub fn assigned_partitions(bytes: &[u8]) -> Result<Vec<(String, i32)>> {
+    if bytes.is_empty() {
+        // Nothing is settled yet.
+        return Ok(Vec::new());
+    }
+    let (version, rest) = version(bytes)?;
+    let known = ConsumerProtocolAssignment::VERSIONS;
+    let share = ConsumerProtocolAssignment::from_body(rest, version.clamp(known.min, known.max))?;
+    let topics = share.assigned_partitions.into_iter();
+    Ok(topics.flat_map(|t| t.partitions.into_iter().map(move |n| (t.topic.clone(), n))).collect())
 }
 
 fn member(stored: MemberMetadata) -> MemberValue {

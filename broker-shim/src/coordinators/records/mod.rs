@@ -38,7 +38,7 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{RecordError, parse_group, parse_key, parse_offset, subscribed_topics};
+pub use decode::{RecordError, assigned_partitions, parse_group, parse_key, parse_offset, subscribed_topics};
 pub use encode::{group_key, group_value, offset_key, offset_value};
 
 use bytes::Bytes;

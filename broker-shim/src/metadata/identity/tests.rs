@@ -135,7 +135,8 @@ fn another_owner_of_the_topics_is_refused_with_the_command() {
     assert_eq!(
         refused(&storage, Owner::ZooKeeper),
         "/d/meta.properties: the topics are in the metadata log, but zookeeper.connect is set; remove it, or move the \
-         topics with `corrente metadata convert --to zookeeper FILE.properties`"
+         topics with `corrente metadata convert --to zookeeper FILE.properties --apply` (without --apply it only says what \
+         it would move)"
     );
     let before = String::from_utf8(read_all(&storage, Path::new("/d/meta.properties")).unwrap()).unwrap();
     hand_over(&storage, &dirs(&["/d"]), Owner::ZooKeeper).unwrap();
@@ -146,6 +147,18 @@ fn another_owner_of_the_topics_is_refused_with_the_command() {
     assert_eq!(
         refused(&storage, Owner::Log),
         "/d/meta.properties: the topics are in ZooKeeper, but zookeeper.connect is not set; set it, or move the topics \
-         with `corrente metadata convert --to log --zookeeper HOST:PORT FILE.properties`"
+         with `corrente metadata convert --to log --zookeeper HOST:PORT FILE.properties --apply` (without --apply it only \
+         says what it would move)"
+    );
+}
+
+#[test]
+fn another_cluster_s_zookeeper_is_refused_with_what_to_do() {
+    let error = other_cluster(&dirs(&["/d"]), "A".to_owned(), "z:2181", "B".to_owned());
+    assert_eq!(
+        error.to_string(),
+        "/d/meta.properties: these topics are of cluster A, but ZooKeeper at z:2181 has cluster B; set zookeeper.connect to \
+         the ZooKeeper and path of cluster A (a path of its own is host:port/path), or log.dirs to a directory of \
+         cluster B or an empty one"
     );
 }

@@ -57,6 +57,17 @@ pub(super) fn registration(
     Ok(Broker { endpoints, protocols, jmx_port: -1, timestamp: now, rack: rack.map(str::to_owned) })
 }
 
+/// The first address of a registration that leads other machines to themselves although they can come to the listener: with
+/// ZooKeeper on this machine nothing tells us of a better one.
+pub(super) fn trap<'a>(broker: &'a Broker, bound: &[(Arc<str>, SocketAddr)]) -> Option<&'a Endpoint> {
+    broker.endpoints.iter().find(|point| {
+        let open = |(name, address): &(Arc<str>, SocketAddr)| {
+            **name == *point.listener && address.ip().is_unspecified()
+        };
+        point.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) && bound.iter().any(open)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,6 +109,20 @@ mod tests {
             "listener PLAINTEXT listens on 127.0.0.1:9092 only, which nobody but this machine can dial, and ZooKeeper \
              is at zk:2181: set advertised.listeners, or listeners to another address"
         );
+    }
+
+    #[test]
+    fn loopback_is_a_trap_only_where_others_can_come() {
+        let trap_of = |at: &str, local: &str| {
+            let bound = [(Arc::from("PLAINTEXT"), at.parse().unwrap())];
+            let listeners = Listeners { bind: Vec::new(), advertised: Vec::new() };
+            let broker =
+                registration(&listeners, &bound, local.parse().unwrap(), None, 0, "zk:2181").unwrap();
+            trap(&broker, &bound).map(ToString::to_string)
+        };
+        assert_eq!(trap_of("0.0.0.0:9092", "127.0.0.1").as_deref(), Some("PLAINTEXT://127.0.0.1:9092"));
+        assert_eq!(trap_of("127.0.0.1:9092", "127.0.0.1"), None);
+        assert_eq!(trap_of("0.0.0.0:9092", "10.0.0.7"), None);
     }
 
     #[test]

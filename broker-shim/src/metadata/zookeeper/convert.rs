@@ -175,15 +175,8 @@ impl Move<'_> {
         if ours == theirs {
             return Ok(());
         }
-        let dir = self.config.storage.log_dirs.first().cloned().unwrap_or_else(PathBuf::new);
-        Err(DirectoryError::Mismatch {
-            file: dir.join("meta.properties"),
-            key: "cluster.id",
-            found: ours.to_owned(),
-            other: format!("ZooKeeper at {}", self.at()),
-            expected: theirs.to_owned(),
-        }
-        .into())
+        let dirs = &self.config.storage.log_dirs;
+        Err(identity::other_cluster(dirs, ours.to_owned(), &self.at(), theirs.to_owned()).into())
     }
 
     /// Refuses a topic that is there with other partitions or settings.

@@ -1,6 +1,6 @@
 //! Taking our place: the paths, the cluster's id, `/brokers/ids/N`, `/controller` and its epoch.
 
-use super::advertise::registration;
+use super::advertise::{registration, trap};
 use super::error::ZooKeeperError;
 use super::keeper::{Keeper, Trouble};
 use super::watches::Watch;
@@ -41,6 +41,12 @@ impl Keeper {
             let by = other.ok().and_then(|other| other.endpoints.first().map(ToString::to_string));
             let by = by.unwrap_or_else(|| "an address that it does not tell".to_owned());
             return Err(ZooKeeperError::Taken { at: self.at.clone(), id: self.broker, by }.into());
+        }
+        if let Some(point) = trap(&node, &self.bound) {
+            tracing::info!(
+                "registered in ZooKeeper as {point}, which is right for this machine only: set advertised.listeners if clients \
+                 on other machines ask ZooKeeper"
+            );
         }
         self.watches.exists(&self.zk, Watch::Registration, &path).await?;
         Ok(())

@@ -132,7 +132,7 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
 /// What the original tells with a stack trace.
 fn with_command_line(failure: Failure, options: &Options) -> Failure {
     match failure {
-        Failure::Told(text) => {
+        Failure::Told(text) | Failure::Away(text) => {
             plain(format!("Error while executing config command with args '{}'\n{text}", options.line()))
         }
         other => other,

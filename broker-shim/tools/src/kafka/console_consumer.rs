@@ -33,6 +33,8 @@ use std::time::{Duration, Instant};
 
 /// How long a poll waits at most: Ctrl-C is noticed after it.
 const WAIT: Duration = Duration::from_millis(200);
+/// The pause before a broker that is away is tried again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) const TOOL: Tool = Tool {
     spec: Spec {
@@ -146,7 +148,7 @@ fn to_the_end(
             time.as_millis()
         )),
         Ok(End::Closed) => io.err_line("Unable to write to standard out, closing consumer."),
-        Err(Failure::Told(why) | Failure::Plain(why)) => io.err_line(why),
+        Err(Failure::Told(why) | Failure::Away(why) | Failure::Plain(why)) => io.err_line(why),
         _ => {}
     }
     io.err_line(&format!("Processed a total of {count} messages"));
@@ -168,6 +170,7 @@ fn consume(
 ) -> Result<End, Failure> {
     let mut last = Instant::now();
     let mut committed = Instant::now();
+    let mut away = false;
     let result = loop {
         if let Some(old) = kept.filter(|_| committed.elapsed() >= old::COMMIT_INTERVAL) {
             committed = Instant::now();
@@ -186,7 +189,20 @@ fn consume(
             break Ok(End::Silence(asked.timeout.unwrap_or_default()));
         }
         let fetched = match consumer.poll(client, left.min(WAIT)) {
-            Ok(fetched) => fetched,
+            Ok(fetched) => {
+                if std::mem::take(&mut away) {
+                    io.err_line("The broker is back.");
+                }
+                fetched
+            }
+            Err(Failure::Away(why)) => {
+                if !std::mem::replace(&mut away, true) {
+                    io.err_line(&format!("{why}. Trying again until it is back; Ctrl-C ends this."));
+                }
+                consumer.recover(client);
+                std::thread::sleep(PAUSE);
+                continue;
+            }
             Err(failure) => break Err(failure),
         };
         if !fetched.records.is_empty() {

@@ -42,7 +42,11 @@ pub(crate) const TOOL: Tool = Tool {
                 help: "none, gzip, snappy, lz4 or zstd; gzip if nothing is said.",
             },
             Opt::value(&["batch-size"], "bytes", "The size at which a batch leaves."),
-            Opt::value(&["max-partition-memory-bytes"], "bytes", "The same; it wins."),
+            Opt::value(
+                &["max-partition-memory-bytes"],
+                "bytes",
+                "The size at which a batch leaves; goes before batch-size.",
+            ),
             Opt::value(&["request-required-acks"], "acks", "all, -1, 1 or 0."),
             Opt::value(&["request-timeout-ms"], "ms", "How long the broker may take to answer."),
             Opt::value(&["message-send-max-retries"], "n", "How often a message is tried again."),

@@ -77,7 +77,7 @@ const OPTIONS: &[Opt] = &[
     Opt::value(&["to-offset"], "offset", "To an offset."),
     Opt::value(&["shift-by"], "n", "Forward, or back if negative."),
     Opt::value(&["to-datetime"], "YYYY-MM-DDTHH:mm:SS.sss", "To the first message of that time or later."),
-    Opt::value(&["by-duration"], "PnDTnHnMnS", "The same, so long ago."),
+    Opt::value(&["by-duration"], "PnDTnHnMnS", "To the first message that is no older than this."),
     Opt::value(&["from-file"], "file", "To what a CSV file says."),
 ];
 

@@ -104,7 +104,7 @@ fn run(options: &Options, io: &mut Io<'_>) -> Result<(), Failure> {
 
 fn in_words(failure: Failure) -> Failure {
     match failure {
-        Failure::Told(text) => occurred(text),
+        Failure::Told(text) | Failure::Away(text) => occurred(text),
         other => other,
     }
 }

@@ -97,7 +97,7 @@ impl Tool {
                 io.err_line(&text);
                 io.err_line(&format!("{}.sh --help shows all options.", self.spec.tool));
             }
-            Failure::Told(text) => match self.before_errors {
+            Failure::Told(text) | Failure::Away(text) => match self.before_errors {
                 // Nothing can be done if nobody takes it.
                 Some(before) => drop(io.line(&format!("{before}{text}"))),
                 None => io.err_line(&text),

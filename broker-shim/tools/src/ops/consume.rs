@@ -71,6 +71,8 @@ pub struct Consumer {
     last_look: Instant,
     /// Time spent on joining.
     joining: Duration,
+    /// A join was begun and not ended: there is no share until there was another.
+    unsettled: bool,
 }
 
 impl Consumer {
@@ -97,6 +99,7 @@ impl Consumer {
             last_commit: Instant::now(),
             last_look: Instant::now(),
             joining: Duration::ZERO,
+            unsettled: false,
         };
         match this.wanted.clone() {
             Wanted::Partition(at, spec) => {
@@ -149,6 +152,9 @@ impl Consumer {
     ///
     /// If a broker cannot be asked or refuses.
     pub fn poll(&mut self, client: &mut Client, wait: Duration) -> Result<Fetched, Failure> {
+        if self.unsettled {
+            self.join(client)?;
+        }
         self.upkeep(client)?;
         self.fetcher.config_mut().max_wait = wait.min(self.rules.fetcher.max_wait);
         let fetched = self.fetcher.poll(client)?;
@@ -171,6 +177,16 @@ impl Consumer {
             }
         }
         Ok(fetched)
+    }
+
+    /// After a poll that no broker answered: leaders are looked for anew, what was fetched and not shown is fetched again,
+    /// and a member joins again, for a broker that comes back may have forgotten it.
+    pub fn recover(&mut self, client: &mut Client) {
+        client.forget_topics();
+        for (at, next) in &self.shown {
+            self.fetcher.assign(at.clone(), *next);
+        }
+        self.unsettled |= self.member.is_some();
     }
 
     /// The next offset of each partition that was not shown.
@@ -205,6 +221,7 @@ impl Consumer {
 
     fn join(&mut self, client: &mut Client) -> Result<(), Failure> {
         let begin = Instant::now();
+        self.unsettled = true;
         let result = match &mut self.member {
             Some(member) => member.rejoin(client),
             None => GroupMember::join(client, self.group.clone()).map(|member| self.member = Some(member)),
@@ -212,25 +229,31 @@ impl Consumer {
         self.joining += begin.elapsed();
         result?;
         let mine = self.member.as_ref().map(|member| member.assignment().to_vec()).unwrap_or_default();
+        let committed = if mine.is_empty() {
+            BTreeMap::new()
+        } else {
+            client.committed(&self.group.group, Some(&mine))?
+        };
         self.fetcher.clear();
-        self.shown.clear();
         self.committed.clear();
-        if mine.is_empty() {
-            return Ok(());
-        }
-        let committed = client.committed(&self.group.group, Some(&mine))?;
+        // What was shown and could not be committed is not shown again.
+        let before = std::mem::take(&mut self.shown);
         let known: BTreeMap<_, _> =
             committed.into_iter().filter_map(|(at, found)| Some((at, found.offset?))).collect();
         for at in mine {
             let offset = match known.get(&at) {
                 Some(offset) => {
                     self.committed.insert(at.clone(), *offset);
-                    *offset
+                    before.get(&at).map_or(*offset, |shown| *offset.max(shown))
                 }
-                None => self.reset(client, &at, None)?,
+                None => match before.get(&at) {
+                    Some(shown) => *shown,
+                    None => self.reset(client, &at, None)?,
+                },
             };
             self.begin(at, offset);
         }
+        self.unsettled = false;
         Ok(())
     }
 

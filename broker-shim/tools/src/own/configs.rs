@@ -14,6 +14,8 @@ use crate::failure::Failure;
 use crate::io::Io;
 use crate::ops::configs::{self, Kind, Setting};
 use clap::{Subcommand, ValueEnum};
+use kafka_client::ClientError;
+use kafka_wire::ErrorCode;
 use serde_json::{Value, json};
 
 /// Arguments of `corrente configs`.
@@ -77,7 +79,8 @@ pub(crate) fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Failure> {
         Action::Show { entity, name, all } => {
             let (kind, name) = named(*entity, name)?;
             let mut client = args.common.connect()?;
-            let mut settings = configs::describe(&mut client, kind, &name)?;
+            let mut settings =
+                configs::describe(&mut client, kind, &name).map_err(|error| missing(kind, &name, error))?;
             settings.retain(|setting| *all || is_set(setting));
             settings.sort_by(|a, b| a.name.cmp(&b.name));
             show(&settings, json, io)
@@ -85,12 +88,14 @@ pub(crate) fn run(args: &Args, io: &mut Io<'_>) -> Result<(), Failure> {
         Action::Set { entity, name, settings } => {
             let (kind, name) = named(*entity, name)?;
             let pairs = settings.iter().map(|text| super::setting(text)).collect::<Result<Vec<_>, _>>()?;
-            configs::alter(&mut args.common.connect()?, kind, &name, &pairs, &[])?;
+            let altered = configs::alter(&mut args.common.connect()?, kind, &name, &pairs, &[]);
+            altered.map_err(|error| missing(kind, &name, error))?;
             pairs.iter().try_for_each(|(key, value)| done("set", key, Some(value), json, io))
         }
         Action::Unset { entity, name, keys } => {
             let (kind, name) = named(*entity, name)?;
-            configs::alter(&mut args.common.connect()?, kind, &name, &[], keys)?;
+            let altered = configs::alter(&mut args.common.connect()?, kind, &name, &[], keys);
+            altered.map_err(|error| missing(kind, &name, error))?;
             keys.iter().try_for_each(|key| done("unset", key, None, json, io))
         }
     }
@@ -107,6 +112,16 @@ fn named(entity: Entity, name: &str) -> Result<(Kind, String), Failure> {
         Entity::Broker if name == "all" => Ok((Kind::Broker, String::new())),
         Entity::Broker => id(Kind::Broker),
         Entity::Logger => id(Kind::BrokerLogger),
+    }
+}
+
+/// What to say of a topic that is not there: the protocol speaks of partitions.
+fn missing(kind: Kind, name: &str, error: ClientError) -> Failure {
+    match (kind, error.code()) {
+        (Kind::Topic, Some(ErrorCode::UnknownTopicOrPartition)) => {
+            Failure::told(format!("there is no topic {name}; corrente topics lists those that exist"))
+        }
+        _ => error.into(),
     }
 }
 

@@ -80,7 +80,7 @@ pub fn execute(command: &Command, io: &mut Io<'_>) -> u8 {
         Ok(()) | Err(Failure::Closed) => return 0,
         Err(Failure::Silent(code)) => return code,
         Err(Failure::Usage(text)) => (text, 2),
-        Err(Failure::Told(text) | Failure::Plain(text)) => (text, 1),
+        Err(Failure::Told(text) | Failure::Away(text) | Failure::Plain(text)) => (text, 1),
     };
     io.err_line(&format!("corrente: {text}"));
     code

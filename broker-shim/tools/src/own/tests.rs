@@ -64,6 +64,16 @@ fn mistakes_are_one_sentence() {
         ),
         ("topics delete nope", "corrente: topic nope: This server does not host this topic-partition.\n", 1),
         ("topics create a -c b", "corrente: \"b\" is no setting: write key=value\n", 2),
+        (
+            "configs show topic nope",
+            "corrente: there is no topic nope; corrente topics lists those that exist\n",
+            1,
+        ),
+        (
+            "configs set topic nope retention.ms=1",
+            "corrente: there is no topic nope; corrente topics lists those that exist\n",
+            1,
+        ),
         ("configs show broker x", "corrente: \"x\" is no broker: give its number, for example 0\n", 2),
     ] {
         let ran = run(&format!("{line} --bootstrap {}", rig.address()));

@@ -12,7 +12,7 @@
 //! Old consumers share the partitions of a group by numbering themselves. A tool has no need of that: it takes what is
 //! free when it starts.
 
-use super::{SESSION, WAIT, connect_string};
+use super::{SESSION, connect, connect_string};
 use crate::failure::Failure;
 use kafka_client::Address;
 use kafka_znodes::broker::Broker;
@@ -52,7 +52,7 @@ impl OldGroup {
             runtime.map_err(|error| Failure::told(format!("cannot start the connection: {error}")))?;
         let timeout = CONSUMER_SESSION.min(SESSION);
         let (zk, brokers, partitions) = runtime.block_on(async {
-            let zk = Zk::connect(&to, timeout, WAIT).await?;
+            let zk = connect(&to, timeout).await?;
             let brokers = brokers(&zk, hosts).await?;
             let partitions = register(&zk, group, topic).await?;
             Ok::<_, Failure>((zk, brokers, partitions))

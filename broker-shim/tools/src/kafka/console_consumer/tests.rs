@@ -1,6 +1,7 @@
 use super::TOOL;
 use crate::kafka::console_producer;
 use crate::testing::{Ran, Rig, run, run_with};
+use std::time::Duration;
 
 fn rig(lines: &str) -> Rig {
     let rig = Rig::start();
@@ -98,4 +99,65 @@ fn a_partition_that_is_not_there_is_one_sentence() {
     let ran = read(&rig, "--topic t --partition 7 --offset earliest --timeout-ms 50");
     assert_eq!((ran.out.as_str(), ran.code), ("", 1));
     assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
+}
+
+/// A broker on this port, with its logs in this directory.
+fn broker_at(port: u16, dir: &std::path::Path) -> broker_shim::server::BlockingBroker {
+    let config = broker_shim::config::BrokerConfig::builder()
+        .set("listeners", format!("PLAINTEXT://127.0.0.1:{port}"))
+        .set("log.dirs", dir.display().to_string())
+        .set("offsets.topic.num.partitions", "1")
+        .build()
+        .unwrap();
+    broker_shim::server::Broker::start_blocking(config).unwrap()
+}
+
+/// Both ended with the broker, and whoever had them in a terminal started them again by hand.
+#[test]
+fn consumer_and_producer_come_back_to_a_broker_that_was_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = broker_at(0, dir.path());
+    let port = broker.addr().port();
+    let send = move |text: &str| {
+        let line = format!("--bootstrap-server 127.0.0.1:{port} --topic back");
+        run_with(&console_producer::TOOL, &line, text)
+    };
+    assert_eq!(send("one\n").code, 0);
+    let words = format!(
+        "--bootstrap-server 127.0.0.1:{port} --topic back --from-beginning --group g --max-messages 3 --timeout-ms 30000"
+    );
+    let reader = std::thread::spawn(move || run(&TOOL, &words));
+    std::thread::sleep(Duration::from_millis(1500));
+    broker.shutdown().unwrap();
+    std::thread::sleep(Duration::from_millis(700));
+    // A producer that is connected when the broker goes keeps what it was given.
+    let (mut client, mut producer) = {
+        let broker = broker_at(port, dir.path());
+        let addresses = kafka_client::Address::parse_list(&format!("127.0.0.1:{port}")).unwrap();
+        let mut client =
+            kafka_client::Client::connect(&addresses, kafka_client::ClientConfig::default()).unwrap();
+        let mut producer = kafka_client::Producer::new(kafka_client::ProducerConfig::default());
+        let record = kafka_client::NewRecord { topic: "back", value: Some(b"two"), ..Default::default() };
+        producer.send(&mut client, &record).unwrap();
+        producer.flush(&mut client).unwrap();
+        broker.shutdown().unwrap();
+        (client, producer)
+    };
+    let late = std::thread::spawn(move || {
+        let record = kafka_client::NewRecord { topic: "back", value: Some(b"three"), ..Default::default() };
+        producer.send(&mut client, &record).unwrap();
+        producer.flush(&mut client).unwrap();
+        producer.take_deliveries()
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    let broker = broker_at(port, dir.path());
+    assert!(late.join().unwrap().iter().all(|delivery| delivery.result.is_ok()));
+    let ran = reader.join().unwrap();
+    assert_eq!((ran.out.as_str(), ran.code), ("one\ntwo\nthree\n", 0), "{}", ran.err);
+    assert!(
+        ran.err.contains("Trying again until it is back") && ran.err.contains("The broker is back."),
+        "{}",
+        ran.err
+    );
+    broker.shutdown().unwrap();
 }

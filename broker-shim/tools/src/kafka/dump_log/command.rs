@@ -29,7 +29,11 @@ pub(crate) const TOOL: Tool = Tool {
                 arg: Arg::Optional("class"),
                 help: "What values are, by Kafka's decoders.",
             },
-            Opt { names: &["key-decoder-class"], arg: Arg::Optional("class"), help: "The same for keys." },
+            Opt {
+                names: &["key-decoder-class"],
+                arg: Arg::Optional("class"),
+                help: "What keys are, by Kafka's decoders.",
+            },
             Opt::flag(&["cluster-metadata-decoder"], "Not here: Corrente has no such log."),
             Opt::flag(&["remote-log-metadata-decoder"], "Not here: Corrente has no such log."),
             Opt::flag(&["share-group-state-decoder"], "Not here: Corrente has no such log."),
