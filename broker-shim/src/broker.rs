@@ -3,8 +3,9 @@
 use crate::commits::Commits;
 use crate::config::{BrokerConfig, Durability};
 use crate::coordinators::GroupCoordinator;
-use crate::handlers::FetchSessions;
+use crate::handlers::{FetchSessions, SERVED};
 use crate::metadata::Catalog;
+use crate::meter::Meter;
 use crate::net::ConnectionContext;
 use crate::trouble::Trouble;
 use log_engine::error::LogError;
@@ -32,6 +33,8 @@ pub struct BrokerState {
     pub(crate) conversions: Arc<Semaphore>,
     /// What clients fetch, as far as they let us remember it.
     pub(crate) fetch_sessions: FetchSessions,
+    /// What is counted of requests.
+    pub(crate) meter: Arc<Meter>,
     /// What was said about logs in trouble.
     trouble: Trouble,
 }
@@ -59,6 +62,7 @@ impl BrokerState {
             commits: Arc::default(),
             conversions: Arc::new(Semaphore::new(CONVERSIONS)),
             fetch_sessions: FetchSessions::new(slots),
+            meter: Arc::new(Meter::new(SERVED)),
             trouble: Trouble::default(),
         }
     }

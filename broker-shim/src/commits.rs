@@ -8,6 +8,7 @@
 //! Syncs run on the blocking pool: a connection's task only waits to be woken ([`Log::poll_synced`]). A sync that
 //! fails poisons the log, which wakes the waiters with the error; nothing is tried again here.
 
+use crate::meter::Histogram;
 use crate::trouble::Chain;
 use log_engine::error::Result;
 use log_engine::log::{Log, WaitSlot};
@@ -19,12 +20,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// Which logs are being synced.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
     /// By the log's address; true if somebody came after the sync had started.
     running: Mutex<HashMap<usize, bool>>,
+    /// How long the syncs took that somebody waited for.
+    pub(crate) times: Histogram,
 }
 
 /// Ready once a log is synced up to an offset, or will never be.
@@ -64,7 +68,10 @@ impl Commits {
     /// Syncs until nobody came in the meantime.
     fn run(&self, log: &Arc<Log>) {
         loop {
-            if let Err(e) = log.sync() {
+            let begin = Instant::now();
+            let synced = log.sync();
+            self.times.note(begin.elapsed());
+            if let Err(e) = synced {
                 tracing::error!(error = %Chain(&e), "a log cannot be synced: its appends are refused from now on");
             }
             let mut running = self.running.lock();

@@ -35,6 +35,7 @@ pub mod convert;
 pub mod coordinators;
 pub mod handlers;
 pub mod metadata;
+mod meter;
 pub mod net;
 mod processes;
 mod purgatory;

@@ -14,8 +14,8 @@
 //!
 //! Where settings are kept (`metadata`), which codes a client is told (`handlers`).
 
+use super::Escaped;
 use super::broker::BrokerConfig;
-use super::error::Escaped;
 use super::keys;
 use super::topic::{self, MAX_VALUE_LEN, TopicSettings};
 use super::value::{Kind, split_list};

@@ -14,7 +14,8 @@
 //!
 //! # Not here
 //!
-//! Where what is changed at run time and overrides of topics are stored (`metadata`).
+//! The topic keys, what a value of each kind is, how a properties file is read (`kafka_settings`, which the tools read
+//! too). Where what is changed at run time and overrides of topics are stored (`metadata`).
 
 mod broker;
 mod change;
@@ -24,11 +25,9 @@ mod keys;
 mod listeners;
 mod log_config;
 mod nearest;
-mod properties;
 mod reference;
 mod settings;
 mod topic;
-mod value;
 mod web;
 
 pub use broker::{
@@ -37,7 +36,8 @@ pub use broker::{
 };
 pub use change::{BrokerScope, ConfigChange, ConfigOp, ConfigRefusal, DynamicSettings};
 pub use entry::{ConfigEntry, ConfigSource, Synonym};
-pub use error::{ConfigError, Escaped, Source};
+pub use error::{ConfigError, Source};
+pub use kafka_settings::Escaped;
 pub use keys::{BROKER_KEYS, BrokerKey, Standing, broker_key};
 pub use listeners::{Advertised, BindHost, DEFAULT_PORT, Listener, Listeners};
 pub use log_config::log_config;
@@ -51,10 +51,21 @@ pub use value::{Kind, Value};
 pub(crate) use web::HTTP_LISTENER;
 pub use web::{DEFAULT_HTTP_LISTENER, WebConfig};
 
+use kafka_settings::properties::{self, Property, SyntaxError};
+use kafka_settings::value;
+use std::path::Path;
+
+/// All entries of a properties file.
+fn read_properties(file: &Path, content: &[u8]) -> Result<Vec<Property>, ConfigError> {
+    properties::parse(content).map_err(|error| ConfigError::Syntax {
+        file: file.to_owned(),
+        line: error.line,
+        text: error.text,
+        expected: SyntaxError::EXPECTED,
+    })
+}
+
 /// Keys and values of a small properties file of our own; where a key comes twice the last counts.
-pub(crate) fn parse_properties(
-    file: &std::path::Path,
-    content: &[u8],
-) -> Result<Vec<(String, String)>, ConfigError> {
-    Ok(properties::parse(file, content)?.into_iter().map(|p| (p.key, p.value)).collect())
+pub(crate) fn parse_properties(file: &Path, content: &[u8]) -> Result<Vec<(String, String)>, ConfigError> {
+    Ok(read_properties(file, content)?.into_iter().map(|p| (p.key, p.value)).collect())
 }

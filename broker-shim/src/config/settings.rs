@@ -15,7 +15,7 @@ use super::change::{BrokerScope, DynamicSettings};
 use super::error::{ConfigError, Source};
 use super::keys::{self, Standing};
 use super::nearest::nearest;
-use super::properties;
+use super::read_properties;
 use super::value::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,7 +75,7 @@ impl Settings {
         let content = std::fs::read(path)
             .map_err(|source| ConfigError::Unreadable { file: path.to_owned(), source })?;
         let file = Arc::new(path.to_owned());
-        for property in properties::parse(path, &content)? {
+        for property in read_properties(path, &content)? {
             let source = Source::File { path: Arc::clone(&file), line: property.line };
             let value = match property.key.as_str() {
                 "log.dirs" | "log.dir" => resolve_all(path, &property.value),
@@ -101,7 +101,7 @@ impl Settings {
             } else if let Some(meant) = mistyped_prefix(variable) {
                 self.warnings.push(format!(
                     "environment variable {}: sets nothing; did you mean {meant}?",
-                    super::error::Escaped(variable)
+                    kafka_settings::Escaped(variable)
                 ));
             }
         }
@@ -125,7 +125,7 @@ impl Settings {
     }
 
     fn note(&mut self, key: &str, source: &Source) {
-        let shown = super::error::Escaped(key);
+        let shown = super::Escaped(key);
         match keys::standing(key) {
             Some(Standing::Used | Standing::Accepted) => {}
             Some(Standing::NotYet) => self.warnings.push(format!("{source}: {shown}: ignored for now")),

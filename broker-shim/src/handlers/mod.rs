@@ -62,11 +62,12 @@ use crate::net::{Call, CloseReason, ConnectionContext, FileSlice, Outcome, Part,
 use bytes::Bytes;
 pub(crate) use fetch::FetchSessions;
 use kafka_wire::{
-    AdvertisedApi, ApiKey, DecodeError, Request, RequestHeader, Response, Segment, response_frame,
+    AdvertisedApi, ApiKey, DecodeError, Request, RequestHeader, Response, Segment, response_frame_with_codes,
 };
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The APIs and versions that are served, and so advertised.
 pub static SERVED: &[AdvertisedApi] = &[
@@ -166,11 +167,25 @@ impl Service for Dispatcher {
             }
             return close(&format!("{} version {} is not served", cx.key, cx.version));
         }
+        if let Some(api) = self.state.meter.api(cx.key.to_i16()) {
+            api.note_request(cx.version);
+        }
         dispatch(&self.state, cx, body).unwrap_or_else(|e| close(&e))
     }
 
     fn may_pipeline(&self, api_key: i16) -> bool {
         api_key == ApiKey::Produce.to_i16()
+    }
+
+    fn done(&self, api_key: i16, took: Duration, outcome: &Outcome) {
+        let codes = match outcome {
+            Outcome::Respond(reply) => reply.codes(),
+            // What an ended connection was about is counted with its reason.
+            Outcome::NoResponse | Outcome::Close(_) => &[],
+        };
+        if let Some(api) = self.state.meter.api(api_key) {
+            api.note_done(took, codes);
+        }
     }
 }
 
@@ -279,8 +294,8 @@ fn respond_with_files<R: Response>(
     response: &R,
     mut files: Vec<Vec<FileSlice>>,
 ) -> Outcome {
-    let segments = match response_frame(cx.version, cx.correlation_id, response) {
-        Ok(segments) => segments,
+    let (segments, codes) = match response_frame_with_codes(cx.version, cx.correlation_id, response) {
+        Ok(written) => written,
         Err(e) => {
             tracing::error!("an answer cannot be written, which is a bug of this broker: {e}");
             return Outcome::Close(CloseReason::Request(e.to_string()));
@@ -296,7 +311,7 @@ fn respond_with_files<R: Response>(
             }
         }
     }
-    Outcome::Respond(Reply::new(parts))
+    Outcome::Respond(Reply::new(parts).with_codes(codes))
 }
 
 /// Closes the connection without an answer.

@@ -71,6 +71,7 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: &Prod
     let mut waits = Vec::new();
     let mut first_error = None;
     let mut responses = Vec::with_capacity(request.topic_data.len());
+    let begin = std::time::Instant::now();
     for topic in &request.topic_data {
         let found = topics::find(state, cx, IDS_SINCE, &topic.name, topic.topic_id);
         let mut partitions = Vec::with_capacity(topic.partition_data.len());
@@ -90,6 +91,7 @@ pub(super) fn call(state: &Arc<BrokerState>, cx: &RequestContext, request: &Prod
             partition_responses: partitions,
         });
     }
+    state.meter.appends.note(begin.elapsed());
     let response = ProduceResponse { responses, ..ProduceResponse::default() };
     match (request.acks, first_error) {
         (0, Some(error)) => Call::Done(Outcome::Close(CloseReason::NoAnswer(error))),

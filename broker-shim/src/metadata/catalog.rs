@@ -4,9 +4,9 @@
 //! is too young for the request's version, is decided where versions are known (`handlers`).
 
 use super::live::ConfigCallback;
-use super::name::{TopicName, TopicNameError};
 use super::uuid::Uuid;
 use crate::config::{BrokerConfig, BrokerScope, ConfigChange, ConfigRefusal, TopicConfigError};
+use kafka_settings::{TopicName, TopicNameError};
 use log_engine::error::LogError;
 use log_engine::log::Log;
 use std::collections::BTreeMap;
@@ -112,6 +112,15 @@ pub enum InternalTopic {
     ConsumerOffsets,
 }
 
+/// How it stands with the ZooKeeper that keeps the topics.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ZooKeeperLink {
+    /// Whether there are a session and a connection.
+    pub is_connected: bool,
+    /// How often one of them was lost.
+    pub losses: u64,
+}
+
 /// Topics, settings and who we are.
 ///
 /// Look-ups take a short lock and never wait for the disk. `create`, `create_partitions`, `alter_topic`, `alter_broker`,
@@ -197,6 +206,10 @@ pub trait Catalog: Send + Sync {
     ///
     /// The next block of ids could not be written down.
     fn next_producer_id(&self) -> Result<i64, LogError>;
+    /// The link to the ZooKeeper that keeps the topics; `None` where none does.
+    fn zookeeper(&self) -> Option<ZooKeeperLink> {
+        None
+    }
     /// Takes leave of whoever else keeps the topics, before the logs are closed. Nobody is there by default.
     fn close(&self) {}
 }

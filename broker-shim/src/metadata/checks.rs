@@ -5,8 +5,8 @@
 use super::catalog::{
     CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError, Topic, TopicPlan,
 };
-use super::name::TopicName;
 use crate::config::{self, TopicConfigError};
+use kafka_settings::TopicName;
 use std::collections::BTreeMap;
 
 /// The most partitions that one request may ask for.

@@ -1,8 +1,8 @@
 //! The little that the catalog needs of the engine: logs by name, and the metadata log's records.
 
-use super::name::TopicName;
 use super::uuid::Uuid;
 use crate::trouble::Chain;
+use kafka_settings::TopicName;
 use log_engine::config::{CleanupPolicy, LogConfig};
 use log_engine::error::LogError;
 use log_engine::format::build::NewRecord;

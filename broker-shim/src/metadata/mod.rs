@@ -10,7 +10,6 @@ mod engine;
 mod identity;
 mod live;
 mod log_catalog;
-mod name;
 mod offline;
 mod record;
 mod uuid;
@@ -18,15 +17,13 @@ mod zookeeper;
 
 pub use catalog::{
     AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
-    DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan,
+    DeleteTopicError, InternalTopic, NoLog, Topic, TopicPlan, ZooKeeperLink,
 };
 pub use checks::{MAX_PARTITIONS, check_replicas};
 pub use identity::{DirectoryError, Owner};
+pub use kafka_settings::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use live::{ConfigCallback, LiveConfig, apply_to_logs};
 pub use log_catalog::{CatalogError, KnownDirectories, LogCatalog, inspect_directories};
-pub use name::{MAX_NAME_LEN, TopicName, TopicNameError};
 pub use offline::compacted_topics;
 pub use uuid::Uuid;
 pub use zookeeper::{ConvertError, ZkCatalog, ZkParts, ZooKeeperError, convert};
-
-use crate::config::Escaped;

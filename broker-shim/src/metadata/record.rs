@@ -35,9 +35,9 @@
 //!
 //! What follows from a fact (`log_catalog`).
 
-use super::name::TopicName;
 use super::uuid::Uuid;
 use crate::config::BrokerScope;
+use kafka_settings::TopicName;
 use std::collections::BTreeMap;
 
 const VERSION: u8 = 1;

@@ -67,6 +67,35 @@ impl CloseReason {
         Self::Frame { size, max, looks_like: looks_like(start) }
     }
 
+    /// All kinds of reasons.
+    pub const KINDS: [&'static str; 9] = [
+        "peer",
+        "shutdown",
+        "idle",
+        "bad_frame",
+        "stalled",
+        "truncated",
+        "bad_request",
+        "storage",
+        "produce_without_answer",
+    ];
+
+    /// In one word, for counting: one of [`CloseReason::KINDS`].
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Shutdown => "shutdown",
+            Self::Idle => "idle",
+            Self::Frame { .. } => "bad_frame",
+            Self::Stalled { .. } => "stalled",
+            Self::Truncated { .. } => "truncated",
+            Self::Request(_) => "bad_request",
+            Self::Storage(_) => "storage",
+            Self::NoAnswer(_) => "produce_without_answer",
+        }
+    }
+
     /// Whether the end of the connection is worth a line.
     const fn is_ordinary(&self) -> bool {
         matches!(self, Self::Peer | Self::Shutdown | Self::Idle)

@@ -40,6 +40,8 @@ pub(crate) struct Shared {
 /// A request that has started; its answer waits for those before it.
 struct Open {
     call: Call,
+    api_key: i16,
+    started: Instant,
     /// Nothing may start before it is over.
     exclusive: bool,
     /// Its part of the budget, given back when it is over.
@@ -145,13 +147,22 @@ impl Connection {
         while !*self.stopping.borrow() && self.may_start() {
             let frame = self.reader.take().map_err(|e| self.frame_error(e))?;
             let Some(frame) = frame else { return Ok(()) };
-            let exclusive = !self.is_pipelined(frame.get(..2));
+            let api_key = api_key_of(frame.get(..2));
+            let exclusive = !api_key.is_some_and(|key| self.shared.service.may_pipeline(key));
+            let started = Instant::now();
             self.requests += 1;
             let share = self.share.take();
             let call = self.shared.service.call(&self.context, frame);
+            let now = Instant::now();
+            // A request without a key is refused: nobody counts it.
+            let api_key = api_key.unwrap_or(i16::MIN);
+            if let Call::Done(outcome) = &call {
+                self.shared.service.done(api_key, now - started, outcome);
+            }
             // A pipelined request has taken effect: nothing of its frame is needed any more.
-            self.open.push_back(Open { call, exclusive, _share: share.filter(|_| exclusive) });
-            self.progress = (Instant::now(), self.reader.buffered());
+            let share = share.filter(|_| exclusive);
+            self.open.push_back(Open { call, api_key, started, exclusive, _share: share });
+            self.progress = (now, self.reader.buffered());
         }
         Ok(())
     }
@@ -169,8 +180,7 @@ impl Connection {
     }
 
     fn is_pipelined(&self, api_key: Option<&[u8]>) -> bool {
-        let key = api_key.and_then(|bytes| bytes.try_into().ok()).map(i16::from_be_bytes);
-        key.is_some_and(|key| self.shared.service.may_pipeline(key))
+        api_key_of(api_key).is_some_and(|key| self.shared.service.may_pipeline(key))
     }
 
     fn frame_error(&self, error: super::frame::FrameError) -> CloseReason {
@@ -188,7 +198,7 @@ impl Connection {
         let Self { stream, reader, open, shared, stopping, .. } = self;
         tokio::select! {
             biased;
-            outcomes = poll_fn(|cx| poll_answers(open, cx)), if !open.is_empty() => Event::Answers(outcomes),
+            outcomes = poll_fn(|cx| poll_answers(open, &*shared.service, cx)), if !open.is_empty() => Event::Answers(outcomes),
             result = fill(stream, reader), if wants == Wants::Bytes => Event::Read(result),
             share = shared.budget.take(needed), if wants == Wants::Share => {
                 Event::Share(share)
@@ -315,6 +325,10 @@ impl Connection {
     }
 }
 
+fn api_key_of(start: Option<&[u8]>) -> Option<i16> {
+    start.and_then(|bytes| bytes.try_into().ok()).map(i16::from_be_bytes)
+}
+
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Wants {
     Bytes,
@@ -331,13 +345,20 @@ async fn fill(stream: &mut TcpStream, reader: &mut FrameReader) -> std::io::Resu
 }
 
 /// The outcomes at the front of the queue that are ready now; pending if there is none.
-fn poll_answers(open: &mut VecDeque<Open>, cx: &mut Context<'_>) -> Poll<Vec<Outcome>> {
+fn poll_answers(
+    open: &mut VecDeque<Open>,
+    service: &dyn Service,
+    cx: &mut Context<'_>,
+) -> Poll<Vec<Outcome>> {
     let mut ready = Vec::new();
     while let Some(front) = open.front_mut() {
         if let Call::Pending(pending) = &mut front.call {
             let pending: &mut Pending = pending;
             match pending.as_mut().poll(cx) {
-                Poll::Ready(outcome) => front.call = Call::Done(outcome),
+                Poll::Ready(outcome) => {
+                    service.done(front.api_key, front.started.elapsed(), &outcome);
+                    front.call = Call::Done(outcome);
+                }
                 Poll::Pending => break,
             }
         }

@@ -1,9 +1,11 @@
 //! How many connections there are, in all and per address, and how many there may be.
 
+use super::close::CloseReason;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// How many connections there may be; the names are those of the settings.
@@ -30,11 +32,14 @@ impl ConnectionLimits {
     }
 }
 
-/// Counts open connections.
+/// Counts connections: those that are open, and all there were.
 #[derive(Debug, Default)]
 pub struct ConnectionCounts {
     counts: Mutex<Counts>,
     ended: Notify,
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    closed: [AtomicU64; CloseReason::KINDS.len()],
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +61,31 @@ impl ConnectionCounts {
     #[must_use]
     pub fn total(&self) -> usize {
         self.counts.lock().total
+    }
+
+    /// Connections that were let in.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Connections that were closed at once, for want of room under `max.connections.per.ip`.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Connections that ended, by the kind of the reason.
+    pub fn closed(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        CloseReason::KINDS.into_iter().zip(self.closed.iter().map(|count| count.load(Ordering::Relaxed)))
+    }
+
+    /// Counts an end.
+    pub(crate) fn note_closed(&self, reason: &CloseReason) {
+        let count = CloseReason::KINDS.iter().zip(&self.closed).find(|(kind, _)| **kind == reason.kind());
+        if let Some((_, count)) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Puts other limits in force for connections that are yet to come. Those that are open stay, however many.
@@ -86,10 +116,12 @@ impl ConnectionCounts {
         let open = counts.per_ip.get(&ip).copied().unwrap_or(0);
         let max = counts.limits.of(ip);
         if open >= max {
+            self.refused.fetch_add(1, Ordering::Relaxed);
             return Err((open, max));
         }
         counts.per_ip.insert(ip, open + 1);
         counts.total += 1;
+        self.accepted.fetch_add(1, Ordering::Relaxed);
         Ok(Counted { counts: Arc::clone(self), ip })
     }
 }
@@ -125,7 +157,18 @@ mod tests {
         assert!(counts.enter(ip).is_ok());
         drop(second);
         assert_eq!(counts.total(), 0);
+        assert_eq!((counts.accepted(), counts.refused()), (3, 1));
         assert!(counts.counts.lock().per_ip.is_empty());
+    }
+
+    #[test]
+    fn ends_are_counted_by_their_kind() {
+        let counts = ConnectionCounts::default();
+        counts.note_closed(&CloseReason::Idle);
+        counts.note_closed(&CloseReason::Request("x".into()));
+        counts.note_closed(&CloseReason::Request("y".into()));
+        let told: Vec<_> = counts.closed().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(told, [("idle", 1), ("bad_request", 2)]);
     }
 
     #[test]

@@ -290,14 +290,22 @@ impl Acceptor {
         let Ok(local) = stream.local_addr() else { return };
         let context = Arc::new(ConnectionContext { peer, local, listener: Arc::clone(&self.name) });
         let connection = Connection::new(stream, context, Arc::clone(&self.shared), self.stopping.clone());
-        self.open.spawn(serve(connection, peer, Arc::clone(&self.log), counted));
+        let ended = Ended { log: Arc::clone(&self.log), counts: Arc::clone(&self.counts) };
+        self.open.spawn(serve(connection, peer, ended, counted));
     }
 }
 
 /// Runs a connection to its end and says why it ended.
-async fn serve(connection: Connection, peer: SocketAddr, log: Arc<CloseLog>, _counted: Counted) {
+async fn serve(connection: Connection, peer: SocketAddr, ended: Ended, _counted: Counted) {
     let reason: CloseReason = connection.run().await;
-    log.closed(peer, &reason);
+    ended.counts.note_closed(&reason);
+    ended.log.closed(peer, &reason);
+}
+
+/// Who hears of the end of a connection.
+struct Ended {
+    log: Arc<CloseLog>,
+    counts: Arc<ConnectionCounts>,
 }
 
 /// Accepts the next connection when there is room for one.

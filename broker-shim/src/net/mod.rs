@@ -93,6 +93,9 @@ pub trait Service: Send + Sync + 'static {
 
     /// Whether requests of this API take effect within [`Service::call`].
     fn may_pipeline(&self, api_key: i16) -> bool;
+
+    /// Hears that a request is over, so long after it was called; its answer is yet to be written.
+    fn done(&self, _api_key: i16, _took: Duration, _outcome: &Outcome) {}
 }
 
 /// The limits of a server's connections; the names are those of the settings.

@@ -62,13 +62,26 @@ impl Part {
 #[derive(Debug, Default)]
 pub struct Reply {
     parts: Vec<Part>,
+    codes: Vec<i16>,
 }
 
 impl Reply {
     /// An answer of these pieces in this order; the first four bytes are the size of the rest.
     #[must_use]
     pub fn new(parts: Vec<Part>) -> Self {
-        Self { parts }
+        Self { parts, codes: Vec::new() }
+    }
+
+    /// Notes the error codes other than 0 that stand in it, for whoever counts them.
+    #[must_use]
+    pub fn with_codes(self, codes: Vec<i16>) -> Self {
+        Self { codes, ..self }
+    }
+
+    /// The error codes other than 0 that stand in it.
+    #[must_use]
+    pub fn codes(&self) -> &[i16] {
+        &self.codes
     }
 
     /// The pieces.

@@ -60,9 +60,9 @@ impl Parts {
         }));
         let groups = open_groups(config, &catalog, clock, store.report().clean)?;
         let group_timer = groups.spawn();
-        let maintenance = store.spawn_maintenance(MAINTENANCE_INTERVAL, |report| report_maintenance(&report));
-        let state = BrokerState::new(Arc::clone(config), store, catalog, groups, Arc::clone(clock));
-        Ok(Self { state: Arc::new(state), group_timer, maintenance: Some(maintenance) })
+        let state = Arc::new(BrokerState::new(Arc::clone(config), store, catalog, groups, Arc::clone(clock)));
+        let maintenance = maintain(&state);
+        Ok(Self { state, group_timer, maintenance: Some(maintenance) })
     }
 
     /// Who answers requests.
@@ -191,6 +191,20 @@ fn report_store(store: &LogStore) {
             );
         }
     }
+}
+
+/// Starts what looks after the store, and counts what it does; what deleted topics had counted is kept.
+fn maintain(state: &BrokerState) -> Maintenance {
+    let meter = Arc::clone(&state.meter);
+    state.catalog.on_delete(Box::new(move |topic| {
+        let logs = topic.partitions.iter().flatten();
+        meter.note_gone(logs.map(|log| log.stats()).sum());
+    }));
+    let (meter, clock) = (Arc::clone(&state.meter), Arc::clone(&state.clock));
+    state.store.spawn_maintenance(MAINTENANCE_INTERVAL, move |report| {
+        meter.upkeep.note(&report, clock.now());
+        report_maintenance(&report);
+    })
 }
 
 fn report_maintenance(report: &MaintenanceReport) {

@@ -10,7 +10,6 @@ use std::time::Duration;
 pub(super) struct Answer {
     pub(super) status: u16,
     /// Status line and fields, as they came.
-    #[expect(dead_code, reason = "for whoever looks at fields")]
     pub(super) head: String,
     pub(super) body: String,
 }

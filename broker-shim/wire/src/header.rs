@@ -113,13 +113,22 @@ pub fn response_frame<R: Response>(
     correlation_id: i32,
     body: &R,
 ) -> Result<Vec<Segment>, EncodeError> {
+    Ok(response_frame_with_codes(version, correlation_id, body)?.0)
+}
+
+/// A whole response frame, and the error codes other than 0 that stand in it, for whoever counts them.
+pub fn response_frame_with_codes<R: Response>(
+    version: i16,
+    correlation_id: i32,
+    body: &R,
+) -> Result<(Vec<Segment>, Vec<i16>), EncodeError> {
     let mut w = Writer::framed();
     w.i32(correlation_id);
     if R::KEY.response_header_version(version) >= 1 {
         w.uvarint(0);
     }
     body.encode(&mut w, version);
-    w.finish_frame()
+    w.finish_frame_with_codes()
 }
 
 /// Splits a response frame (without its size) into correlation id and body: for clients and tests.

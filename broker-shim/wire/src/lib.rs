@@ -45,7 +45,7 @@ pub mod writer;
 pub use api_key::{AdvertisedApi, ApiKey};
 pub use error::{DecodeError, EncodeError, Problem, Unencodable};
 pub use error_code::ErrorCode;
-pub use header::{RequestHeader, request_frame, response_frame};
+pub use header::{RequestHeader, request_frame, response_frame, response_frame_with_codes};
 pub use message::{Message, MessageInfo, Request, Response, Versions};
 pub use reader::Reader;
 pub use uuid::Uuid;

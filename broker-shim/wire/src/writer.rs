@@ -122,6 +122,8 @@ pub struct Writer {
     message: &'static str,
     version: i16,
     error: Option<EncodeError>,
+    /// Error codes other than 0, in their order.
+    codes: Vec<i16>,
 }
 
 impl Default for Writer {
@@ -156,6 +158,7 @@ impl Writer {
             message,
             version,
             error: None,
+            codes: Vec::new(),
         }
     }
 
@@ -228,6 +231,21 @@ impl Writer {
             place.copy_from_slice(&size.to_be_bytes());
         }
         self.finish()
+    }
+
+    /// What [`Self::finish_frame`] does, and the error codes other than 0 that were written: most responses have none, and
+    /// those cost nothing.
+    pub fn finish_frame_with_codes(mut self) -> Result<(Vec<Segment>, Vec<i16>), EncodeError> {
+        let codes = std::mem::take(&mut self.codes);
+        Ok((self.finish_frame()?, codes))
+    }
+
+    /// The error code of a response, or of a part of one.
+    pub fn error_code(&mut self, value: i16) {
+        if value != 0 {
+            self.codes.push(value);
+        }
+        self.head.put_i16(value);
     }
 
     /// A boolean.

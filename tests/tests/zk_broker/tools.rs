@@ -68,6 +68,9 @@ pub(crate) fn original_and_ours(real: bool) -> Result<(), Missing> {
         let (status, out, err) = ours(tool, &words);
         assert_eq!(one_name(&out), one_name(&told.out), "{tool} {arguments:?}: {err} {}", told.err);
         assert_eq!(status, Some(told.status), "{tool} {arguments:?}: {err} {}", told.err);
+        // What ours says of a failure stands in what the original says of it, before its stack trace.
+        let reason = err.lines().last().filter(|_| told.status != 0).unwrap_or_default();
+        assert!(one_name(&told.err).contains(&one_name(reason)), "{tool} {arguments:?}: {err} {}", told.err);
         told.out
     };
     let create = ["--create", "--topic", "NAME", "--partitions", "2", "--replication-factor", "1"];
@@ -82,6 +85,27 @@ pub(crate) fn original_and_ours(real: bool) -> Result<(), Missing> {
         both(TOPICS, "kafka-topics", &factor)
             .contains("Replication factor: 2 larger than available brokers: 1.")
     );
+    for (setting, told) in [
+        ("retention.ms=soon", "Invalid value soon for configuration retention.ms: Not a number of type LONG"),
+        ("segment.bytes=10", "Invalid value 10 for configuration segment.bytes: Value must be at least 14"),
+        ("nope=1", "Unknown topic config name: nope"),
+    ] {
+        let create =
+            ["--create", "--topic", "wrong", "--partitions", "1", "--replication-factor", "1", "--config"];
+        let words = [&create[..], &[setting]].concat();
+        let told = format!("Error while executing topic command : {told}\n");
+        assert_eq!(both(TOPICS, "kafka-topics", &words), told);
+        let alter = ["--alter", "--topic", "NAME", "--config", setting];
+        assert_eq!(both(TOPICS, "kafka-topics", &alter), told);
+        let alter = ["--alter", "--entity-type", "topics", "--entity-name", "NAME", "--add-config", setting];
+        assert_eq!(both(CONFIGS, "kafka-configs", &alter), "");
+    }
+    let unknown = ["--alter", "--topic", "NAME", "--delete-config", "nope"];
+    assert!(both(TOPICS, "kafka-topics", &unknown).ends_with(": Unknown topic config name: nope\n"));
+    let running = ["--alter", "--entity-type", "brokers", "--entity-name", "0", "--add-config"];
+    assert_eq!(both(CONFIGS, "kafka-configs", &[&running[..], &["log.cleaner.threads=2"]].concat()), "");
+    let client = ["--alter", "--entity-type", "clients", "--entity-name", "c", "--add-config"];
+    assert_eq!(both(CONFIGS, "kafka-configs", &[&client[..], &["producer_byte_rate=x"]].concat()), "");
     assert_eq!(both(TOPICS, "kafka-topics", &["--list"]), "of-ours\noriginal\n");
     let described = || {
         let describe = ["--describe", "--topic", "NAME"];

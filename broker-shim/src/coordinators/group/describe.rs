@@ -57,6 +57,12 @@ impl Group {
         }
     }
 
+    /// How many are in it.
+    #[must_use]
+    pub fn member_count(&self) -> usize {
+        self.members.len()
+    }
+
     /// What each member said when it joined, in the protocol that was chosen; nothing before there is one.
     #[must_use]
     pub fn subscriptions(&self) -> Vec<Bytes> {

@@ -23,10 +23,10 @@ use crate::config::{
 };
 use crate::metadata::catalog::{Catalog, Topic};
 use crate::metadata::identity::{self, Identity, Owner};
-use crate::metadata::name::TopicName;
 use crate::metadata::record::Fact;
 use crate::metadata::uuid::Uuid;
 use crate::trouble::Chain;
+use kafka_settings::TopicName;
 use log_engine::config::LogConfig;
 use log_engine::error::LogError;
 use log_engine::io::Storage;

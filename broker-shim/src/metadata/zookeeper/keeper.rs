@@ -9,6 +9,7 @@
 //! ```
 
 use super::error::ZooKeeperError;
+use super::link::Link;
 use super::sessions::Sessions;
 use super::watches::{Watch, Watches};
 use super::{Block, ZkParts, register};
@@ -19,9 +20,10 @@ use crate::metadata::catalog::{
 use crate::metadata::identity;
 use crate::metadata::log_catalog::CatalogError;
 use crate::metadata::log_catalog::mirror::{self, Kept, Mirror};
-use crate::metadata::name::TopicName;
 use crate::trouble::Chain;
+use kafka_settings::TopicName;
 use kafka_znodes::config::{Config, Entity};
+use kafka_znodes::raw::SessionState;
 use kafka_znodes::topic::Assignment;
 use kafka_znodes::{Zk, ZkError, controller, path};
 use log_engine::error::LogError;
@@ -166,12 +168,14 @@ pub(super) struct Keeper {
     pub(super) told: BTreeMap<String, Vec<String>>,
     settings: ZooKeeperConfig,
     clock: Arc<dyn Clock>,
+    link: Arc<Link>,
 }
 
 /// The thread.
 pub(super) fn run(
     parts: ZkParts,
     commands: UnboundedReceiver<Command>,
+    link: Arc<Link>,
     ready: &SyncSender<Result<(Arc<Mirror>, Block), CatalogError>>,
 ) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -183,7 +187,7 @@ pub(super) fn run(
         }
     };
     runtime.block_on(async {
-        match open(parts).await {
+        match open(parts, link).await {
             Ok((keeper, block)) => {
                 // Somebody waits for it, or the process ends.
                 let _ = ready.send(Ok((Arc::clone(&keeper.mirror), block)));
@@ -196,7 +200,7 @@ pub(super) fn run(
     });
 }
 
-async fn open(parts: ZkParts) -> Result<(Keeper, Block), CatalogError> {
+async fn open(parts: ZkParts, link: Arc<Link>) -> Result<(Keeper, Block), CatalogError> {
     let ZkParts { config, store, storage, clock, known, bound } = parts;
     let settings = config.zookeeper.clone().expect("a broker without zookeeper.connect has another catalog");
     let at = settings.connect.to_string();
@@ -225,6 +229,7 @@ async fn open(parts: ZkParts) -> Result<(Keeper, Block), CatalogError> {
         told: BTreeMap::new(),
         settings,
         clock,
+        link,
     };
     match keeper.start(lost).await {
         Ok(block) => Ok((keeper, block)),
@@ -279,6 +284,7 @@ impl Keeper {
     /// Serves until it is told to stop, and closes the session.
     async fn live(mut self, mut commands: UnboundedReceiver<Command>) {
         while let Err(trouble) = self.serve(&mut commands).await {
+            self.link.note(false);
             let at = &self.at;
             if trouble.is_loss() {
                 tracing::warn!(zookeeper = %at, "{}: data traffic goes on, topics cannot be changed", trouble.text());
@@ -297,8 +303,18 @@ impl Keeper {
     /// Commands and events, one at a time, until one fails or somebody says stop.
     async fn serve(&mut self, commands: &mut UnboundedReceiver<Command>) -> Result<(), Trouble> {
         let mut state = self.zk.raw().state_watcher();
+        let link = Arc::clone(&self.link);
+        link.note(true);
         loop {
-            let ended = async { while !state.changed().await.is_terminated() {} };
+            let ended = async {
+                loop {
+                    let now = state.changed().await;
+                    link.note(now == SessionState::SyncConnected);
+                    if now.is_terminated() {
+                        break;
+                    }
+                }
+            };
             tokio::select! {
                 command = commands.recv() => match command {
                     None | Some(Command::Stop) => return Ok(()),

@@ -33,6 +33,7 @@ mod changes;
 mod convert;
 mod error;
 mod keeper;
+mod link;
 mod read;
 mod register;
 mod sessions;
@@ -44,16 +45,17 @@ pub use error::ZooKeeperError;
 
 use super::catalog::{
     AlterConfigsError, Catalog, CreatePartitions, CreatePartitionsError, CreateTopic, CreateTopicError,
-    DeleteTopicError, InternalTopic, Topic, TopicPlan,
+    DeleteTopicError, InternalTopic, Topic, TopicPlan, ZooKeeperLink,
 };
 use super::live::ConfigCallback;
 use super::log_catalog::mirror::Mirror;
 use super::log_catalog::{CatalogError, KnownDirectories, internal_plan};
-use super::name::TopicName;
 use super::uuid::Uuid;
 use crate::config::{BrokerConfig, BrokerScope, ConfigChange};
+use kafka_settings::TopicName;
 use kafka_znodes::config::{Config, Entity};
 use keeper::{Command, Reply};
+use link::Link;
 use log_engine::error::LogError;
 use log_engine::io::{Clock, Storage};
 use log_engine::store::LogStore;
@@ -99,6 +101,7 @@ pub struct ZkCatalog {
     commands: UnboundedSender<Command>,
     ids: Mutex<Block>,
     keeper: Mutex<Option<JoinHandle<()>>>,
+    link: Arc<Link>,
 }
 
 impl ZkCatalog {
@@ -113,11 +116,15 @@ impl ZkCatalog {
         let (commands, received) = tokio::sync::mpsc::unbounded_channel();
         let (ready, opened) = mpsc::sync_channel(1);
         let thread = std::thread::Builder::new().name("corrente-zk".to_owned());
-        let keeper =
-            thread.spawn(move || keeper::run(parts, received, &ready)).map_err(ZooKeeperError::Thread)?;
+        let link = Arc::new(Link::default());
+        let shared = Arc::clone(&link);
+        let keeper = thread
+            .spawn(move || keeper::run(parts, received, shared, &ready))
+            .map_err(ZooKeeperError::Thread)?;
         let gone = |_| ZooKeeperError::Thread(io::Error::other("it ended at once"));
         let (mirror, block) = opened.recv().map_err(gone)??;
-        Ok(Self { config, mirror, commands, ids: Mutex::new(block), keeper: Mutex::new(Some(keeper)) })
+        let (ids, keeper) = (Mutex::new(block), Mutex::new(Some(keeper)));
+        Ok(Self { config, mirror, commands, ids, keeper, link })
     }
 
     /// Sends a command and waits for its reply; the error is the end of a sentence.
@@ -270,6 +277,10 @@ impl Catalog for ZkCatalog {
         let id = ids.next;
         ids.next += 1;
         Ok(id)
+    }
+
+    fn zookeeper(&self) -> Option<ZooKeeperLink> {
+        Some(self.link.read())
     }
 
     fn close(&self) {

@@ -3,7 +3,7 @@
 use crate::metadata::catalog::Topic;
 use crate::metadata::checks::MAX_PARTITIONS;
 use crate::metadata::log_catalog::mirror::{Described, valid_settings};
-use crate::metadata::name::TopicName;
+use kafka_settings::TopicName;
 use kafka_znodes::config::{self, Config};
 use kafka_znodes::topic::Assignment;
 

@@ -7,7 +7,7 @@ use crate::metadata::catalog::{
     Catalog, CreatePartitionsError, CreateTopicError, DeleteTopicError, Topic, TopicPlan,
 };
 use crate::metadata::log_catalog::mirror::Described;
-use crate::metadata::name::TopicName;
+use kafka_settings::TopicName;
 use kafka_znodes::topic::{Assignment, PartitionState};
 use kafka_znodes::{ZkError, admin, path};
 use log_engine::error::LogError;

@@ -202,8 +202,12 @@ pub fn auto_commit(properties: &Properties, default: bool) -> Result<Option<Dura
 mod tests {
     use super::{acks, codec, fetcher, producer};
     use kafka_client::Isolation;
-    use kafka_client::properties::parse;
+    use kafka_client::properties::{self, Properties};
     use log_engine::Codec;
+
+    fn parse(text: &str) -> Properties {
+        properties::parse(text.as_bytes()).unwrap()
+    }
 
     #[test]
     fn a_producers_properties_are_taken_over() {

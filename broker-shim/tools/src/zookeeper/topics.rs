@@ -1,7 +1,7 @@
 //! `kafka-topics --zookeeper`: texts and znodes of 2.2.
 //!
-//! What differs: settings are not checked here, as no broker is asked for its keys; a broker of ours that sees a wrong one
-//! says so in its log and leaves it out. Replicas start with the first broker, not with a random one.
+//! Settings and names are checked before anything is written, by the rules of our broker (`kafka_settings`): no broker
+//! stands between this and the nodes. What differs: replicas start with the first broker, not with a random one.
 
 use super::with;
 use crate::failure::Failure;
@@ -9,6 +9,8 @@ use crate::io::Io;
 use crate::kafka::topics::{COLLISION, Request};
 use crate::ops::filter::is_internal;
 use crate::options::Options;
+use kafka_settings::TopicName;
+use kafka_settings::topic::{TopicConfigError, check_key, validate};
 use kafka_znodes::config::{Config, Entity};
 use kafka_znodes::topic::{Assignment, PartitionState};
 use kafka_znodes::{Zk, path};
@@ -16,6 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 const GROWTH: &str = "WARNING: If partitions are increased for a topic that has a key, the partition logic or ordering of the messages will be affected";
+const FORMAT_VERSION: &str = "message.format.version";
 const MOVED: [&str; 2] = [
     "WARNING: Altering topic configuration from this script has been deprecated and may be removed in future releases.",
     "         Going forward, please use kafka-configs.sh for this functionality",
@@ -29,6 +32,9 @@ const LOOK: Duration = Duration::from_millis(5);
 pub(crate) fn run(hosts: &str, options: &Options, request: &Request, io: &mut Io<'_>) -> Result<(), Failure> {
     if options.has("create") && request.assignment.is_empty() {
         options.require(&["partitions", "replication-factor"])?;
+    }
+    if options.has("create") || options.has("alter") {
+        check_settings(options, request, io)?;
     }
     with(hosts, async |zk| {
         if options.has("create") {
@@ -45,9 +51,25 @@ pub(crate) fn run(hosts: &str, options: &Options, request: &Request, io: &mut Io
     })
 }
 
+/// Refuses settings that a topic cannot have, and names of settings to delete that there are not.
+fn check_settings(options: &Options, request: &Request, io: &mut Io<'_>) -> Result<(), Failure> {
+    let config: Config = request.configs.iter().cloned().collect();
+    refuse(validate(&config))?;
+    if let Some(version) = config.get(FORMAT_VERSION) {
+        io.line(&format!(
+            "WARNING: The configuration {FORMAT_VERSION}={version} is specified. This configuration will be ignored if the version is newer than the inter.broker.protocol.version specified in the broker."
+        ))?;
+    }
+    options.values("delete-config").iter().try_for_each(|key| refuse(check_key(key).map(|_| ())))
+}
+
+fn refuse(checked: Result<(), TopicConfigError>) -> Result<(), Failure> {
+    checked.map_err(|error| Failure::told(error.to_string()))
+}
+
 async fn create(zk: &Zk, request: &Request, io: &mut Io<'_>) -> Result<(), Failure> {
     let name = request.topic.clone().unwrap_or_default();
-    check_name(&name)?;
+    let checked = TopicName::new(&name).map_err(|error| Failure::told(error.old_text()))?;
     if name.contains(['.', '_']) {
         io.line(COLLISION)?;
     }
@@ -58,9 +80,8 @@ async fn create(zk: &Zk, request: &Request, io: &mut Io<'_>) -> Result<(), Failu
     } else {
         (0..).zip(request.assignment.iter().cloned()).collect()
     };
-    let clashes =
-        zk.topics().await?.into_iter().filter(|other| *other != name && unified(other) == unified(&name));
-    let clashes: Vec<String> = clashes.collect();
+    let clashes: Vec<String> =
+        zk.topics().await?.into_iter().filter(|other| clash(&checked, other)).collect();
     if !clashes.is_empty() {
         return Err(Failure::told(format!(
             "Topic '{name}' collides with existing topics: {}",
@@ -89,27 +110,9 @@ async fn settle(zk: &Zk, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn unified(name: &str) -> String {
-    name.replace('.', "_")
-}
-
-/// Whatever is in a node's name is in a directory's name at the broker.
-fn check_name(name: &str) -> Result<(), Failure> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    let problem = if name.is_empty() {
-        "Topic name is illegal, it can't be empty".to_owned()
-    } else if name == "." || name == ".." {
-        "Topic name cannot be \".\" or \"..\"".to_owned()
-    } else if name.len() > 249 {
-        format!("Topic name is illegal, it can't be longer than 249 characters, topic name: {name}")
-    } else if !name.chars().all(legal) {
-        format!(
-            "Topic name \"{name}\" is illegal, it contains a character other than ASCII alphanumerics, '.', '_' and '-'"
-        )
-    } else {
-        return Ok(());
-    };
-    Err(Failure::told(problem))
+/// Whether another topic has a name that differs in `.` against `_` only.
+fn clash(name: &TopicName, other: &str) -> bool {
+    other != name.as_str() && TopicName::new(other).is_ok_and(|other| other.collides_with(name))
 }
 
 async fn broker_ids(zk: &Zk) -> Result<Vec<i32>, Failure> {
@@ -166,6 +169,7 @@ async fn alter(zk: &Zk, options: &Options, request: &Request, io: &mut Io<'_>) -
             let mut config = zk.config(&entity).await?;
             config.extend(request.configs.iter().cloned());
             config.retain(|key, _| !gone.contains(&key.as_str()));
+            refuse(validate(&config))?;
             zk.change_config(&entity, &config).await?;
             io.line(&format!("Updated config for topic {name}."))?;
         }

@@ -454,6 +454,9 @@ impl Emitter<'_> {
             }
             Base::Bytes if form.is_empty() => format!("w.bytes({label}, &self.{name});"),
             Base::Records | Base::Bytes => format!("w.{form}bytes({label}, self.{name}.as_ref());"),
+            Base::I16 if field.name == "error_code" && self.message.kind == Kind::Response => {
+                format!("w.error_code(self.{name});")
+            }
             base if is_option_number(field) => format!("w.option_{}(self.{name});", method(base)),
             base => format!("w.{}(self.{name});", method(base)),
         }

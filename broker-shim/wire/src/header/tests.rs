@@ -139,3 +139,19 @@ fn a_fetch_frame_counts_its_gaps_and_copies_no_record() {
         assert_eq!(third.as_ptr(), records.as_ptr());
     }
 }
+
+/// Whoever counts errors sees those that the version carries, wherever they stand, and nothing for success.
+#[test]
+fn error_codes_are_told_beside_the_frame() {
+    let partition = |error_code: i16| PartitionData { error_code, ..PartitionData::default() };
+    let topic = FetchableTopicResponse {
+        partitions: vec![partition(0), partition(3), partition(1)],
+        ..FetchableTopicResponse::default()
+    };
+    let body = FetchResponse { error_code: 70, responses: vec![topic], ..FetchResponse::default() };
+    let codes = |version| response_frame_with_codes(version, 1, &body).unwrap().1;
+    assert_eq!(codes(6), [3, 1], "this version has no code for the whole");
+    assert_eq!(codes(7), [70, 3, 1]);
+    let (_, none) = response_frame_with_codes(12, 1, &FetchResponse::default()).unwrap();
+    assert!(none.is_empty());
+}

@@ -47,7 +47,7 @@ impl AddPartitionsToTxnResponse {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
         if version >= 4 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         if version >= 4 {
             w.array("results_by_transaction", &self.results_by_transaction, AddPartitionsToTxnResult::encode);

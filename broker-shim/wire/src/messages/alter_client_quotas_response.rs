@@ -62,7 +62,7 @@ impl EntryData {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("EntryData.error_message", self.error_message.as_deref());
         w.array("EntryData.entity", &self.entity, EntityData::encode);
         w.no_tags();

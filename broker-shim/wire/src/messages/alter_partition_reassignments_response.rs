@@ -60,7 +60,7 @@ impl AlterPartitionReassignmentsResponse {
         if version >= 1 {
             w.bool(self.allow_replication_factor_change);
         }
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref());
         w.array("responses", &self.responses, ReassignableTopicResponse::encode);
         w.no_tags();
@@ -129,7 +129,7 @@ impl ReassignablePartitionResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("ReassignablePartitionResponse.error_message", self.error_message.as_deref());
         w.no_tags();
     }

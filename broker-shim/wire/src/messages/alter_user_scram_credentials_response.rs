@@ -63,7 +63,7 @@ impl AlterUserScramCredentialsResult {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.string("AlterUserScramCredentialsResult.user", &self.user);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("AlterUserScramCredentialsResult.error_message", self.error_message.as_deref());
         w.no_tags();
     }

@@ -65,7 +65,7 @@ impl ApiVersionsResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array("api_keys", &self.api_keys, ApiVersion::encode);
         if version >= 1 {
             w.i32(self.throttle_time_ms);

@@ -97,7 +97,7 @@ impl DescribedGroup {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("DescribedGroup.error_message", self.error_message.as_deref());
         w.string("DescribedGroup.group_id", &self.group_id);
         w.string("DescribedGroup.group_state", &self.group_state);

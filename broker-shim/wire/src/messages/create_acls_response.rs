@@ -59,7 +59,7 @@ impl AclCreationResult {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("AclCreationResult.error_message", self.error_message.as_deref());
         w.no_tags();
     }

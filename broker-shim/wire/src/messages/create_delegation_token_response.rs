@@ -67,7 +67,7 @@ impl CreateDelegationTokenResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.string("principal_type", &self.principal_type);
         w.string("principal_name", &self.principal_name);
         if version >= 3 {

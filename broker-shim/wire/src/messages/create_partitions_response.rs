@@ -63,7 +63,7 @@ impl CreatePartitionsTopicResult {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.string("CreatePartitionsTopicResult.name", &self.name);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("CreatePartitionsTopicResult.error_message", self.error_message.as_deref());
         w.no_tags();
     }

@@ -108,7 +108,7 @@ impl CreatableTopicResult {
         if version >= 7 {
             w.uuid(self.topic_id);
         }
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 1 {
             w.nullable_string("CreatableTopicResult.error_message", self.error_message.as_deref());
         }

@@ -66,7 +66,7 @@ impl DeleteAclsFilterResult {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("DeleteAclsFilterResult.error_message", self.error_message.as_deref());
         w.array("DeleteAclsFilterResult.matching_acls", &self.matching_acls, DeleteAclsMatchingAcl::encode);
         w.no_tags();
@@ -132,7 +132,7 @@ impl DeleteAclsMatchingAcl {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("DeleteAclsMatchingAcl.error_message", self.error_message.as_deref());
         w.i8(self.resource_type);
         w.string("DeleteAclsMatchingAcl.resource_name", &self.resource_name);

@@ -67,7 +67,7 @@ impl DeletableGroupResult {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.string("DeletableGroupResult.group_id", &self.group_id);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 3 {
             w.nullable_string("DeletableGroupResult.error_message", self.error_message.as_deref());
         }

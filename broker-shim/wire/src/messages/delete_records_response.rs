@@ -100,7 +100,7 @@ impl DeleteRecordsPartitionResult {
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.i32(self.partition_index);
         w.i64(self.low_watermark);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.no_tags();
     }
 }

@@ -38,7 +38,7 @@ impl DescribeAclsResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref());
         w.array("resources", &self.resources, DescribeAclsResource::encode);
         w.no_tags();

@@ -65,7 +65,7 @@ impl DescribeClusterResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref());
         if version >= 1 {
             w.i8(self.endpoint_type);

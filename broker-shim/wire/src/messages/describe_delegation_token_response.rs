@@ -35,7 +35,7 @@ impl DescribeDelegationTokenResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array("tokens", &self.tokens, DescribedDelegationToken::encode);
         w.i32(self.throttle_time_ms);
         w.no_tags();

@@ -103,7 +103,7 @@ impl DescribedGroup {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 6 {
             w.nullable_string("DescribedGroup.error_message", self.error_message.as_deref());
         }

@@ -36,7 +36,7 @@ impl DescribeLogDirsResponse {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
         if version >= 3 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.array("results", &self.results, DescribeLogDirsResult::encode);
         w.no_tags();
@@ -81,7 +81,7 @@ impl DescribeLogDirsResult {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.string("DescribeLogDirsResult.log_dir", &self.log_dir);
         w.array("DescribeLogDirsResult.topics", &self.topics, DescribeLogDirsTopic::encode);
         if version >= 4 {

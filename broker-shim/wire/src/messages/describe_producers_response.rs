@@ -94,7 +94,7 @@ impl PartitionResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("PartitionResponse.error_message", self.error_message.as_deref());
         w.array("PartitionResponse.active_producers", &self.active_producers, ProducerState::encode);
         w.no_tags();

@@ -97,7 +97,7 @@ impl DescribeTopicPartitionsResponseTopic {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("DescribeTopicPartitionsResponseTopic.name", self.name.as_deref());
         w.uuid(self.topic_id);
         w.bool(self.is_internal);
@@ -174,7 +174,7 @@ impl DescribeTopicPartitionsResponsePartition {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.partition_index);
         w.i32(self.leader_id);
         w.option_i32(self.leader_epoch);

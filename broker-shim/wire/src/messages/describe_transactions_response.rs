@@ -77,7 +77,7 @@ impl TransactionState {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.string("TransactionState.transactional_id", &self.transactional_id);
         w.string("TransactionState.transaction_state", &self.transaction_state);
         w.i32(self.transaction_timeout_ms);

@@ -38,7 +38,7 @@ impl DescribeUserScramCredentialsResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref());
         w.array("results", &self.results, DescribeUserScramCredentialsResult::encode);
         w.no_tags();
@@ -78,7 +78,7 @@ impl DescribeUserScramCredentialsResult {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.string("DescribeUserScramCredentialsResult.user", &self.user);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("DescribeUserScramCredentialsResult.error_message", self.error_message.as_deref());
         w.array(
             "DescribeUserScramCredentialsResult.credential_infos",

@@ -40,7 +40,7 @@ impl ElectLeadersResponse {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
         if version >= 1 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.array("replica_election_results", &self.replica_election_results, ReplicaElectionResult::encode);
         w.no_tags();
@@ -105,7 +105,7 @@ impl PartitionResult {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.i32(self.partition_id);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("PartitionResult.error_message", self.error_message.as_deref());
         w.no_tags();
     }

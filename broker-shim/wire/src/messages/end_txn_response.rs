@@ -38,7 +38,7 @@ impl EndTxnResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 5 {
             w.option_i64(self.producer_id);
         }

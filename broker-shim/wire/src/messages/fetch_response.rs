@@ -53,7 +53,7 @@ impl FetchResponse {
             w.i32(self.throttle_time_ms);
         }
         if version >= 7 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         if version >= 7 {
             w.i32(self.session_id);
@@ -188,7 +188,7 @@ impl PartitionData {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i64(self.high_watermark);
         if version >= 4 {
             w.option_i64(self.last_stable_offset);

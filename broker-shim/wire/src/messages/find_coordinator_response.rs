@@ -58,7 +58,7 @@ impl FindCoordinatorResponse {
             w.i32(self.throttle_time_ms);
         }
         if version <= 3 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         if (1..=3).contains(&version) {
             w.nullable_string("error_message", self.error_message.as_deref());
@@ -117,7 +117,7 @@ impl Coordinator {
         w.i32(self.node_id);
         w.string("Coordinator.host", &self.host);
         w.i32(self.port);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("Coordinator.error_message", self.error_message.as_deref());
         w.no_tags();
     }

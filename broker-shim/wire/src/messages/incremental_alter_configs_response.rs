@@ -65,7 +65,7 @@ impl AlterConfigsResourceResponse {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("AlterConfigsResourceResponse.error_message", self.error_message.as_deref());
         w.i8(self.resource_type);
         w.string("AlterConfigsResourceResponse.resource_name", &self.resource_name);

@@ -38,7 +38,7 @@ impl InitProducerIdResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.option_i64(self.producer_id);
         w.i16(self.producer_epoch);
         w.no_tags();

@@ -60,7 +60,7 @@ impl JoinGroupResponse {
         if version >= 2 {
             w.i32(self.throttle_time_ms);
         }
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.option_i32(self.generation_id);
         if version >= 7 {
             w.nullable_string("protocol_type", self.protocol_type.as_deref());

@@ -37,7 +37,7 @@ impl LeaveGroupResponse {
         if version >= 1 {
             w.i32(self.throttle_time_ms);
         }
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 3 {
             w.array("members", &self.members, MemberResponse::encode);
         }
@@ -72,7 +72,7 @@ impl MemberResponse {
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.string("MemberResponse.member_id", &self.member_id);
         w.nullable_string("MemberResponse.group_instance_id", self.group_instance_id.as_deref());
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.no_tags();
     }
 }

@@ -37,7 +37,7 @@ impl ListGroupsResponse {
         if version >= 1 {
             w.i32(self.throttle_time_ms);
         }
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array("groups", &self.groups, ListedGroup::encode);
         w.no_tags();
     }

@@ -122,7 +122,7 @@ impl ListOffsetsPartitionResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version == 0 {
             w.array(
                 "ListOffsetsPartitionResponse.old_style_offsets",

@@ -38,7 +38,7 @@ impl ListTransactionsResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array("unknown_state_filters", &self.unknown_state_filters, Writer::string_element);
         w.array("transaction_states", &self.transaction_states, TransactionState::encode);
         w.no_tags();

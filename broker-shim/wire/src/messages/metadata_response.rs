@@ -80,7 +80,7 @@ impl MetadataResponse {
             w.i32(self.cluster_authorized_operations);
         }
         if version >= 13 {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         w.no_tags();
     }
@@ -179,7 +179,7 @@ impl MetadataResponseTopic {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         if version >= 12 {
             w.nullable_string("MetadataResponseTopic.name", self.name.as_deref());
         } else {
@@ -244,7 +244,7 @@ impl MetadataResponsePartition {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.partition_index);
         w.i32(self.leader_id);
         if version >= 7 {

@@ -32,7 +32,7 @@ impl OffsetDeleteResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.throttle_time_ms);
         w.array("topics", &self.topics, OffsetDeleteResponseTopic::encode);
     }
@@ -92,7 +92,7 @@ impl OffsetDeleteResponsePartition {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
     }
 }
 

@@ -53,7 +53,7 @@ impl OffsetFetchResponse {
             w.array("topics", &self.topics, OffsetFetchResponseTopic::encode);
         }
         if (2..=7).contains(&version) {
-            w.i16(self.error_code);
+            w.error_code(self.error_code);
         }
         if version >= 8 {
             w.array("groups", &self.groups, OffsetFetchResponseGroup::encode);
@@ -139,7 +139,7 @@ impl OffsetFetchResponsePartition {
             w.option_i32(self.committed_leader_epoch);
         }
         w.nullable_string("OffsetFetchResponsePartition.metadata", self.metadata.as_deref());
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.no_tags();
     }
 }
@@ -171,7 +171,7 @@ impl OffsetFetchResponseGroup {
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.string("OffsetFetchResponseGroup.group_id", &self.group_id);
         w.array("OffsetFetchResponseGroup.topics", &self.topics, OffsetFetchResponseTopics::encode);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.no_tags();
     }
 }
@@ -255,7 +255,7 @@ impl OffsetFetchResponsePartitions {
         w.i64(self.committed_offset);
         w.option_i32(self.committed_leader_epoch);
         w.nullable_string("OffsetFetchResponsePartitions.metadata", self.metadata.as_deref());
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.no_tags();
     }
 }

@@ -95,7 +95,7 @@ impl EpochEndOffset {
 
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i32(self.partition);
         if version >= 1 {
             w.option_i32(self.leader_epoch);

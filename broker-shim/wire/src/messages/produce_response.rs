@@ -169,7 +169,7 @@ impl PartitionProduceResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.i32(self.index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.i64(self.base_offset);
         if version >= 2 {
             w.option_i64(self.log_append_time_ms);

@@ -38,7 +38,7 @@ impl SaslAuthenticateResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref());
         w.bytes("auth_bytes", &self.auth_bytes);
         if version >= 1 {

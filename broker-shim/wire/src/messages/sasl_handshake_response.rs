@@ -29,7 +29,7 @@ impl SaslHandshakeResponse {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.array("mechanisms", &self.mechanisms, Writer::string_element);
     }
 }

@@ -109,7 +109,7 @@ impl TxnOffsetCommitResponsePartition {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.i32(self.partition_index);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.no_tags();
     }
 }

@@ -42,7 +42,7 @@ impl UpdateFeaturesResponse {
     pub fn encode(&self, w: &mut Writer, version: i16) {
         w.begin(Self::NAME, version, Self::VERSIONS, false);
         w.i32(self.throttle_time_ms);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("error_message", self.error_message.as_deref());
         if version <= 1 {
             w.array("results", &self.results, UpdatableFeatureResult::encode);
@@ -77,7 +77,7 @@ impl UpdatableFeatureResult {
     /// Writes it; what cannot be written becomes the writer's error.
     pub fn encode(&self, w: &mut Writer, _version: i16) {
         w.string("UpdatableFeatureResult.feature", &self.feature);
-        w.i16(self.error_code);
+        w.error_code(self.error_code);
         w.nullable_string("UpdatableFeatureResult.error_message", self.error_message.as_deref());
         w.no_tags();
     }

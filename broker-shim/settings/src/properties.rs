@@ -14,30 +14,52 @@
 //!
 //! # Not here
 //!
-//! What the keys mean (`keys`), and which file is read (`broker`).
+//! What the keys mean, and reading the file: the caller has its content and its name.
 
-use super::error::ConfigError;
-use std::path::Path;
+use std::fmt;
 
 /// One entry of a file.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Property {
+pub struct Property {
     /// The key, unescaped.
-    pub(super) key: String,
+    pub key: String,
     /// The value, unescaped.
-    pub(super) value: String,
+    pub value: String,
     /// The line on which the entry starts, counted from 1.
-    pub(super) line: u32,
+    pub line: u32,
 }
 
-/// Reads all entries of a file's content. `file` is only named in errors.
+/// The only mistake that the format knows: a `\u` that four hexadecimal digits do not follow.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SyntaxError {
+    /// The line, from 1.
+    pub line: u32,
+    /// The text that cannot be read.
+    pub text: String,
+}
+
+impl SyntaxError {
+    /// What would be right, as the end of the sentence "expected ...".
+    pub const EXPECTED: &'static str = "four hexadecimal digits after \\u (write \\\\ for a backslash)";
+}
+
+/// To be put behind the name of the file.
+impl fmt::Display for SyntaxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: expected {}", self.line, self.text, Self::EXPECTED)
+    }
+}
+
+impl std::error::Error for SyntaxError {}
+
+/// Reads all entries of a file's content.
 ///
 /// # Errors
 ///
-/// [`ConfigError::Syntax`] for a `\u` that four hexadecimal digits do not follow: the only mistake the format knows.
-pub(super) fn parse(file: &Path, content: &[u8]) -> Result<Vec<Property>, ConfigError> {
+/// A broken `\u`.
+pub fn parse(content: &[u8]) -> Result<Vec<Property>, SyntaxError> {
     let text: String = content.iter().copied().map(char::from).collect();
-    logical_lines(&text).into_iter().map(|(line, text)| entry(file, line, &text)).collect()
+    logical_lines(&text).into_iter().map(|(line, text)| entry(line, &text)).collect()
 }
 
 /// Joins continued lines and drops comments and empty lines; each keeps the number of its first line.
@@ -72,7 +94,7 @@ fn is_blank(c: char) -> bool {
 }
 
 /// Splits a logical line into key and value.
-fn entry(file: &Path, line: u32, text: &str) -> Result<Property, ConfigError> {
+fn entry(line: u32, text: &str) -> Result<Property, SyntaxError> {
     let mut escaped = false;
     let key_end = text
         .find(|c: char| {
@@ -84,11 +106,11 @@ fn entry(file: &Path, line: u32, text: &str) -> Result<Property, ConfigError> {
     let (key, rest) = text.split_at(key_end);
     let rest = rest.trim_start_matches(is_blank);
     let value = rest.strip_prefix(['=', ':']).unwrap_or(rest).trim_start_matches(is_blank);
-    Ok(Property { key: unescape(file, line, key)?, value: unescape(file, line, value)?, line })
+    Ok(Property { key: unescape(line, key)?, value: unescape(line, value)?, line })
 }
 
 /// Resolves escapes. UTF-16 surrogate pairs written as two `\u` join; a lone half becomes U+FFFD.
-fn unescape(file: &Path, line: u32, text: &str) -> Result<String, ConfigError> {
+fn unescape(line: u32, text: &str) -> Result<String, SyntaxError> {
     let mut units: Vec<u16> = Vec::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -100,12 +122,10 @@ fn unescape(file: &Path, line: u32, text: &str) -> Result<String, ConfigError> {
                 Some('f') => '\x0c',
                 Some('u') => {
                     let digits: String = chars.by_ref().take(4).collect();
-                    units.push(hex_unit(&digits).ok_or_else(|| ConfigError::Syntax {
-                        file: file.to_owned(),
-                        line,
-                        text: format!("\\u{digits}"),
-                        expected: "four hexadecimal digits after \\u (write \\\\ for a backslash)",
-                    })?);
+                    units.push(
+                        hex_unit(&digits)
+                            .ok_or_else(|| SyntaxError { line, text: format!("\\u{digits}") })?,
+                    );
                     continue;
                 }
                 Some(other) => other,
@@ -128,11 +148,7 @@ mod tests {
     use super::*;
 
     fn pairs(text: &str) -> Vec<(String, String, u32)> {
-        parse(Path::new("t.properties"), text.as_bytes())
-            .unwrap()
-            .into_iter()
-            .map(|p| (p.key, p.value, p.line))
-            .collect()
+        parse(text.as_bytes()).unwrap().into_iter().map(|p| (p.key, p.value, p.line)).collect()
     }
 
     fn one(key: &str, value: &str, line: u32) -> Vec<(String, String, u32)> {
@@ -179,7 +195,7 @@ mod tests {
 
     #[test]
     fn bytes_are_latin_1() {
-        let got = parse(Path::new("t"), b"k=caf\xe9").unwrap();
+        let got = parse(b"k=caf\xe9").unwrap();
         assert_eq!(got[0].value, "caf\u{e9}");
     }
 
@@ -196,11 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_unicode_escape_names_file_line_and_expectation() {
-        let error = parse(Path::new("conf/t.properties"), b"a=1\nb=\\u00g1").unwrap_err();
+    fn a_broken_unicode_escape_names_line_and_expectation() {
+        let error = parse(b"a=1\nb=\\u00g1").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "conf/t.properties:2: \\u00g1: expected four hexadecimal digits after \\u (write \\\\ for a backslash)"
+            "2: \\u00g1: expected four hexadecimal digits after \\u (write \\\\ for a backslash)"
         );
     }
 }

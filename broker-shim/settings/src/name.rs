@@ -6,6 +6,7 @@
 //!   a path, and directories are built from nothing else.
 //! * `.` and `_` count as the same when names are compared for a collision, as metric names once did.
 
+use crate::escaped::Escaped;
 use std::borrow::Borrow;
 use std::fmt;
 
@@ -99,7 +100,7 @@ impl TopicNameError {
     /// The text of Kafka 2.2.
     #[must_use]
     pub fn old_text(&self) -> String {
-        let name = super::Escaped(&self.name);
+        let name = Escaped(&self.name);
         match self.problem {
             NameProblem::Empty => "Topic name is illegal, it can't be empty".to_owned(),
             NameProblem::Dots => "Topic name cannot be \".\" or \"..\"".to_owned(),
@@ -116,7 +117,7 @@ impl TopicNameError {
 
 impl fmt::Display for TopicNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = super::Escaped(&self.name);
+        let name = Escaped(&self.name);
         match self.problem {
             NameProblem::Empty => f.write_str("Topic name is invalid: the empty string is not allowed"),
             NameProblem::Dots => write!(f, "Topic name is invalid: '{name}' is not allowed"),

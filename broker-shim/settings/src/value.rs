@@ -118,7 +118,8 @@ impl fmt::Display for Kind {
 }
 
 /// Splits at commas and trims; an empty text is an empty list.
-pub(super) fn split_list(text: &str) -> Vec<String> {
+#[must_use]
+pub fn split_list(text: &str) -> Vec<String> {
     let text = text.trim();
     if text.is_empty() { Vec::new() } else { text.split(',').map(|item| item.trim().to_owned()).collect() }
 }
