@@ -9,14 +9,15 @@
 //! `___` becomes `-`. `KAFKA_CFG_FOO_BAR`, the other spelling of the images, is the same; where both are set, the first
 //! counts. What container images, links and Kubernetes put beside the settings is skipped: the names in `NO_SETTINGS`,
 //! `KAFKA_*_SERVICE_*`, `KAFKA_*_PORT_9092_TCP*`, and values like `tcp://...`. A variable that is nearly one of these is
-//! named with the one that was meant.
+//! named with the one that was meant. A value that is empty, as a compose file passes what nobody set, is skipped
+//! unless it says that there is no such text or list.
 
 use super::change::{BrokerScope, DynamicSettings};
 use super::error::{ConfigError, Source};
 use super::keys::{self, Standing};
 use super::nearest::nearest;
 use super::read_properties;
-use super::value::Value;
+use super::value::{Kind, Value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,6 +98,9 @@ impl Settings {
             variables.iter().partition(|(variable, _)| variable.starts_with("KAFKA_CFG_"));
         for (variable, value) in long.into_iter().chain(short) {
             if let Some(key) = env_key(variable, value) {
+                if value.trim().is_empty() && !takes_nothing(&key) {
+                    continue;
+                }
                 self.set(&key, value, Source::Env { variable: variable.clone() })?;
             } else if let Some(meant) = mistyped_prefix(variable) {
                 self.warnings.push(format!(
@@ -126,12 +130,18 @@ impl Settings {
 
     fn note(&mut self, key: &str, source: &Source) {
         let shown = super::Escaped(key);
-        match keys::standing(key) {
-            Some(Standing::Used | Standing::Accepted) => {}
-            Some(Standing::NotYet) => self.warnings.push(format!("{source}: {shown}: ignored for now")),
-            None => {
-                self.warnings.push(format!("{source}: {shown}: unknown key, ignored{}", meant(key, source)));
+        // A family takes whatever begins like it: a mistyped key of a row is none of it.
+        let meant = if keys::broker_key(key).is_some() { None } else { meant(key, source) };
+        match (keys::standing(key), meant) {
+            (_, Some(meant)) => {
+                let note = format!("{source}: {shown}: unknown key, ignored; did you mean {meant}?");
+                self.warnings.push(note);
             }
+            (Some(Standing::Used | Standing::Accepted), None) => {}
+            (Some(Standing::NotYet), None) => {
+                self.warnings.push(format!("{source}: {shown}: ignored for now"));
+            }
+            (None, None) => self.warnings.push(format!("{source}: {shown}: unknown key, ignored")),
         }
     }
 
@@ -216,18 +226,43 @@ impl Settings {
     }
 }
 
-/// The end of the note about an unknown key: the known one that is nearest, as it is written where this one is.
-fn meant(key: &str, source: &Source) -> String {
-    let Some(known) = nearest(key, keys::BROKER_KEYS.iter().map(|row| row.name)) else {
-        return String::new();
+/// The known key that is nearest to an unknown one, as it is written where that one is; beside a variable also those that
+/// are no keys.
+fn meant(key: &str, source: &Source) -> Option<String> {
+    let rows = keys::BROKER_KEYS.iter().map(|row| row.name);
+    let Source::Env { variable } = source else {
+        return nearest(key, rows).map(str::to_owned);
     };
-    match source {
-        Source::Env { variable } if variable.starts_with("KAFKA_CFG_") => {
-            format!("; did you mean KAFKA_CFG_{} ({known})?", variable_of(known))
-        }
-        Source::Env { .. } => format!("; did you mean KAFKA_{} ({known})?", variable_of(known)),
-        _ => format!("; did you mean {known}?"),
+    let special = |word: &str| NO_SETTINGS.iter().find(|name| dotted(name) == word);
+    // `KAFKA_CFG_CREATE_TOPICS`: the word is right, and only keys have the longer spelling.
+    if let Some(name) = special(key) {
+        return Some((*name).to_owned());
     }
+    let specials: Vec<String> = NO_SETTINGS.iter().map(|name| dotted(name)).collect();
+    let known = nearest(key, rows.chain(specials.iter().map(String::as_str)))?;
+    if let Some(name) = special(known) {
+        return Some((*name).to_owned());
+    }
+    let prefix = if variable.starts_with("KAFKA_CFG_") { "KAFKA_CFG_" } else { "KAFKA_" };
+    Some(format!("{prefix}{} ({known})", variable_of(known)))
+}
+
+/// A variable that is no key, as a key would be written.
+fn dotted(variable: &str) -> String {
+    variable.trim_start_matches("KAFKA_").to_ascii_lowercase().replace('_', ".")
+}
+
+/// Text and lists that cannot be empty.
+const NEVER_EMPTY: [&str; 2] = ["listeners", "log.dirs"];
+
+/// Whether an empty value says something: that there is no such text, no such list. Elsewhere it is a variable of a compose
+/// file that nobody gave a value to.
+fn takes_nothing(key: &str) -> bool {
+    let is_empty_by_itself = |row: &keys::BrokerKey| {
+        matches!(row.kind, Kind::Text | Kind::List(_)) && row.default.is_none_or(str::is_empty)
+    };
+    let is_row = || keys::broker_key(key).is_some_and(is_empty_by_itself);
+    key == super::HTTP_LISTENER || (!NEVER_EMPTY.contains(&key) && is_row())
 }
 
 /// A key as the end of a variable's name.
@@ -241,11 +276,14 @@ fn variable_of(key: &str) -> String {
     key.chars().map(part).collect()
 }
 
-/// The variable that was meant by one whose beginning is nearly `KAFKA_` and whose rest is a key.
+/// The variable that was meant by one whose beginning is nearly `KAFKA_` and whose rest is known.
 fn mistyped_prefix(variable: &str) -> Option<String> {
     let (prefix, rest) = variable.split_once('_')?;
     nearest(prefix, ["KAFKA"])?;
     let meant = format!("KAFKA_{rest}");
+    if NO_SETTINGS.contains(&meant.as_str()) {
+        return Some(meant);
+    }
     let key = env_key(&meant, "")?;
     keys::broker_key(&key).map(|_| meant)
 }
@@ -290,110 +328,4 @@ fn is_link_port(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_map_as_in_the_image() {
-        assert_eq!(env_key("KAFKA_NUM_PARTITIONS", "3").as_deref(), Some("num.partitions"));
-        assert_eq!(env_key("KAFKA_A__B", "x").as_deref(), Some("a_b"));
-        assert_eq!(env_key("KAFKA_LISTENER_NAME_A___B_X", "x").as_deref(), Some("listener.name.a-b.x"));
-        assert_eq!(env_key("KAFKA_PORT", "9092").as_deref(), Some("port"));
-        assert_eq!(env_key("PATH", "x"), None);
-    }
-
-    #[test]
-    fn what_links_and_kubernetes_inject_is_skipped() {
-        for (variable, value) in [
-            ("KAFKA_PORT", "tcp://10.0.0.1:9092"),
-            ("KAFKA_SERVICE_HOST", "10.0.0.1"),
-            ("KAFKA_SERVICE_PORT", "9092"),
-            ("KAFKA_0_SERVICE_PORT_CLIENT", "9092"),
-            ("KAFKA_PORT_9092_TCP", "tcp://10.0.0.1:9092"),
-            ("KAFKA_PORT_9092_TCP_ADDR", "10.0.0.1"),
-            ("KAFKA_PORT_9092_TCP_PROTO", "tcp"),
-            ("KAFKA_HOME", "/opt/kafka"),
-            ("KAFKA_HEAP_OPTS", "-Xmx1G"),
-            ("KAFKA_ENV_X", "y"),
-        ] {
-            assert_eq!(env_key(variable, value), None, "{variable}");
-        }
-    }
-
-    #[test]
-    fn notes_come_once_a_key_and_name_the_place() {
-        let mut settings = Settings::default();
-        let source = |line| Source::File { path: Arc::new("a.properties".into()), line };
-        settings.set("super.users", "User:a", source(3)).unwrap();
-        settings.set("super.users", "User:b", source(4)).unwrap();
-        settings.set("num.partition", "3", source(5)).unwrap();
-        settings.set("replica.lag.time.max.ms", "3", source(6)).unwrap();
-        assert_eq!(
-            settings.warnings,
-            [
-                "a.properties:3: super.users: ignored for now",
-                "a.properties:5: num.partition: unknown key, ignored; did you mean num.partitions?"
-            ]
-        );
-    }
-
-    fn from_env(variables: &[(&str, &str)]) -> Settings {
-        let mut settings = Settings::default();
-        let variables = variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        settings.add_env(&variables).unwrap();
-        settings
-    }
-
-    #[test]
-    fn both_spellings_of_a_variable_set_the_key_and_the_short_one_counts() {
-        let settings = from_env(&[("KAFKA_CFG_NUM_PARTITIONS", "3"), ("KAFKA_CFG_LOG_DIR", "a")]);
-        assert_eq!(settings.text("num.partitions"), Some("3"));
-        // By name this one comes before KAFKA_CFG_.
-        let both =
-            [("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "true"), ("KAFKA_CFG_AUTO_CREATE_TOPICS_ENABLE", "false")];
-        assert_eq!(from_env(&both).text("auto.create.topics.enable"), Some("true"));
-    }
-
-    #[test]
-    fn a_mistyped_variable_is_named_with_the_one_that_was_meant() {
-        for (variable, expected) in [
-            (
-                "KAFKA_NUM_PARTITION",
-                "environment variable KAFKA_NUM_PARTITION: num.partition: unknown key, ignored; did you mean \
-                 KAFKA_NUM_PARTITIONS (num.partitions)?",
-            ),
-            (
-                "KAFKA_CFG_ADVERTISED_LISTNERS",
-                "environment variable KAFKA_CFG_ADVERTISED_LISTNERS: advertised.listners: unknown key, ignored; did you \
-                 mean KAFKA_CFG_ADVERTISED_LISTENERS (advertised.listeners)?",
-            ),
-            (
-                "KAKFA_ADVERTISED_LISTENERS",
-                "environment variable KAKFA_ADVERTISED_LISTENERS: sets nothing; did you mean \
-                 KAFKA_ADVERTISED_LISTENERS?",
-            ),
-            ("KAFKA_FROBNICATE", "environment variable KAFKA_FROBNICATE: frobnicate: unknown key, ignored"),
-        ] {
-            assert_eq!(from_env(&[(variable, "x")]).warnings, [expected]);
-        }
-        for other in ["KAFKAESQUE", "kafka_host_url", "KAFKA_HOST", "KAKFA_FROBNICATE", "KAFKA_CREATE_TOPICS"]
-        {
-            let warnings = from_env(&[(other, "x")]).warnings;
-            assert!(!warnings.iter().any(|warning| warning.contains("did you mean")), "{warnings:?}");
-        }
-    }
-
-    #[test]
-    fn a_key_is_written_as_a_variable_and_read_back() {
-        for key in ["num.partitions", "a_b.c", "listener.name.a-b.x"] {
-            assert_eq!(env_key(&format!("KAFKA_{}", variable_of(key)), "x").as_deref(), Some(key));
-        }
-    }
-
-    #[test]
-    fn a_secret_is_not_in_the_message() {
-        let settings = Settings::default();
-        let error = settings.error("ssl.key.password", "text");
-        assert_eq!(error.to_string(), "default: ssl.key.password = [hidden]: expected text");
-    }
-}
+mod tests;
