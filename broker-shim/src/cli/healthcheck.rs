@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 /// Asks, and prints the answer.
 pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let image = Image::here();
+    let image = Image::here()?;
     let role = args.role.or(image.as_ref().map(|image| image.role)).unwrap_or(Role::Broker);
     let answer = match role {
         Role::Broker => broker(&address(args, || of_broker(args, image.as_ref()))?)?,

@@ -55,17 +55,28 @@ pub(super) struct Image {
 
 impl Image {
     /// The image, if this is one.
-    pub(super) fn here() -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// It says that it is for something that there is not.
+    pub(super) fn here() -> Result<Option<Self>, String> {
         Self::of(variables())
     }
 
-    fn of(variables: BTreeMap<String, String>) -> Option<Self> {
-        let role = match variables.get(MARK)?.as_str() {
+    fn of(variables: BTreeMap<String, String>) -> Result<Option<Self>, String> {
+        let role = match variables.get(MARK).map_or("", |mark| mark.trim()) {
+            "" => return Ok(None),
             "broker" => Role::Broker,
             "zookeeper" => Role::Zookeeper,
-            _ => return None,
+            other => {
+                return Err(format!(
+                    "environment variable {MARK}: there is no image for {}; set it to broker or zookeeper, or unset it \
+                     outside of an image",
+                    crate::config::Escaped(other)
+                ));
+            }
         };
-        Some(Self { role, variables })
+        Ok(Some(Self { role, variables }))
     }
 
     /// The file that was mounted for a server, if one was.
@@ -101,10 +112,15 @@ mod tests {
 
     #[test]
     fn the_mark_says_what_the_image_is_for() {
-        let role = |value| Image::of(map(&[(MARK, value)])).map(|image| image.role);
-        assert_eq!(role("broker"), Some(Role::Broker));
-        assert_eq!(role("zookeeper"), Some(Role::Zookeeper));
-        assert_eq!(role(""), None);
-        assert!(Image::of(BTreeMap::new()).is_none());
+        let role = |value| Image::of(map(&[(MARK, value)])).map(|image| image.map(|image| image.role));
+        assert_eq!(role("broker"), Ok(Some(Role::Broker)));
+        assert_eq!(role("zookeeper"), Ok(Some(Role::Zookeeper)));
+        assert_eq!(role(""), Ok(None));
+        assert!(matches!(Image::of(BTreeMap::new()), Ok(None)));
+        assert_eq!(
+            role("brokr").unwrap_err(),
+            "environment variable CORRENTE_IMAGE: there is no image for brokr; set it to broker or zookeeper, or unset it \
+             outside of an image"
+        );
     }
 }

@@ -43,7 +43,7 @@ fn pair(text: &str) -> Result<String, String> {
 /// Runs the broker until it is told to stop.
 pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     log::init(args.log_level.unwrap_or(LevelFilter::INFO));
-    let image = Image::here();
+    let image = Image::here()?;
     let config = configuration(args, image.as_ref())?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -74,12 +74,12 @@ pub(super) fn configuration(args: &Args, image: Option<&Image>) -> Result<Broker
     Ok(builder.build()?)
 }
 
-/// What the image has to see to before the broker starts, and the topics that it is to have.
+/// What has to be seen to before the broker starts, most of it in the image, and the topics that it is to have.
 fn prepared(config: &BrokerConfig, image: Option<&Image>) -> Result<Topics, Box<dyn Error>> {
-    let Some(image) = image else { return Ok(Topics::default()) };
     for dir in &config.storage.log_dirs {
-        image::check_folder(dir)?;
+        image::check_folder(dir, image.is_some())?;
     }
+    let Some(image) = image else { return Ok(Topics::default()) };
     match config.zookeeper.as_ref().map(|zookeeper| &zookeeper.connect) {
         Some(connect) => tracing::info!(%connect, "the topics are kept by a ZooKeeper"),
         None => tracing::info!("no ZooKeeper is set or linked: the broker keeps its topics itself"),

@@ -42,11 +42,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 /// Runs the server until it is told to stop.
 pub(super) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
     log::init(args.log_level.unwrap_or(LevelFilter::INFO));
-    let image = Image::here();
+    let image = Image::here()?;
     let config = configuration(args, image.as_ref())?;
-    if image.is_some() {
-        image::check_folder(&config.data_dir)?;
-    }
+    image::check_folder(&config.data_dir, image.is_some())?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -12,7 +12,8 @@
 //! The first four are settings; the last two count only where nothing else names a coordinator. Without any of them the
 //! broker keeps its topics itself.
 
-use crate::config::BrokerConfigBuilder;
+use super::is_injected;
+use crate::config::{BrokerConfigBuilder, Escaped, nearest};
 use std::collections::BTreeMap;
 
 /// Where the logs are.
@@ -21,6 +22,9 @@ const LOG_DIR: &str = "/data/kafka";
 const ALIAS: &str = "zookeeper";
 const PORT: &str = "2181";
 const CONNECT: &str = "zookeeper.connect";
+/// The ends of the variables that are read, behind `ZOOKEEPER_`.
+const ENDS: [&str; 6] =
+    ["CONNECTION_STRING", "IP", "PORT", "CHROOT", "CONNECTION_TIMEOUT_MS", "SESSION_TIMEOUT_MS"];
 
 /// Adds what the image, the container's variables and its `/etc/hosts` say.
 pub(in crate::cli) fn settings(
@@ -29,6 +33,9 @@ pub(in crate::cli) fn settings(
     hosts: &str,
 ) -> BrokerConfigBuilder {
     builder = builder.image("log.dir", LOG_DIR);
+    for warning in mistyped(variables) {
+        tracing::warn!("{warning}");
+    }
     for (variable, key) in [
         ("ZOOKEEPER_CONNECTION_TIMEOUT_MS", "zookeeper.connection.timeout.ms"),
         ("ZOOKEEPER_SESSION_TIMEOUT_MS", "zookeeper.session.timeout.ms"),
@@ -58,6 +65,27 @@ pub(in crate::cli) fn settings(
         Some(server) => builder.image(CONNECT, &format!("{server}{chroot}")),
         None => builder,
     }
+}
+
+/// A note for each variable that is nearly one of ours: the broker would start alone without a word.
+fn mistyped(variables: &BTreeMap<String, String>) -> Vec<String> {
+    let note = |(variable, value): (&String, &String)| {
+        let (prefix, rest) = variable.split_once('_')?;
+        let is_ours = prefix == "ZOOKEEPER";
+        if !is_ours && nearest(prefix, ["ZOOKEEPER"]).is_none()
+            || value.trim().is_empty()
+            || is_injected(rest, value)
+        {
+            return None;
+        }
+        let exact = ENDS.into_iter().find(|end| *end == rest);
+        let meant = exact.filter(|_| !is_ours).or_else(|| nearest(rest, ENDS))?;
+        Some(format!(
+            "environment variable {}: sets nothing; did you mean ZOOKEEPER_{meant}?",
+            Escaped(variable)
+        ))
+    };
+    variables.iter().filter_map(note).collect()
 }
 
 /// A variable that is there and not empty: compose files pass on what is not set as nothing.
@@ -167,5 +195,27 @@ mod tests {
         let zookeeper = config.zookeeper.unwrap();
         assert_eq!(zookeeper.session_timeout.as_millis(), 7000);
         assert_eq!(zookeeper.connect.to_string(), "[::1]:2181");
+    }
+
+    #[test]
+    fn a_mistyped_variable_is_named_and_one_of_a_link_is_not() {
+        for (variable, meant) in [
+            ("ZOOKEEPER_CONECTION_STRING", "ZOOKEEPER_CONNECTION_STRING"),
+            ("ZOOKEPER_IP", "ZOOKEEPER_IP"),
+            ("ZOKEEPER_CHROT", "ZOOKEEPER_CHROOT"),
+        ] {
+            let note = format!("environment variable {variable}: sets nothing; did you mean {meant}?");
+            assert_eq!(mistyped(&map(&[(variable, "x")])), [note]);
+        }
+        let others = [
+            ("ZOOKEEPER_TICK_TIME", "1"),
+            ("ZOOKEEPER_HOST", "a"),
+            ("ZOOKEEPER_IP", "a"),
+            ("ZOOKEEPER_PORT", "1"),
+            ("ZOOKEEPERS_PORT", "tcp://10.0.0.1:2181"),
+            ("ZOOKEEPERS_PORT_2181_TCP_PORT", "2181"),
+            ("ZOOKEEPER_CHROT", ""),
+        ];
+        assert!(mistyped(&map(&others)).is_empty(), "{:?}", mistyped(&map(&others)));
     }
 }

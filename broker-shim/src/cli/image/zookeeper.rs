@@ -47,6 +47,8 @@ const OTHER_NAMES: &[(&str, &str)] = &[
     ("DATA_LOG_DIR", "dataLogDir"),
     ("LISTEN_ALLIPS_ENABLED", "quorumListenOnAllIPs"),
 ];
+/// What sets more than one key.
+const OTHERS: &[&str] = &["SERVERS", "CFG_EXTRA"];
 /// What a server of one node has no use for.
 const SILENT: &[&str] = &[
     "MY_ID",
@@ -90,6 +92,26 @@ pub(in crate::cli) fn entries(variables: &BTreeMap<String, String>) -> Entries {
         }
     }
     entries
+        .warnings
+        .extend(variables.iter().filter_map(|(variable, value)| mistyped_prefix(variable, value)));
+    entries
+}
+
+/// The note about a variable whose beginning is nearly that of ours and whose rest is known: `ZO_TICK_TIME`.
+fn mistyped_prefix(variable: &str, value: &str) -> Option<String> {
+    let (prefix, rest) = variable.split_once('_')?;
+    let meant = if nearest(prefix, ["ZOOKEEPER"]).is_some() {
+        "ZOOKEEPER"
+    } else if prefix != "ZOO" && prefix.len() > 1 && prefix.chars().all(|c| "ZO".contains(c)) {
+        "ZOO"
+    } else {
+        return None;
+    };
+    let known = key_of(rest).is_some() || OTHERS.contains(&rest) || SILENT.contains(&rest);
+    (known && !value.trim().is_empty() && !is_injected(rest, value)).then(|| {
+        let shown = crate::config::Escaped(variable);
+        format!("environment variable {shown}: sets nothing; did you mean {meant}_{rest}?")
+    })
 }
 
 impl Entries {
@@ -156,11 +178,14 @@ fn bare(name: &str) -> String {
 }
 
 fn unknown(variable: &str, rest: &str) -> String {
-    let bare_keys: Vec<String> = KEYS.iter().map(|key| bare(key)).collect();
-    let found = nearest(&bare(rest), bare_keys.iter().map(String::as_str));
-    let key = found.and_then(|found| KEYS.iter().find(|key| bare(key) == found));
     let prefix = variable.strip_suffix(rest).unwrap_or_default();
-    let meant = key.map(|key| format!("; did you mean {prefix}{} ({key})?", parted(key))).unwrap_or_default();
+    let keys = KEYS.iter().map(|key| (bare(key), format!("{prefix}{} ({key})", parted(key))));
+    let names = OTHER_NAMES.iter().map(|(name, _)| name).chain(OTHERS).chain(SILENT);
+    let known: Vec<(String, String)> =
+        keys.chain(names.map(|name| (bare(name), format!("{prefix}{name}")))).collect();
+    let found = nearest(&bare(rest), known.iter().map(|(bare, _)| bare.as_str()));
+    let shown = found.and_then(|found| known.iter().find(|(bare, _)| bare == found));
+    let meant = shown.map(|(_, shown)| format!("; did you mean {shown}?")).unwrap_or_default();
     format!("environment variable {}: unknown, ignored{meant}", crate::config::Escaped(variable))
 }
 
@@ -242,6 +267,21 @@ mod tests {
             entries(&map(&[("ZOOKEEPER_FROBNICATE", "1")])).warnings,
             ["environment variable ZOOKEEPER_FROBNICATE: unknown, ignored"]
         );
+        assert_eq!(
+            entries(&map(&[("ZOO_CFG_EXTR", "a=1")])).warnings,
+            ["environment variable ZOO_CFG_EXTR: unknown, ignored; did you mean ZOO_CFG_EXTRA?"]
+        );
+        for (variable, meant) in [
+            ("ZO_TICK_TIME", "ZOO_TICK_TIME"),
+            ("OZO_SERVERS", "ZOO_SERVERS"),
+            ("ZOOKEPER_TICK_TIME", "ZOOKEEPER_TICK_TIME"),
+        ] {
+            let note = format!("environment variable {variable}: sets nothing; did you mean {meant}?");
+            assert_eq!(entries(&map(&[(variable, "1")])).warnings, [note]);
+        }
+        let others =
+            [("ZK_TICK_TIME", "1"), ("ZOOM_PORT", "1"), ("ZOOKEEPERS_PORT", "tcp://a:1"), ("ZO_FOO", "1")];
+        assert!(entries(&map(&others)).warnings.is_empty());
         assert_eq!(entries(&map(&[("ZOO_CFG_EXTRA", "x")])).warnings.len(), 1);
         let injected = entries(&map(&[
             ("ZOOKEEPER_PORT", "tcp://10.0.0.1:2181"),
