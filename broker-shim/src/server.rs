@@ -110,10 +110,30 @@ pub struct BrokerBuilder {
     config: Result<BrokerConfig, ConfigError>,
     storage: Option<Arc<dyn Storage>>,
     clock: Arc<dyn Clock>,
+    prepare: Prepare,
     temporary: Option<TemporaryDir>,
 }
 
+type OnTopics = dyn FnOnce(&dyn Catalog) + Send;
+
+/// What is done with the topics before clients are served.
+#[derive(Default)]
+struct Prepare(Option<Box<OnTopics>>);
+
+impl std::fmt::Debug for Prepare {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Prepare").field("is_some", &self.0.is_some()).finish()
+    }
+}
+
 impl BrokerBuilder {
+    /// Does this when the logs are open and before clients are served; it may block.
+    #[must_use]
+    pub fn prepare(mut self, prepare: impl FnOnce(&dyn Catalog) + Send + 'static) -> Self {
+        self.prepare = Prepare(Some(Box::new(prepare)));
+        self
+    }
+
     /// Keeps the data there. The default is the file system, read as `log.read.mode` says.
     #[must_use]
     pub fn storage(mut self, storage: Arc<dyn Storage>) -> Self {
@@ -147,7 +167,14 @@ impl BrokerBuilder {
         let parts = {
             let config = Arc::clone(&config);
             let clock = Arc::clone(&self.clock);
-            let open = move || Parts::open(&config, &storage, &clock, known, bound);
+            let Prepare(prepare) = self.prepare;
+            let open = move || {
+                let parts = Parts::open(&config, &storage, &clock, known, bound)?;
+                if let Some(prepare) = prepare {
+                    prepare(&*parts.state.catalog);
+                }
+                Ok::<_, StartError>(parts)
+            };
             tokio::task::spawn_blocking(open)
                 .await
                 .map_err(|e| StartError::Runtime(io::Error::other(e)))??
@@ -218,6 +245,7 @@ impl Broker {
             config: Ok(config),
             storage: None,
             clock: Arc::new(SystemClock::default()),
+            prepare: Prepare::default(),
             temporary: None,
         }
     }
@@ -242,6 +270,7 @@ impl Broker {
             config: builder.build(),
             storage: None,
             clock: Arc::new(SystemClock::default()),
+            prepare: Prepare::default(),
             temporary: Some(dir),
         }
     }

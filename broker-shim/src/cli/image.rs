@@ -8,7 +8,7 @@
 //! | `KAFKA_*`, `KAFKA_CFG_*` | read with `--env` | read |
 //! | `ZOOKEEPER_*` of a linked container, alias `zookeeper` in `/etc/hosts` | not looked at | `zookeeper.connect`, if nothing else sets it |
 //! | `ZOO_*`, `ZOOKEEPER_*` | not looked at | settings of `corrente zookeeper` |
-//! | `KAFKA_CREATE_TOPICS` | not looked at | created before the broker says that it is ready |
+//! | `KAFKA_CREATE_TOPICS` | not looked at | created before clients are served |
 //! | a file, if none is named | none | `/etc/corrente/server.properties`, `/mnt/shared/config/server.properties`; `zookeeper.properties` likewise |
 //! | data | `./data/...` | `/data/kafka`, `/data/zookeeper` |
 //! | interfaces | this machine's own | all |

@@ -96,12 +96,12 @@ async fn serve(config: BrokerConfig, topics: Topics) -> Result<(), Box<dyn Error
     let dirs = config.storage.log_dirs.clone();
     let reach = Reach::of(&config);
     // What a start does may be cut short anywhere: it is what a kill would do, and waiting for a ZooKeeper can be long.
+    let started =
+        Broker::builder(config).prepare(move |catalog| image::create_topics(catalog, &topics)).start();
     let broker = tokio::select! {
-        started = Broker::start(config) => started?,
+        started = started => started?,
         () = signals.wait() => return Err("stopped by a signal before the broker was ready".into()),
     };
-    let catalog = std::sync::Arc::clone(broker.catalog());
-    tokio::task::spawn_blocking(move || image::create_topics(&*catalog, &topics)).await?;
     announce(&broker, durability, &dirs);
     daemon::tell_ready();
     if let Some(reach) = reach {

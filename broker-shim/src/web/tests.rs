@@ -66,3 +66,16 @@ fn a_killed_broker_leaves_its_folder_to_the_next_one() {
     first.kill();
     start();
 }
+
+#[test]
+fn it_is_not_ready_while_topics_are_made_before_clients_are_served() {
+    use crate::metadata::CreateTopic;
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let broker = Broker::temporary_with(&[("http.listener", &free.to_string())]).prepare(move |catalog| {
+        assert_eq!(get(free, "/readyz").status, 503);
+        catalog.create(&CreateTopic { name: "early".to_owned(), ..CreateTopic::default() }).unwrap();
+    });
+    let broker = broker.start_blocking().unwrap();
+    assert_eq!(get(free, "/readyz").status, 200);
+    assert!(broker.catalog().topic("early").is_some());
+}

@@ -1,4 +1,4 @@
-//! `KAFKA_CREATE_TOPICS`: topics that are there when the broker is ready.
+//! `KAFKA_CREATE_TOPICS`: topics that are there before a client is served.
 //!
 //! ```text
 //! orders:3:1,log:1:1:compact      name[:partitions[:replicas[:cleanup.policy]]], separated by commas
