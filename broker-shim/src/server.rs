@@ -183,10 +183,8 @@ impl BrokerBuilder {
         let counts = Arc::clone(server.connections());
         let told = move |config: &BrokerConfig| counts.set_limits(connection_limits(config));
         parts.state.catalog.on_config(Box::new(told));
-        if let Some(web) = &web {
-            let (traffic, connections) = (Arc::clone(server.traffic()), Arc::clone(server.connections()));
-            web.show(Running { state: Arc::clone(&parts.state), traffic, connections });
-        }
+        let (traffic, connections) = (Arc::clone(server.traffic()), Arc::clone(server.connections()));
+        let web = web.show(Running { state: Arc::clone(&parts.state), traffic, connections });
         Ok(Broker { web, server: Some(server), parts, addresses, _temporary: self.temporary })
     }
 

@@ -16,7 +16,8 @@ struct Broker {
 impl Broker {
     fn start(data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_corrente"))
-            .args(["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"])
+            .args(["server", "--override", "http.listener="])
+            .args(["--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"])
             .arg(format!("log.dirs={}", data.display()))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -77,7 +77,8 @@ struct Broker {
 impl Broker {
     fn start(data: &Path, settings: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_corrente"))
-            .args(["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"])
+            .args(["server", "--override", "http.listener="])
+            .args(["--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"])
             .arg(format!("log.dirs={}", data.display()))
             .args(settings.iter().flat_map(|setting| ["--override", setting]))
             .stdout(Stdio::piped())

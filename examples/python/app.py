@@ -6,6 +6,7 @@
 """
 
 import json
+import signal
 import sys
 
 from kafka_messages import KAFKA_HOST_URL, consumer_kafka_topic_messages, send_to_kafka_topic
@@ -30,6 +31,8 @@ def main(arguments):
 
 
 if __name__ == "__main__":
+    # A container is stopped by SIGTERM. The consumer then leaves its group; else the next one waits until its session has ended.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         main(sys.argv[1:])
     except KeyboardInterrupt:

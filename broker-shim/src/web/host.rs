@@ -60,10 +60,16 @@ fn is_believed(web: &Web, field: &str) -> bool {
 
 /// The field without its port and brackets.
 fn name_of(field: &str) -> &str {
+    if field.contains('@') {
+        return "";
+    }
     if let Some(rest) = field.strip_prefix('[') {
         return rest.split(']').next().unwrap_or_default();
     }
-    let name = field.rsplit_once(':').map_or(field, |(name, _)| name);
+    let name = match field.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => field,
+    };
     name.strip_suffix('.').unwrap_or(name)
 }
 

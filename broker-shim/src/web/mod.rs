@@ -13,6 +13,7 @@
 //! # Invariants
 //!
 //! * The port answers before the logs are open: a start that takes long is seen (`Web::running` is an error until then).
+//! * Connections are few, and none of them stays when nothing moves on it: see `patience`.
 //! * A page of somebody else's that makes a browser believe that its name is this machine (DNS rebinding) reads nothing: see
 //!   `host`.
 //! * When `WebServer` is dropped nothing of the broker is held any more.
@@ -25,6 +26,7 @@ mod console;
 mod health;
 mod host;
 mod metrics;
+mod patience;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use patience::Patient;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -120,6 +123,33 @@ fn router(web: Arc<Web>) -> Router {
         .with_state(web)
 }
 
+/// What became of the port.
+#[derive(Debug)]
+pub(crate) enum Port {
+    /// Nobody wants it.
+    Off,
+    Open(WebServer),
+    /// The default address cannot be listened on.
+    Taken(WebError),
+}
+
+impl Port {
+    /// Shows a broker that has started. Only now is it told that there is no port: a start that fails has one reason.
+    pub(crate) fn show(self, running: Running) -> Option<WebServer> {
+        match self {
+            Self::Off => None,
+            Self::Open(server) => {
+                server.show(running);
+                Some(server)
+            }
+            Self::Taken(error) => {
+                tracing::warn!(error = %Chain(&error), "the broker goes on without metrics and console");
+                None
+            }
+        }
+    }
+}
+
 /// The port and its thread; dropping it ends both.
 #[derive(Debug)]
 pub(crate) struct WebServer {
@@ -130,18 +160,15 @@ pub(crate) struct WebServer {
 }
 
 impl WebServer {
-    /// Listens as `http.listener` says; `None` if it says nowhere. To be called within a tokio runtime.
+    /// Listens as `http.listener` says. To be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// The address that somebody asked for cannot be had. The default is done without then, with a warning.
-    pub(crate) fn start(config: &Arc<BrokerConfig>) -> Result<Option<Self>, WebError> {
-        let Some(listener) = &config.web.listener else { return Ok(None) };
+    /// The address that somebody asked for cannot be had. The default is done without then.
+    pub(crate) fn start(config: &Arc<BrokerConfig>) -> Result<Port, WebError> {
+        let Some(listener) = &config.web.listener else { return Ok(Port::Off) };
         let listeners = match bind(listener) {
-            Err(error) if !config.web.is_set => {
-                tracing::warn!(error = %Chain(&error), "the broker goes on without metrics and console");
-                return Ok(None);
-            }
+            Err(error) if !config.web.is_set => return Ok(Port::Taken(error)),
             bound => bound?,
         };
         let addresses: Vec<_> = listeners.addresses().into_iter().map(|(_, address)| address).collect();
@@ -160,11 +187,11 @@ impl WebServer {
         if let Some(first) = addresses.first() {
             tracing::info!("metrics and console are on http://{first}/");
         }
-        Ok(Some(Self { web, addresses, stop: Some(stop), thread: Some(thread) }))
+        Ok(Port::Open(Self { web, addresses, stop: Some(stop), thread: Some(thread) }))
     }
 
     /// Shows this broker from now on.
-    pub(crate) fn show(&self, running: Running) {
+    fn show(&self, running: Running) {
         // A second broker would be a bug; the first one stays then.
         let _ = self.web.running.set(running);
     }
@@ -213,7 +240,10 @@ fn run(sockets: Vec<std::net::TcpListener>, pages: &Router, web: Arc<Web>, stopp
         for socket in sockets {
             let pages = pages.clone();
             match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => drop(tokio::spawn(async move { axum::serve(socket, pages).await })),
+                Ok(socket) => {
+                    let socket = Patient::new(socket);
+                    drop(tokio::spawn(async move { axum::serve(socket, pages).await }));
+                }
                 Err(error) => tracing::error!(%error, "an address of http.listener is not served"),
             }
         }

@@ -18,7 +18,7 @@ use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, segment_file};
 use crate::format::record::{OwnedRecords, Records};
-use crate::segment::{Origin, Piece};
+use crate::segment::{FileSlice, Origin, Piece};
 use crate::types::{LeaderEpoch, Offset, Position};
 use bytes::Bytes;
 use std::ops::Deref;
@@ -121,7 +121,7 @@ pub struct RecordBatches<'a> {
     /// With [`Bound::Stable`]: the aborted transactions that overlap what was read.
     aborted: Vec<TxnEntry>,
     /// What was read and not given yet.
-    chunks: std::vec::IntoIter<crate::segment::FileSlice>,
+    chunks: std::vec::IntoIter<FileSlice>,
     chunk: Bytes,
     chunk_at: Position,
     origin: Origin,
@@ -130,6 +130,8 @@ pub struct RecordBatches<'a> {
     /// A batch was given: the next one begins where it ended, and nowhere else.
     anchored: bool,
     chunk_of: Offset,
+    /// What the chunk is of.
+    slice: Option<FileSlice>,
     /// Where a batch was looked for a second time.
     looked_again: Option<Offset>,
     pub(super) failed: bool,
@@ -246,6 +248,7 @@ impl<'a> RecordBatches<'a> {
             chunk: Bytes::new(),
             chunk_at: Position::ZERO,
             chunk_of: Offset::ZERO,
+            slice: None,
             looked_again: None,
             origin: Origin::default(),
             singly: false,
@@ -368,6 +371,8 @@ impl<'a> RecordBatches<'a> {
     }
 
     fn fill(&mut self) -> Result<bool> {
+        // Who waits for more holds no segment.
+        self.slice = None;
         loop {
             if let Some(slice) = self.chunks.next() {
                 let piece = match slice.piece() {
@@ -382,6 +387,7 @@ impl<'a> RecordBatches<'a> {
                 self.origin = piece.origin().clone();
                 self.chunk_at = slice.position();
                 self.chunk_of = slice.segment_base();
+                self.slice = Some(slice);
                 return Ok(true);
             }
             let max_bytes = if self.singly { 0 } else { CHUNK.min(self.budget) };
@@ -422,20 +428,19 @@ impl<'a> RecordBatches<'a> {
 
     /// Whether what lies behind the batch at hand begins where that ends.
     ///
-    /// That is asked of the first batch, since no checksum covers where it begins, and in a log with gaps. Any other one
-    /// begins where the one before ended, and its checksum covers how far it reaches.
+    /// That is asked of the first batch, since no checksum covers where it begins, and in a log with gaps, where it may begin
+    /// later. Any other one begins where the one before ended, and its checksum covers how far it reaches.
     fn is_followed(&self, next: Offset) -> bool {
-        let gaps = self.log.has_gaps();
-        if self.anchored && !gaps {
+        let at_hand = self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw));
+        if self.log.has_gaps() {
+            return at_hand.is_none_or(|base| base >= next.get());
+        }
+        if self.anchored {
             return true;
         }
-        let at_hand = self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw));
-        let Some(base) = at_hand.or_else(|| self.log.base_behind(self.chunk_of, self.chunk_at)) else {
-            // Nobody speaks against it.
-            return true;
-        };
-        base == next.get()
-            || gaps && base > next.get()
+        let behind = || self.log.base_behind(self.slice.as_ref()?, self.chunk_at);
+        // Without one that can be read nobody speaks against it.
+        at_hand.or_else(behind).is_none_or(|base| base == next.get())
             || self.log.view.load().damage.iter().any(|damage| damage.offsets.start == next)
     }
 

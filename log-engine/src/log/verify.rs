@@ -119,15 +119,17 @@ impl Log {
 
     /// What the batch at a position of a segment says it begins with; behind the last one, what comes after the segment. `None`
     /// if the disk does not give it, or the segment is not of the log any more.
-    pub(super) fn base_behind(&self, segment: Offset, at: Position) -> Option<i64> {
+    pub(super) fn base_behind(&self, slice: &FileSlice, at: Position) -> Option<i64> {
         // In this order: what is appended meanwhile makes the segment longer.
         let end = self.end.get();
-        let view = self.view.load();
-        let index = view.segments.binary_search_by_key(&segment, |known| known.base_offset()).ok()?;
-        if at >= view.segments[index].len() {
-            return Some(view.segments.get(index + 1).map_or(end, |next| next.base_offset()).get());
+        let len = slice.segment().len();
+        if at < len {
+            let whole = at.checked_add(size_of::<i64>()).is_some_and(|end| end <= len);
+            return whole.then(|| base_at(slice, at)).flatten();
         }
-        base_at(&view.segments[index].slice(at, size_of::<i64>()).ok()?, at)
+        let view = self.view.load();
+        let index = view.segments.iter().position(|known| Arc::ptr_eq(known, slice.segment()))?;
+        Some(view.segments.get(index + 1).map_or(end, |next| next.base_offset()).get())
     }
 
     /// A segment was looked through up to `len`: all but its damage is verified.

@@ -160,3 +160,5 @@ await step('delete', async () => {
 });
 
 await browser.close();
+// Standard input is still listened to.
+process.exit(0);

@@ -92,8 +92,10 @@ fn times() -> Option<ProcessTimes> {
     })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
+    #![cfg(target_os = "linux")]
+
     use super::*;
     use std::time::SystemTime;
 

@@ -132,8 +132,9 @@ fn another_cluster_is_refused_with_both_ids() {
     let (_store, mirror) = open(&storage, Uuid([2; 16]));
     assert_eq!(
         mirror.err().unwrap().to_string(),
-        "/data/meta.properties: cluster.id is AQEBAQEBAQEBAQEBAQEBAQ, but ZooKeeper at zk:2181 says \
-         AgICAgICAgICAgICAgICAg; these do not belong together: point log.dirs at the directory that does, or use an empty one"
+        "/data/meta.properties: these topics are of cluster AQEBAQEBAQEBAQEBAQEBAQ, but ZooKeeper at zk:2181 has cluster \
+         AgICAgICAgICAgICAgICAg; set zookeeper.connect to the ZooKeeper and path of cluster AQEBAQEBAQEBAQEBAQEBAQ (a path of \
+         its own is host:port/path), or log.dirs to a directory of cluster AgICAgICAgICAgICAgICAg or an empty one"
     );
 }
 

@@ -31,6 +31,7 @@ async function route(quiet) {
   const { name, parts, params } = parse();
   const abort = new AbortController();
   const timers = [];
+  const room = h('div', { class: 'page' });
   const ctx = {
     parts, params, signal: abort.signal,
     /** Again and again, while the page is looked at. */
@@ -39,7 +40,12 @@ async function route(quiet) {
       timers.push(setInterval(async () => {
         if (busy || document.hidden || away) return;
         busy = true;
-        await Promise.resolve(work()).catch(() => {});
+        await Promise.resolve(work()).catch((error) => {
+          // What the page shows is gone: its last figures would look like news. Anything else may pass.
+          if (error.status !== 404 || abort.signal.aborted) return;
+          shown.end();
+          room.replaceChildren(sorry(error, () => route()));
+        });
         busy = false;
       }, ms));
     },
@@ -61,7 +67,6 @@ async function route(quiet) {
     else link.removeAttribute('aria-current');
   }
   const page = PAGES[name];
-  const room = h('div', { class: 'page' });
   try {
     if (!page) throw Object.assign(new Error('There is no such page.'), { status: 404 });
     await page(room, ctx);
