@@ -94,17 +94,13 @@ fn times() -> Option<ProcessTimes> {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(target_os = "linux")]
-
-    use super::*;
-    use std::time::SystemTime;
-
+    #[cfg(target_os = "linux")]
     #[test]
     fn this_process_is_described() {
-        let memory = memory().unwrap();
+        let memory = super::memory().unwrap();
         assert!(memory.resident > memory.anonymous && memory.virtual_size > memory.resident);
-        let times = times().unwrap();
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        let times = super::times().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
         assert!((0.0..3600.0).contains(&(now - times.start)), "{} {now}", times.start);
         assert!(times.threads >= 1 && times.processor < 36_000.0);
     }
