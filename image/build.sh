@@ -59,3 +59,9 @@ mkdir -p "$(dirname -- "$out")"
 # Debug lines are half of the file; names of functions stay in, for whoever reads a panic.
 "$strip" --strip-debug -o "$out" "$built"
 chmod 755 "$out"
+# What the image may weigh: it holds this file, links and a few lines of settings.
+bytes=$(wc -c <"$out")
+if [ "$profile" = release ] && [ "$bytes" -gt 20971520 ]; then
+    echo "image/build.sh: $out has $bytes bytes, expected at most 20971520 (20 MiB)" >&2
+    exit 1
+fi
