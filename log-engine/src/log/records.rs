@@ -438,7 +438,7 @@ impl<'a> RecordBatches<'a> {
         if self.anchored {
             return true;
         }
-        let behind = || self.log.base_behind(self.slice.as_ref()?, self.chunk_at);
+        let behind = || self.log.base_behind(self.slice.as_ref()?, self.chunk_at, next);
         // Without one that can be read nobody speaks against it.
         at_hand.or_else(behind).is_none_or(|base| base == next.get())
             || self.log.view.load().damage.iter().any(|damage| damage.offsets.start == next)
