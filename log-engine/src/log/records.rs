@@ -18,7 +18,7 @@ use crate::format::batch::{BatchView, LENGTH_OVERHEAD, batch_len};
 use crate::format::index_entry::TxnEntry;
 use crate::format::names::{FileKind, segment_file};
 use crate::format::record::{OwnedRecords, Records};
-use crate::segment::{FileSlice, Origin, Piece};
+use crate::segment::{Origin, Piece};
 use crate::types::{LeaderEpoch, Offset, Position};
 use bytes::Bytes;
 use std::ops::Deref;
@@ -121,17 +121,13 @@ pub struct RecordBatches<'a> {
     /// With [`Bound::Stable`]: the aborted transactions that overlap what was read.
     aborted: Vec<TxnEntry>,
     /// What was read and not given yet.
-    chunks: std::vec::IntoIter<FileSlice>,
+    chunks: std::vec::IntoIter<crate::segment::FileSlice>,
     chunk: Bytes,
     chunk_at: Position,
     origin: Origin,
     /// Something could not be read: one batch after the other from now on, up to it.
     singly: bool,
-    /// A batch was given: the next one begins where it ended, and nowhere else.
-    anchored: bool,
     chunk_of: Offset,
-    /// What the chunk is of.
-    slice: Option<FileSlice>,
     /// Where a batch was looked for a second time.
     looked_again: Option<Offset>,
     pub(super) failed: bool,
@@ -248,11 +244,9 @@ impl<'a> RecordBatches<'a> {
             chunk: Bytes::new(),
             chunk_at: Position::ZERO,
             chunk_of: Offset::ZERO,
-            slice: None,
             looked_again: None,
             origin: Origin::default(),
             singly: false,
-            anchored: false,
             failed: false,
         }
     }
@@ -354,7 +348,7 @@ impl<'a> RecordBatches<'a> {
             return Ok(None);
         }
         match checked {
-            Ok(next) => (self.next, self.anchored) = (next, true),
+            Ok(next) => self.next = next,
             Err(reason) => return self.look_again(at, reason).map(|()| None),
         }
         let origin = self.origin.part(at.to_u64(), bytes.len());
@@ -371,8 +365,6 @@ impl<'a> RecordBatches<'a> {
     }
 
     fn fill(&mut self) -> Result<bool> {
-        // Who waits for more holds no segment.
-        self.slice = None;
         loop {
             if let Some(slice) = self.chunks.next() {
                 let piece = match slice.piece() {
@@ -387,7 +379,6 @@ impl<'a> RecordBatches<'a> {
                 self.origin = piece.origin().clone();
                 self.chunk_at = slice.position();
                 self.chunk_of = slice.segment_base();
-                self.slice = Some(slice);
                 return Ok(true);
             }
             let max_bytes = if self.singly { 0 } else { CHUNK.min(self.budget) };
@@ -414,7 +405,7 @@ impl<'a> RecordBatches<'a> {
         if !holds && !skips {
             return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
         }
-        if !self.is_followed(batch.next_offset()) {
+        if self.following_base().is_some_and(|next| next < batch.next_offset().get()) {
             return Err(CorruptReason::OffsetOrder { expected: self.next, found: base.get() });
         }
         let found = batch.leader_epoch().map_or(-1, LeaderEpoch::get);
@@ -426,22 +417,9 @@ impl<'a> RecordBatches<'a> {
         }
     }
 
-    /// Whether what lies behind the batch at hand begins where that ends.
-    ///
-    /// That is asked of the first batch, since no checksum covers where it begins, and in a log with gaps, where it may begin
-    /// later. Any other one begins where the one before ended, and its checksum covers how far it reaches.
-    fn is_followed(&self, next: Offset) -> bool {
-        let at_hand = self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw));
-        if self.log.has_gaps() {
-            return at_hand.is_none_or(|base| base >= next.get());
-        }
-        if self.anchored {
-            return true;
-        }
-        let behind = || self.log.base_behind(self.slice.as_ref()?, self.chunk_at, next);
-        // Without one that can be read nobody speaks against it.
-        at_hand.or_else(behind).is_none_or(|base| base == next.get())
-            || self.log.view.load().damage.iter().any(|damage| damage.offsets.start == next)
+    /// Where the next batch says it begins, if it is at hand.
+    fn following_base(&self) -> Option<i64> {
+        self.chunk.first_chunk().map(|raw| i64::from_be_bytes(*raw))
     }
 
     /// After a batch that is not what was written: the error with the exact range, once the segment was looked through.

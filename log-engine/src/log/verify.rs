@@ -117,24 +117,6 @@ impl Log {
         Ok(behind.is_none_or(|base| base == next.get() || base > next.get() && self.has_gaps()))
     }
 
-    /// What the batch at a position of a segment says it begins with. Behind the last one, what comes after the segment, if that is
-    /// below `next`: offsets between two segments may be nobody's, but are not two batches'. `None` if the disk does not give
-    /// it, or the segment is not of the log any more.
-    pub(super) fn base_behind(&self, slice: &FileSlice, at: Position, next: Offset) -> Option<i64> {
-        // In this order: what is appended meanwhile makes the segment longer.
-        let end = self.end.get();
-        let len = slice.segment().len();
-        if at < len {
-            let whole = at.checked_add(size_of::<i64>()).is_some_and(|end| end <= len);
-            // Zeros, which a kill leaves behind the last batch, are none.
-            return whole.then(|| base_at(slice, at)).flatten().filter(|base| *base != 0);
-        }
-        let view = self.view.load();
-        let index = view.segments.iter().position(|known| Arc::ptr_eq(known, slice.segment()))?;
-        let after = view.segments.get(index + 1).map_or(end, |following| following.base_offset());
-        Some(after.get()).filter(|after| *after < next.get())
-    }
-
     /// A segment was looked through up to `len`: all but its damage is verified.
     pub(super) fn note_examined(&self, segment: &Segment, len: Position) {
         let view = self.view.load();

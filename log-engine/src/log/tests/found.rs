@@ -315,26 +315,3 @@ fn of_a_batch_and_the_list_of_epochs_the_one_that_is_wrong_by_fewer_bits_is_not_
         assert_eq!(bench.file("leader-epoch-checkpoint"), b"0\n2\n0 0\n2 4\n");
     }
 }
-
-/// The batch before the log start, with a flipped bit in its base offset that makes it reach over the start: its range is
-/// below the start, where nothing is damage, and so it was served.
-#[test]
-fn a_batch_below_the_log_start_that_claims_to_reach_over_it_is_not_served() {
-    let bench = Bench::new();
-    let log = bench.open();
-    for _ in 0..6 {
-        log.append(&[NewRecord::value(b"one"), NewRecord::value(b"two")]).unwrap();
-    }
-    log.delete_records_before(offset(8)).unwrap();
-    log.close().unwrap();
-    drop(log);
-    let mut bytes = bench.file(&log_name(0));
-    let len = crate::format::batch::batch_len(&bytes).unwrap();
-    assert_eq!(bytes[3 * len + 7], 6);
-    bytes[3 * len + 7] = 7;
-    bench.overwrite(&log_name(0), &bytes);
-    let log = bench.open();
-    let batch = log.records(offset(8)).next().unwrap().unwrap();
-    assert_eq!(batch.view().base_offset(), offset(8), "{:?}", log.damage());
-    assert_eq!(dump_from(&log, offset(8)).0.len(), 4);
-}
