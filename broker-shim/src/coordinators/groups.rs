@@ -29,7 +29,7 @@ mod upkeep;
 mod tests;
 
 pub use commit::CommitOffset;
-pub use listing::{GroupListing, GroupSize};
+pub use listing::GroupListing;
 pub use load::{LoadReport, Lowered};
 pub use settings::CoordinatorSettings;
 

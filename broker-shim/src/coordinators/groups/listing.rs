@@ -13,44 +13,23 @@ pub struct GroupListing {
     pub protocol_type: String,
     /// Where it is in its round.
     pub state: State,
-}
-
-/// How much there is of a group.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct GroupSize {
-    /// Its name.
-    pub group_id: String,
-    /// Where it is in its round.
-    pub state: State,
     /// How many are in it.
     pub members: usize,
-    /// How many offsets it has committed.
-    pub offsets: usize,
 }
 
 impl GroupCoordinator {
-    /// All groups and how much there is of each, sorted by name.
-    #[must_use]
-    pub fn sizes(&self) -> Vec<GroupSize> {
-        let names: Vec<String> = self.groups.read().keys().cloned().collect();
-        let size = |name: String| {
-            let seen = self.with_slot(&name, false, |slot, _| {
-                (slot.group.state(), slot.group.member_count(), slot.offsets.iter().count())
-            });
-            seen.ok().map(|(state, members, offsets)| GroupSize { group_id: name, state, members, offsets })
-        };
-        names.into_iter().filter_map(size).collect()
-    }
-
     /// All groups, sorted by name.
     #[must_use]
     pub fn list(&self) -> Vec<GroupListing> {
         let names: Vec<String> = self.groups.read().keys().cloned().collect();
         let line = |name: String| {
-            let listed = self.with_slot(&name, false, |slot, _| {
-                (slot.group.protocol_type().unwrap_or_default().to_owned(), slot.group.state())
+            let listed = self.with_slot(&name, false, |slot, _| GroupListing {
+                group_id: name.clone(),
+                protocol_type: slot.group.protocol_type().unwrap_or_default().to_owned(),
+                state: slot.group.state(),
+                members: slot.group.member_count(),
             });
-            listed.ok().map(|(protocol_type, state)| GroupListing { group_id: name, protocol_type, state })
+            listed.ok()
         };
         names.into_iter().filter_map(line).collect()
     }

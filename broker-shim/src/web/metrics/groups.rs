@@ -32,7 +32,7 @@ struct Place {
 
 /// Adds the rows.
 pub(super) fn add(page: &mut Page, state: &BrokerState) -> LeftOut {
-    let mut groups = state.groups.sizes();
+    let mut groups = state.groups.list();
     let mut family = page.family(Kind::Gauge, "corrente_groups", "Groups, by their state.");
     for wanted in [State::Empty, State::Preparing, State::Completing, State::Stable] {
         let count = groups.iter().filter(|group| group.state == wanted).count();
@@ -50,21 +50,21 @@ pub(super) fn add(page: &mut Page, state: &BrokerState) -> LeftOut {
     let mut places = Vec::new();
     let mut offsets = 0;
     for group in &groups {
-        offsets += group.offsets;
-        places.extend(places_of(state, &group.group_id, MAX_LAGS - places.len()));
+        let (count, told) = places_of(state, &group.group_id, MAX_LAGS - places.len());
+        offsets += count;
+        places.extend(told);
     }
     lags(page, &places);
     LeftOut { groups: all - groups.len(), offsets: offsets.saturating_sub(places.len()) }
 }
 
-fn places_of(state: &BrokerState, group: &str, room: usize) -> Vec<Place> {
+/// How many offsets a group has committed, and those of them that there is room for.
+fn places_of(state: &BrokerState, group: &str, room: usize) -> (usize, Vec<Place>) {
     // Not a lock of a topic under that of a group.
-    let committed: Vec<(String, i32, i64)> = state.groups.offsets(group, |offsets| {
-        offsets
-            .iter()
-            .take(room)
-            .map(|(topic, number, value)| (topic.to_owned(), number, value.offset))
-            .collect()
+    let (count, committed) = state.groups.offsets(group, |offsets| {
+        let told = offsets.iter().take(room);
+        let told = told.map(|(topic, number, value)| (topic.to_owned(), number, value.offset));
+        (offsets.iter().count(), told.collect::<Vec<_>>())
     });
     let place = |(topic, number, offset): (String, i32, i64)| {
         let found = state.catalog.topic(&topic);
@@ -72,7 +72,7 @@ fn places_of(state: &BrokerState, group: &str, room: usize) -> Vec<Place> {
         let lag = end.map(|end| end.saturating_sub(offset).max(0));
         Place { group: group.to_owned(), topic, partition: number.to_string(), offset, lag }
     };
-    committed.into_iter().map(place).collect()
+    (count, committed.into_iter().map(place).collect())
 }
 
 fn lags(page: &mut Page, places: &[Place]) {

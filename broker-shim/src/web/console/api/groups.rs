@@ -94,10 +94,9 @@ pub(in super::super) fn groups(desk: &Desk, params: &Params) -> Answer {
     }
     let rows = found.into_iter().skip(skip).take(limit).map(|group| {
         let standing = standing(&group.group_id);
-        let members = state.groups.describe(&group.group_id).map_or(0, |group| group.members.len());
         json!({
             "name": group.group_id, "state": group.state.name(), "protocol": group.protocol_type,
-            "members": members, "topics": standing.topics, "lag": standing.lag,
+            "members": group.members, "topics": standing.topics, "lag": standing.lag,
             "lag_text": lag_text(standing.lag), "committed": standing.last_commit,
         })
     });

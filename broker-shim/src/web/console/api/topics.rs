@@ -145,11 +145,10 @@ fn readers(state: &BrokerState, topic: &Topic) -> Vec<Value> {
         if standing.places.is_empty() {
             continue;
         }
-        let members = state.groups.describe(&group.group_id).map_or(0, |group| group.members.len());
         readers.push(json!({
             "group": group.group_id,
             "state": group.state.name(),
-            "members": members,
+            "members": group.members,
             "lag": standing.lag,
             "lag_text": lag_text(standing.lag),
             "committed": standing.last_commit,
