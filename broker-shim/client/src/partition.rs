@@ -40,7 +40,7 @@ impl Partitioner {
     pub fn partition(&mut self, topic: &str, key: Option<&[u8]>, count: u32) -> u32 {
         let count = count.max(1);
         match key {
-            Some(key) => (murmur2(key) & 0x7fff_ffff) % count,
+            Some(key) => of_key(key, count),
             None => self.sticky.get(topic).copied().unwrap_or_default() % count,
         }
     }
@@ -52,6 +52,12 @@ impl Partitioner {
             None => drop(self.sticky.insert(topic.to_owned(), 1)),
         }
     }
+}
+
+/// The partition of a key in a topic of `count` partitions (at least 1).
+#[must_use]
+pub fn of_key(key: &[u8], count: u32) -> u32 {
+    (murmur2(key) & 0x7fff_ffff) % count.max(1)
 }
 
 const SEED: u32 = 0x9747_b28c;

@@ -64,12 +64,12 @@ fn of_broker(args: &Args, image: Option<&Image>) -> Result<String, Box<dyn Error
     let args = server::Args { file: args.file.clone(), ..server::Args::default() };
     let config = server::configuration(&args, image)?;
     let first = config.listeners.bind.first().ok_or("the broker has no listener")?;
-    Ok(match &first.host {
-        BindHost::Loopback | BindHost::Any | BindHost::AnyV4 => format!("127.0.0.1:{}", first.port),
-        BindHost::AnyV6 => format!("[::1]:{}", first.port),
-        BindHost::Host(host) if host.contains(':') => format!("[{host}]:{}", first.port),
-        BindHost::Host(host) => format!("{host}:{}", first.port),
-    })
+    let host = match &first.host {
+        BindHost::Loopback | BindHost::Any | BindHost::AnyV4 => "127.0.0.1",
+        BindHost::AnyV6 => "::1",
+        BindHost::Host(host) => host,
+    };
+    Ok(Address::new(host, first.port).to_string())
 }
 
 /// Where the ZooKeeper listens first.

@@ -6,7 +6,7 @@
 use super::{Answer, Desk, Problem, partition};
 use crate::metadata::{CreatePartitions, CreateTopic, CreateTopicError, DeleteTopicError, Topic};
 use crate::trouble::Chain;
-use kafka_client::partition::murmur2;
+use kafka_client::partition::of_key;
 use log_engine::error::LogError;
 use log_engine::format::build::{BatchBuilder, NewRecord};
 use log_engine::log::Origin;
@@ -139,7 +139,7 @@ fn choose(topic: &Topic, key: Option<&str>) -> i32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let count = topic.partition_count().unsigned_abs().max(1);
     let number = match key {
-        Some(key) => (murmur2(key.as_bytes()) & 0x7fff_ffff) % count,
+        Some(key) => of_key(key.as_bytes(), count),
         None => NEXT.fetch_add(1, Ordering::Relaxed) % count,
     };
     i32::try_from(number).unwrap_or(0)
